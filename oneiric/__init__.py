@@ -1,0 +1,1 @@
+"""Explainable component resolution and lifecycle."""

@@ -1,0 +1,216 @@
+"""An offer to fill a place, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from oneiric.core.ref import ComponentRef, is_name
+from oneiric.errors import InvalidCandidateError, InvalidRefError, JSONValue
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Factory: TypeAlias = Callable[..., Any]
+HealthCheck: TypeAlias = Callable[[Any], Any]
+
+
+class SourceKind(StrEnum):
+    """How an offer reached this process."""
+
+    CODE = "code"
+    PLUGIN = "plugin"
+    MANIFEST = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an offer came from: code, an installed distribution, or a manifest.
+
+    Two registrations of one provider under one `id` replace each other; `detail`
+    and `version` are told to people and do not count.
+    """
+
+    kind: SourceKind = SourceKind.CODE
+    name: str = ""
+    version: str = field(default="", compare=False)
+    detail: str = field(default="", compare=False)
+    signed: bool = field(default=True, compare=False)
+
+    @property
+    def id(self) -> str:
+        """The text that tells sources apart, such as `plugin:oneiric`."""
+        return f"{self.kind}:{self.name}" if self.name else str(self.kind)
+
+    def __str__(self) -> str:
+        version = f" {self.version}" if self.version else ""
+        unsigned = "" if self.signed else " (unsigned)"
+        return f"{self.id}{version}{unsigned}"
+
+
+CODE = Source()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Candidate:
+    """One offer to fill a place: who, how it is made, and what it needs.
+
+    Nothing is called or imported before a component is brought up, so a factory,
+    a settings model and a health check may each be given as text, `package.module:attr`.
+
+    >>> offer = Candidate("adapter:cache", "memory", dict, priority=10)
+    >>> offer.offer, offer.capabilities
+    ('adapter:cache@memory', frozenset())
+
+    Args:
+        ref: the place to fill.
+        provider: who offers, unique for the place within a source.
+        factory: called as `factory(settings, **links)`; `settings` only with a `settings_model`.
+        requires: keyword of the factory to the reference whose Link it receives.
+        settings_model: a pydantic model that checks the provider's settings.
+        capabilities: what it can do; callers may need some of them.
+        stack: the layer it belongs to; empty for its distribution's or manifest's name.
+        stack_level: rank of that layer where the stack order does not name it.
+        priority: rank within a level.
+        blocking: whether sync phases run in a thread of their own.
+        health: called with the instance, beside the instance's own `health`.
+        python_version: versions it runs on, such as `>=3.11,<3.14`; empty for all.
+        os_platform: systems it runs on (`linux`, `macos`, `windows`); empty for all.
+        conflicts_with: places or offers beside which it may not serve.
+        unavailable: why it cannot serve on this machine, such as `install oneiric[redis]`.
+        metadata: whatever else callers want to know; JSON values.
+        source: where the offer came from.
+
+    Raises:
+        InvalidCandidateError: a field has the wrong form; names the offer and its source.
+    """
+
+    ref: ComponentRef[Any]
+    provider: str
+    factory: Factory | str
+    requires: Mapping[str, ComponentRef[Any]]
+    settings_model: type[BaseModel] | str | None
+    capabilities: frozenset[str]
+    stack: str
+    stack_level: int
+    priority: int
+    version: str
+    blocking: bool
+    health: HealthCheck | str | None
+    python_version: str
+    os_platform: tuple[str, ...]
+    conflicts_with: tuple[ComponentRef[Any], ...]
+    unavailable: str
+    metadata: Mapping[str, JSONValue]
+    source: Source
+
+    def __init__(
+        self,
+        ref: str,
+        provider: str,
+        factory: Factory | str,
+        *,
+        requires: Mapping[str, str] = _NOTHING,
+        settings_model: type[BaseModel] | str | None = None,
+        capabilities: Iterable[str] = frozenset(),
+        stack: str = "",
+        stack_level: int = 0,
+        priority: int = 0,
+        version: str = "",
+        blocking: bool = False,
+        health: HealthCheck | str | None = None,
+        python_version: str = "",
+        os_platform: Iterable[str] = (),
+        conflicts_with: Iterable[str] = (),
+        unavailable: str = "",
+        metadata: Mapping[str, JSONValue] = _NOTHING,
+        source: Source = CODE,
+    ) -> None:
+        keep = partial(object.__setattr__, self)
+        keep("provider", provider)
+        keep("factory", factory)
+        keep("settings_model", settings_model)
+        keep("stack", stack or source.name)
+        keep("stack_level", stack_level)
+        keep("priority", priority)
+        keep("version", version)
+        keep("blocking", blocking)
+        keep("health", health)
+        keep("python_version", python_version)
+        keep("unavailable", unavailable)
+        keep("source", source)
+        keep("metadata", MappingProxyType(metadata) if metadata else _NOTHING)
+        try:
+            keep("ref", ComponentRef(ref))
+            keep("requires", _links(requires) if requires else _NOTHING)
+            keep("conflicts_with", tuple(ComponentRef(other) for other in conflicts_with))
+        except InvalidRefError as error:
+            raise self._invalid(ref, error.message, hint=error.hint) from error
+        keep("capabilities", _words(capabilities))
+        keep("os_platform", tuple(_words(os_platform)))
+        self._check()
+
+    def _check(self) -> None:
+        if self.ref.provider:
+            raise self._invalid(self.ref, "a candidate fills a place, so its ref has no @provider")
+        named = (self.provider, *self.capabilities, *((self.stack,) if self.stack else ()))
+        for name in named:
+            if not is_name(name):
+                raise self._invalid(self.ref, f"{name!r} is no name")
+        for field_name in ("stack_level", "priority"):
+            number = getattr(self, field_name)
+            if type(number) is not int:
+                raise self._invalid(self.ref, f"{field_name} must be an integer, not {number!r}")
+        if isinstance(self.factory, str):
+            if not is_target(self.factory):
+                raise self._invalid(
+                    self.ref, f"factory {self.factory!r} is not package.module:attr"
+                )
+        elif not callable(self.factory):
+            raise self._invalid(
+                self.ref, f"its factory is {type(self.factory).__name__}, not callable"
+            )
+
+    def _invalid(self, ref: object, reason: str, *, hint: str = "") -> InvalidCandidateError:
+        offer = f"{ref}@{self.provider}"
+        return InvalidCandidateError(offer, reason, origin=str(self.source), hint=hint)
+
+    def __hash__(self) -> int:
+        return hash((self.ref, self.provider, self.source))
+
+    @property
+    def offer(self) -> ComponentRef[Any]:
+        """The reference that names this offer, `domain:key@provider`."""
+        return self.ref.offer(self.provider)
+
+    def sourced(self, source: Source) -> Candidate:
+        """Return the same offer as coming from *source*; its stack follows unless it set one."""
+        stack = "" if self.stack == self.source.name else self.stack
+        return replace(self, source=source, stack=stack)
+
+
+def is_target(text: str) -> bool:
+    """Tell whether *text* is `package.module:attr`, one attribute and no more.
+
+    >>> is_target("oneiric.core.ref:ComponentRef"), is_target("os:path.join")
+    (True, False)
+    """
+    module, colon, attribute = text.partition(":")
+    return (
+        bool(colon)
+        and attribute.isidentifier()
+        and all(part.isidentifier() for part in module.split("."))
+    )
+
+
+def _links(requires: Mapping[str, str]) -> Mapping[str, ComponentRef[Any]]:
+    return MappingProxyType({name: ComponentRef(ref) for name, ref in requires.items()})
+
+
+def _words(words: Iterable[str]) -> frozenset[str]:
+    return frozenset((words,)) if isinstance(words, str) else frozenset(words)
