@@ -26,7 +26,7 @@ An error keeps facts; `str()`, `render()` and `as_json()` turn them into text la
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 JSONValue: TypeAlias = (
     "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
@@ -68,6 +68,13 @@ class OneiricError(Exception):
     def lines(self) -> Sequence[str]:
         """Return further lines for a person, between message and hint."""
         return ()
+
+    def again(self) -> Self:
+        """Return an equal error without traceback, for another caller to be given."""
+        twin = self.__class__.__new__(self.__class__)
+        twin.__dict__.update(self.__dict__)
+        twin.args = self.args
+        return twin
 
     def __str__(self) -> str:
         return "\n".join((self.message, *(f"  {line}" for line in self.lines())))

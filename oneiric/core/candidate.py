@@ -9,7 +9,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from oneiric.core.ref import ComponentRef, is_name
+from oneiric.core.fit import check_python
+from oneiric.core.ref import ComponentRef, is_name, words
 from oneiric.errors import InvalidCandidateError, InvalidRefError, JSONValue
 
 if TYPE_CHECKING:
@@ -151,8 +152,8 @@ class Candidate:
             keep("conflicts_with", tuple(ComponentRef(other) for other in conflicts_with))
         except InvalidRefError as error:
             raise self._invalid(ref, error.message, hint=error.hint) from error
-        keep("capabilities", _words(capabilities))
-        keep("os_platform", tuple(_words(os_platform)))
+        keep("capabilities", words(capabilities))
+        keep("os_platform", tuple(words(os_platform)))
         self._check()
 
     def _check(self) -> None:
@@ -166,6 +167,8 @@ class Candidate:
             number = getattr(self, field_name)
             if type(number) is not int:
                 raise self._invalid(self.ref, f"{field_name} must be an integer, not {number!r}")
+        if wrong := check_python(self.python_version):
+            raise self._invalid(self.ref, f"python_version: {wrong}")
         if isinstance(self.factory, str):
             if not is_target(self.factory):
                 raise self._invalid(
@@ -210,7 +213,3 @@ def is_target(text: str) -> bool:
 
 def _links(requires: Mapping[str, str]) -> Mapping[str, ComponentRef[Any]]:
     return MappingProxyType({name: ComponentRef(ref) for name, ref in requires.items()})
-
-
-def _words(words: Iterable[str]) -> frozenset[str]:
-    return frozenset((words,)) if isinstance(words, str) else frozenset(words)

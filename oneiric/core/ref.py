@@ -1,6 +1,7 @@
 """References: the name of a place to fill, `domain:key`, or of one offer for it."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from oneiric.errors import InvalidRefError, nearest
@@ -21,6 +22,15 @@ def is_name(text: object) -> bool:
     (True, False, False)
     """
     return isinstance(text, str) and len(text) <= NAME_LIMIT and _NAME.match(text) is not None
+
+
+def words(given: Iterable[str]) -> frozenset[str]:
+    """Return a set of words, where a single text is one word and not its letters.
+
+    >>> words("ttl") == words(["ttl"])
+    True
+    """
+    return frozenset((given,)) if isinstance(given, str) else frozenset(given)
 
 
 class ComponentRef(str, Generic[T]):

@@ -1,0 +1,27 @@
+"""How long to wait before the next attempt."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Grow a delay from one attempt to the next, up to a limit.
+
+    >>> backoff = Backoff(base_seconds=1, factor=2, max_seconds=5)
+    >>> [backoff.delay(attempt) for attempt in (1, 2, 3, 4)]
+    [1.0, 2.0, 4.0, 5.0]
+    """
+
+    base_seconds: float = 1.0
+    factor: float = 2.0
+    max_seconds: float = 60.0
+    jitter: float = 0.0
+
+    def delay(self, attempt: int, *, chance: float = 0.0) -> float:
+        """Return the seconds to wait after *attempt* (from 1) failed.
+
+        *chance* is a random number in [0, 1): the delay shrinks by up to `jitter` of itself.
+        """
+        steps = min(max(attempt, 1) - 1, 64)
+        full = min(self.base_seconds * self.factor**steps, self.max_seconds)
+        return float(full * (1 - self.jitter * chance))

@@ -1,0 +1,266 @@
+"""Make, check and end one instance of a component."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from inspect import getattr_static
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from oneiric.core.factory import is_loaded, load
+from oneiric.core.generation import Generation, LifecycleState
+from oneiric.core.guard import Guard, Outcome
+from oneiric.core.health import HealthReport
+from oneiric.core.residence import Residence
+from oneiric.core.settings import validate_settings
+from oneiric.errors import ComponentError, OneiricError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from oneiric.core.candidate import Candidate
+    from oneiric.core.handle import Link
+    from oneiric.core.ref import ComponentRef
+
+T = TypeVar("T")
+ENDS = ("cleanup", "aclose", "close")
+
+
+class SettingsSource(Protocol):
+    """Where components find their settings."""
+
+    def settings_for(self, candidate: Candidate, model: type[BaseModel]) -> BaseModel:
+        """Return *candidate*'s settings, checked by *model*.
+
+        Raises:
+            ConfigError: a setting is wrong; names the key and where it was written.
+        """
+        ...
+
+
+class DefaultSettings:
+    """Give every component the defaults of its settings model."""
+
+    def settings_for(self, candidate: Candidate, model: type[BaseModel]) -> BaseModel:
+        """Return the defaults; a model that requires a value raises `ConfigError`."""
+        return validate_settings(model, {}, key=candidate.offer, origin_of=_default)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseLimits:
+    """How many seconds each phase may take; `probation` is how long a new one is watched."""
+
+    create: float = 30.0
+    init: float = 30.0
+    health: float = 5.0
+    hook: float = 5.0
+    drain: float = 30.0
+    cleanup: float = 10.0
+    probation: float = 0.0
+
+
+class Builder:
+    """Bring instances up and down through the guard, phase by phase.
+
+    Up: load the factory, check the settings, create, `init`, health. Down: `cleanup`, or
+    `aclose`, or `close`. A component without `init` that is an async context manager is
+    entered and left instead, and what it yields serves.
+    """
+
+    __slots__ = ("allowed", "guard", "limits", "link", "settings")
+
+    def __init__(
+        self,
+        *,
+        limits: PhaseLimits,
+        settings: SettingsSource,
+        allowed: Iterable[str],
+        link: Callable[[ComponentRef[Any]], Link[Any]],
+    ) -> None:
+        self.guard = Guard()
+        self.limits = limits
+        self.settings = settings
+        self.allowed = tuple(allowed)
+        self.link = link
+
+    async def build(self, candidate: Candidate, number: int) -> Generation[Any]:
+        """Make an instance and see it healthy; a failure leaves nothing behind.
+
+        Raises:
+            ComponentError: a phase failed or took too long; names the phase.
+            ForbiddenFactoryError: the factory may not be loaded.
+            ConfigError: the settings are wrong.
+        """
+        generation: Generation[Any] = Generation(candidate, number, asyncio.get_running_loop())
+        try:
+            made = await self._create(generation)
+            await self._init(generation, made)
+            report = await self.check(generation)
+            if not report.healthy:
+                raise _failure(candidate, "health", report.detail)
+        except BaseException:
+            generation.move(LifecycleState.FAILED)
+            await asyncio.shield(self.end(generation))
+            raise
+        generation.move(LifecycleState.READY)
+        return generation
+
+    async def check(self, generation: Generation[Any]) -> HealthReport:
+        """Ask the candidate's health check and the instance's own; both must be content."""
+        candidate = generation.candidate
+        checks: list[Callable[[], Any]] = []
+        if candidate.health is not None:
+            try:
+                probe = await self._loaded(candidate, candidate.health)
+            except OneiricError as error:
+                return HealthReport(healthy=False, detail=error.message)
+            checks.append(partial(probe, generation.instance))
+        own = _method(generation.instance, "health")
+        if own is not None:
+            checks.append(own)
+        report = HealthReport(healthy=True)
+        for check in checks:
+            outcome = await self._call(candidate, check, self.limits.health)
+            if outcome.error is not None:
+                return HealthReport(healthy=False, detail=outcome.reason)
+            report = HealthReport.of(outcome.value)
+            if not report.healthy:
+                break
+        return report
+
+    async def phase(self, generation: Generation[Any], name: str) -> ComponentError | None:
+        """Call the instance's `pause` or `resume`, if it has one, and return what failed."""
+        method = _method(generation.instance, name)
+        if method is None:
+            return None
+        outcome = await self._call(generation.candidate, method, self.limits.hook)
+        return _failure(generation.candidate, name, outcome.reason) if outcome.error else None
+
+    async def end(self, generation: Generation[Any]) -> ComponentError | None:
+        """Clean the instance up, once, and return what failed."""
+        end, generation.end = generation.end, None
+        generation.move(LifecycleState.CLOSED)
+        if end is None:
+            return None
+        outcome = await self._call(generation.candidate, end, self.limits.cleanup)
+        if outcome.error is None:
+            return None
+        return _failure(generation.candidate, "cleanup", outcome.reason, cause=outcome.error)
+
+    async def _create(self, generation: Generation[Any]) -> object:
+        candidate = generation.candidate
+        factory = await self._loaded(candidate, candidate.factory)
+        arguments: list[object] = []
+        if candidate.settings_model is not None:
+            model = await self._loaded(candidate, candidate.settings_model)
+            read = partial(self.settings.settings_for, candidate, model)
+            arguments.append(await self._value(candidate, "create", read, self.limits.create))
+        links = {name: self.link(ref) for name, ref in candidate.requires.items()}
+        make = partial(factory, *arguments, **links)
+        made = await self._value(
+            candidate, "create", make, self.limits.create, dispose=partial(self._dispose, candidate)
+        )
+        generation.instance = made
+        if _is_context(made):
+            residence = Residence(made, self.guard.keep)
+            generation.end = residence.leave
+            return residence
+        generation.end = _end_of(made)
+        return made
+
+    async def _init(self, generation: Generation[Any], made: object) -> None:
+        candidate, limit = generation.candidate, self.limits.init
+        init = _method(made, "init")
+        if isinstance(made, Residence):
+            generation.instance = await self._value(candidate, "init", made.enter, limit)
+        elif init is not None:
+            outcome = await self._call(candidate, init, limit)
+            if outcome.error is not None:
+                raise _failure(candidate, "init", outcome.reason, cause=outcome.error)
+
+    async def _loaded(self, candidate: Candidate, target: Any) -> Any:
+        """Import what text names, in a thread when that may take long."""
+        if not isinstance(target, str):
+            return target
+        find = partial(load, target, self.allowed)
+        outcome = await self.guard.call(
+            find, limit=self.limits.create, blocking=not is_loaded(target)
+        )
+        if isinstance(outcome.error, OneiricError):
+            raise outcome.error
+        if outcome.error is not None:
+            raise _failure(candidate, "create", outcome.reason, cause=outcome.error)
+        return outcome.value
+
+    async def _value(
+        self,
+        candidate: Candidate,
+        phase: str,
+        make: Callable[[], T],
+        limit: float,
+        *,
+        dispose: Callable[[Any], object] | None = None,
+    ) -> T:
+        outcome = await self._call(candidate, make, limit, dispose=dispose)
+        if isinstance(outcome.error, OneiricError):
+            raise outcome.error
+        if outcome.error is not None:
+            raise _failure(candidate, phase, outcome.reason, cause=outcome.error)
+        if outcome.value is None:
+            raise _failure(candidate, phase, "it gave None, not an instance")
+        return outcome.value
+
+    async def _call(
+        self,
+        candidate: Candidate,
+        function: Callable[[], T],
+        limit: float,
+        *,
+        dispose: Callable[[Any], object] | None = None,
+    ) -> Outcome[T]:
+        return await self.guard.call(
+            function, limit=limit, blocking=candidate.blocking, dispose=dispose
+        )
+
+    def _dispose(self, candidate: Candidate, late: object) -> asyncio.Task[object] | None:
+        """Clean up an instance that arrived after its factory was given up."""
+        end = _end_of(late)
+        if end is None:
+            return None
+        ending = self._call(candidate, end, self.limits.cleanup)
+        return self.guard.keep(ending)
+
+
+def _default(key: str) -> str:
+    return f"default of {key}"
+
+
+def _method(instance: object, name: str) -> Callable[[], Any] | None:
+    """Return a phase of *instance*, found without running code of its own."""
+    if getattr_static(instance, name, None) is None:
+        return None
+    method = getattr(instance, name)
+    return method if callable(method) else None
+
+
+def _is_context(made: object) -> bool:
+    """Tell whether *made* is to be entered: a context manager that has no `init`."""
+    kind = type(made)
+    is_manager = hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__")
+    return is_manager and _method(made, "init") is None
+
+
+def _end_of(made: object) -> Callable[[], Any] | None:
+    """Return how *made* is ended, or None when it needs no end."""
+    methods = (_method(made, name) for name in ENDS)
+    return next((method for method in methods if method is not None), None)
+
+
+def _failure(
+    candidate: Candidate, phase: str, reason: str, *, cause: BaseException | None = None
+) -> ComponentError:
+    error = ComponentError(candidate.ref, candidate.provider, phase, reason)
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,318 @@
+"""The outcome of a resolution: who serves, where everybody else stands, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from oneiric.core.precedence import Number, Rule, Selection, StackOrder, explain_priority
+from oneiric.errors import JSONValue, NoCandidateError, UnknownSelectionError
+
+if TYPE_CHECKING:
+    from oneiric.core.candidate import Candidate
+    from oneiric.core.ref import ComponentRef
+
+SCHEMA = "oneiric.decision/1"
+
+
+class Place(StrEnum):
+    """Where a candidate ends up in a decision."""
+
+    SELECTED = "selected"
+    SHADOWED = "shadowed"
+    REJECTED = "rejected"
+
+
+class Reason(StrEnum):
+    """Why a candidate may not serve; a closed list."""
+
+    PROVIDER = "other-provider-asked"
+    UNAVAILABLE = "unavailable"
+    PLATFORM = "platform"
+    PYTHON = "python-version"
+    QUARANTINE = "quarantine"
+    PAUSED = "paused"
+    CAPABILITY = "capability"
+    CONFLICT = "conflict"
+    REQUIREMENT = "requirement"
+
+    @property
+    def passing(self) -> bool:
+        """Whether the reason goes away by itself or by `resume`."""
+        return self in {Reason.QUARANTINE, Reason.PAUSED}
+
+
+class Rejection(NamedTuple):
+    """Why one candidate may not serve: a code, and the facts in words."""
+
+    reason: Reason
+    detail: str
+
+
+class Standing(NamedTuple):
+    """One candidate's place in a decision.
+
+    A shadowed one names the `rule` that put it below the winner, its own `value` and the
+    value it stood `against`; the selected one names the rule that put it above the next.
+    `tied` tells that only the order of registration decided.
+    """
+
+    candidate: Candidate
+    place: Place
+    sequence: int
+    stacks: StackOrder
+    rule: Rule | None = None
+    value: int = 0
+    against: int = 0
+    rejection: Rejection | None = None
+    within: str = ""
+
+    @property
+    def provider(self) -> str:
+        """The candidate's provider."""
+        return self.candidate.provider
+
+    @property
+    def level(self) -> Number:
+        """The stack level at which it competed, and where that was set."""
+        return self.stacks.explain_level(self.candidate)
+
+    @property
+    def priority(self) -> Number:
+        """Its priority, and where that was set."""
+        return explain_priority(self.candidate)
+
+    @property
+    def tied(self) -> bool:
+        """Whether it equals its rival in all but the order of registration."""
+        return self.rule is Rule.LATEST
+
+    @property
+    def why(self) -> str:
+        """The reason in a few words."""
+        if self.rejection is not None:
+            return self.rejection.detail
+        if self.rule is None:
+            return "the only candidate"
+        if self.place is Place.SELECTED:
+            return _why_selected(self)
+        return _why_shadowed(self)
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return the standing as documented in `docs/reference/json.md`."""
+        return {
+            "provider": self.provider,
+            "standing": str(self.place),
+            "why": self.why,
+            "rule": self.rule and str(self.rule),
+            "rejection": self.rejection and str(self.rejection.reason),
+            "stack": self.candidate.stack,
+            "stack_level": self.level._asdict(),
+            "priority": self.priority._asdict(),
+            "sequence": self.sequence,
+            "tied": self.tied,
+            "version": self.candidate.version,
+            "source": str(self.candidate.source),
+            "capabilities": sorted(self.candidate.capabilities),
+        }
+
+
+def _why_selected(standing: Standing) -> str:
+    if standing.rule is Rule.SELECTION:
+        return f"selected by {standing.within}"
+    if standing.rule is Rule.LATEST:
+        return str(Rule.LATEST)
+    number = standing.level if standing.rule is Rule.STACK else standing.priority
+    return f"{standing.rule} {standing.value}{_from(number)}"
+
+
+def _why_shadowed(standing: Standing) -> str:
+    if standing.rule is Rule.SELECTION:
+        return f"{standing.within} selects another"
+    if standing.rule is Rule.LATEST:
+        return f"registered before {standing.within}"
+    number = standing.level if standing.rule is Rule.STACK else standing.priority
+    inside = f" within {standing.within}" if standing.within else ""
+    origin = "" if inside else _from(number)
+    return f"{standing.rule} {standing.value}{origin} is below {standing.against}{inside}"
+
+
+def _from(number: Number) -> str:
+    return "" if number.origin == "default" else f" ({number.origin})"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who serves *ref*, with a standing for every candidate registered at that moment.
+
+    `winner` is what `Resolver.resolve` returns, or None; `problem` is then what it raises.
+    `selection` is the explicit choice in force, `overridden` the configured one that a swap
+    outranks, `warning` what is wrong but did not stop the decision.
+    """
+
+    ref: ComponentRef[Any]
+    standings: tuple[Standing, ...]
+    winner: Candidate | None = None
+    needs: frozenset[str] = frozenset()
+    selection: Selection | None = None
+    overridden: Selection | None = None
+    problem: NoCandidateError | UnknownSelectionError | None = field(default=None, compare=False)
+    warning: str = ""
+    generation: int = field(default=0, compare=False)
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule that put the winner above the next, or None with a single candidate."""
+        return next((s.rule for s in self.standings if s.place is Place.SELECTED), None)
+
+    def standing(self, provider: str) -> Standing:
+        """Return the standing of *provider*.
+
+        Raises:
+            KeyError: nobody of that name was registered.
+        """
+        for standing in self.standings:
+            if standing.provider == provider:
+                return standing
+        raise KeyError(provider)
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return the decision as documented in `docs/reference/json.md`."""
+        return {
+            "schema": SCHEMA,
+            "ref": str(self.ref),
+            "needs": sorted(self.needs),
+            "winner": self.winner.provider if self.winner else None,
+            "rule": self.rule and str(self.rule),
+            "selection": _selection_json(self.selection),
+            "overridden": _selection_json(self.overridden),
+            "problem": self.problem.message if self.problem else None,
+            "warning": self.warning,
+            "generation": self.generation,
+            "standings": [standing.as_json() for standing in self.standings],
+        }
+
+    def render(self, *, width: int = 80, colour: bool = False) -> str:
+        """Return the decision as lines of text, at most *width* columns wide.
+
+        >>> print(resolver.explain("adapter:cache").render())
+        adapter:cache
+          selected  redis   stack level 1
+          shadowed  memory  stack level 0 is below 1
+        """
+        return "\n".join(_lines(self, max(width, 40), colour))
+
+    def diff(self, other: Decision) -> DecisionDiff:
+        """Tell what changes from this decision to *other*."""
+        before = {_key(standing): standing for standing in self.standings}
+        after = {_key(standing): standing for standing in other.standings}
+        changed = [
+            StandingChange(provider, before.get((provider, source)), after.get((provider, source)))
+            for provider, source in sorted({*before, *after})
+        ]
+        return DecisionDiff(self, other, tuple(change for change in changed if change.is_change))
+
+
+class StandingChange(NamedTuple):
+    """How one candidate stood before and stands after; None where it was not registered."""
+
+    provider: str
+    before: Standing | None
+    after: Standing | None
+
+    @property
+    def is_change(self) -> bool:
+        """Whether a person would see a difference."""
+        if self.before is None or self.after is None:
+            return True
+        return (self.before.place, self.before.why) != (self.after.place, self.after.why)
+
+    def __str__(self) -> str:
+        sides = (f"{s.place} ({s.why})" if s else "absent" for s in (self.before, self.after))
+        return f"{self.provider}: {' -> '.join(sides)}"
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionDiff:
+    """What differs between two decisions about one reference."""
+
+    before: Decision
+    after: Decision
+    changes: tuple[StandingChange, ...]
+
+    @property
+    def changes_winner(self) -> bool:
+        """Whether another offer serves afterwards, or the same one changed."""
+        return self.before.winner != self.after.winner
+
+    def __bool__(self) -> bool:
+        return self.changes_winner or bool(self.changes)
+
+    def render(self) -> str:
+        """Return the difference as lines of text."""
+        winners = " -> ".join(_winner(decision) for decision in (self.before, self.after))
+        return "\n".join((f"{self.before.ref}  {winners}", *(f"  {c}" for c in self.changes)))
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `{"ref", "before", "after", "changes": [{"provider", "before", "after"}]}`."""
+        return {
+            "ref": str(self.before.ref),
+            "before": self.before.winner.provider if self.before.winner else None,
+            "after": self.after.winner.provider if self.after.winner else None,
+            "changes": [
+                {
+                    "provider": change.provider,
+                    "before": change.before and str(change.before.place),
+                    "after": change.after and str(change.after.place),
+                }
+                for change in self.changes
+            ],
+        }
+
+
+def _key(standing: Standing) -> tuple[str, str]:
+    return standing.provider, standing.candidate.source.id
+
+
+def _winner(decision: Decision) -> str:
+    return decision.winner.provider if decision.winner else "nobody"
+
+
+def _selection_json(selection: Selection | None) -> Mapping[str, JSONValue] | None:
+    if selection is None:
+        return None
+    return {"provider": selection.provider, "origin": selection.origin}
+
+
+_COLOURS = {Place.SELECTED: "32", Place.SHADOWED: "2", Place.REJECTED: "33"}
+
+
+def _paint(text: str, code: str, *, colour: bool) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
+
+
+def _lines(decision: Decision, width: int, colour: bool) -> Iterator[str]:  # noqa: FBT001
+    yield _paint(str(decision.ref), "1", colour=colour)
+    names = max((len(standing.provider) for standing in decision.standings), default=0)
+    for standing in decision.standings:
+        head = f"  {standing.place:<8}  {standing.provider:<{names}}  "
+        room = max(width - len(head), 24)
+        first, *rest = wrap(standing.why, room) or [""]
+        yield _paint(head + first, _COLOURS[standing.place], colour=colour)
+        yield from (_paint(" " * len(head) + line, "2", colour=colour) for line in rest)
+    if not decision.standings:
+        yield "  no candidate is registered"
+    for note in _notes(decision):
+        yield from (f"  {line}" for line in wrap(note, width - 2))
+
+
+def _notes(decision: Decision) -> Iterator[str]:
+    if decision.problem:
+        yield f"problem: {decision.problem.message}"
+    if decision.warning:
+        yield f"warning: {decision.warning}"
+    if decision.overridden:
+        yield f"note: outranks {decision.overridden.provider} from {decision.overridden.origin}"

@@ -1,0 +1,54 @@
+"""Load a factory that is named by text, if it lies under an allowed prefix."""
+
+import sys
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any
+
+from oneiric.core.candidate import is_target
+from oneiric.errors import ForbiddenFactoryError
+
+
+def is_allowed(module: str, allowed: Iterable[str]) -> bool:
+    """Tell whether *module* is one of the *allowed* packages or lies inside one.
+
+    >>> is_allowed("oneiric.adapters", ["oneiric"]), is_allowed("oneiric_evil", ["oneiric"])
+    (True, False)
+    """
+    return any(module == prefix or module.startswith(f"{prefix}.") for prefix in allowed)
+
+
+def load(target: str, allowed: Iterable[str]) -> Callable[..., Any]:
+    """Import `package.module:attr` and return what it names.
+
+    Both the module and the home of what it names must be allowed, so that an allowed
+    module cannot lend out what it imported from elsewhere.
+
+    Raises:
+        ForbiddenFactoryError: either is not, or the target names nothing that can be called.
+        ImportError: the module cannot be imported.
+    """
+    prefixes = tuple(allowed)
+    if not is_target(target):
+        raise ForbiddenFactoryError(target, "it is not package.module:attr", allowed=prefixes)
+    module, _, attribute = target.partition(":")
+    if not is_allowed(module, prefixes):
+        raise ForbiddenFactoryError(
+            target, f"{module} is under no allowed prefix", allowed=prefixes
+        )
+    found: Any = getattr(import_module(module), attribute, None)
+    if not callable(found):
+        raise ForbiddenFactoryError(
+            target, f"{module} has no callable {attribute}", allowed=prefixes
+        )
+    home = str(getattr(found, "__module__", module))
+    if not is_allowed(home, prefixes):
+        raise ForbiddenFactoryError(
+            target, f"{attribute} comes from {home}, under no allowed prefix", allowed=prefixes
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def is_loaded(target: str) -> bool:
+    """Tell whether `load` would find the module imported already, and so be quick."""
+    return target.partition(":")[0] in sys.modules

@@ -1,0 +1,75 @@
+"""Whether an offer can run on this machine: its Python and its system."""
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from operator import eq, ge, gt, le, lt, ne
+
+SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_ALIASES = {"darwin": "macos", "osx": "macos", "win32": "windows"}
+_CLAUSE = re.compile(r"(~=|===?|!=|<=|>=|<|>)\s*(\d+(?:\.\d+)*)(\.\*)?\Z")
+_COMPARE: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
+    "<": lt,
+    "<=": le,
+    ">": gt,
+    ">=": ge,
+    "==": eq,
+    "===": eq,
+    "!=": ne,
+}
+
+
+def system() -> str:
+    """Return this machine's system: `linux`, `macos`, `windows`, or what Python calls it."""
+    return SYSTEMS.get(sys.platform, sys.platform)
+
+
+def runs_on(platforms: Iterable[str]) -> bool:
+    """Tell whether *platforms* name this system; an empty list names all."""
+    names = {_ALIASES.get(name.lower(), name.lower()) for name in platforms}
+    return not names or system() in names
+
+
+def check_python(specifier: str) -> str:
+    """Return what is wrong with a version specifier, or an empty string.
+
+    >>> check_python(">=3.11,<3.14"), check_python("3.11+")
+    ('', "'3.11+' is no version clause such as >=3.11")
+    """
+    for clause in _clauses(specifier):
+        if not _CLAUSE.match(clause):
+            return f"{clause!r} is no version clause such as >=3.11"
+    return ""
+
+
+def python_matches(specifier: str, version: tuple[int, ...]) -> bool:
+    """Tell whether *version* satisfies every clause of a checked specifier.
+
+    >>> python_matches(">=3.11,<3.14", (3, 12, 1)), python_matches("==3.11.*", (3, 12, 1))
+    (True, False)
+
+    Source: the comparison rules of PEP 440 for release numbers.
+    """
+    return all(_holds(clause, version) for clause in _clauses(specifier))
+
+
+def _clauses(specifier: str) -> list[str]:
+    return [clause.strip() for clause in specifier.split(",") if clause.strip()]
+
+
+def _holds(clause: str, version: tuple[int, ...]) -> bool:
+    match = _CLAUSE.match(clause)
+    if match is None:
+        return False
+    operator, number, wildcard = match.groups()
+    wanted = tuple(map(int, number.split(".")))
+    if operator == "~=":
+        return version >= wanted and version[: len(wanted) - 1] == wanted[:-1]
+    if wildcard:
+        return _COMPARE[operator](_padded(version, len(wanted))[: len(wanted)], wanted)
+    length = max(len(version), len(wanted))
+    return _COMPARE[operator](_padded(version, length), _padded(wanted, length))
+
+
+def _padded(numbers: tuple[int, ...], length: int) -> tuple[int, ...]:
+    return numbers + (0,) * (length - len(numbers))

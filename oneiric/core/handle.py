@@ -1,0 +1,167 @@
+"""Counted holds on components, and links that follow swaps."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from oneiric.errors import ClosedError
+
+if TYPE_CHECKING:
+    from oneiric.core.generation import Generation
+    from oneiric.core.ref import ComponentRef
+
+T = TypeVar("T")
+
+
+class Slot:
+    """Where one reference finds its instance: a place, or one provider's offer for it.
+
+    `shut` is set while the component takes no new work.
+    """
+
+    __slots__ = ("current", "history", "lock", "problem", "ref", "shut", "warming")
+
+    def __init__(self, ref: ComponentRef[Any]) -> None:
+        self.ref = ref
+        self.current: Generation[Any] | None = None
+        self.shut = False
+        self.lock = asyncio.Lock()
+        self.warming: asyncio.Task[None] | None = None
+        self.problem: BaseException | None = None
+        self.history: list[str] = []
+
+
+class Gate(Protocol):
+    """What a handle needs of the lifecycle when its slot is cold or shut."""
+
+    async def admit(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
+        """Bring the component up if need be, enter the hold and return what is held."""
+        ...
+
+    def admit_thread(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
+        """Do the same for a thread other than the loop's."""
+        ...
+
+
+class Handle(Generic[T]):
+    """Hold one generation of a component for the length of a `with` block.
+
+    Entering gives the instance itself; a warm one is held without waiting. While it is
+    held it is not cleaned up, unless the drain limit passes. Tasks write `async with`,
+    threads other than the loop's write `with`. A handle serves one block.
+    """
+
+    __slots__ = ("_by", "_gate", "_generation", "_slot")
+
+    def __init__(self, gate: Gate, slot: Slot) -> None:
+        self._gate = gate
+        self._slot = slot
+        self._generation: Generation[T] | None = None
+        self._by: asyncio.Task[Any] | threading.Thread | None = None
+
+    @property
+    def provider(self) -> str:
+        """The provider of what is held, or an empty string outside the block."""
+        return self._generation.candidate.provider if self._generation else ""
+
+    @property
+    def generation(self) -> int:
+        """The number of the generation held, from 1, or 0 outside the block."""
+        return self._generation.number if self._generation else 0
+
+    @property
+    def holder(self) -> str:
+        """The name of the task, with where it stands, or of the thread that holds."""
+        holder = self._by
+        if isinstance(holder, asyncio.Task):
+            frames = holder.get_stack(limit=1)
+            where = f" at {frames[0].f_code.co_qualname}:{frames[0].f_lineno}" if frames else ""
+            return f"task {holder.get_name()}{where}"
+        return f"thread {holder.name}" if holder else "unknown"
+
+    def take(self, generation: Generation[T]) -> bool:
+        """Enter the hold, unless the generation was retired or the slot shut meanwhile."""
+        generation.holds[self] = None
+        if generation.retired or self._slot.shut:
+            generation.let_go(self)
+            return False
+        return True
+
+    async def __aenter__(self) -> T:
+        self._unused()
+        generation: Generation[T] | None = self._slot.current
+        if generation is None or not self.take(generation):
+            generation = await self._gate.admit(self._slot, self)
+        self._generation = generation
+        self._by = asyncio.current_task()
+        return generation.instance  # type: ignore[no-any-return]
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._leave()
+
+    def __enter__(self) -> T:
+        self._unused()
+        generation: Generation[T] | None = self._slot.current
+        if asyncio._get_running_loop() is not None:
+            raise ClosedError(
+                f"{self._slot.ref}: a plain with-block would stop the event loop",
+                hint="write async with in a task, or leave the loop's thread",
+            )
+        if generation is None or not self.take(generation):
+            generation = self._gate.admit_thread(self._slot, self)
+        self._generation = generation
+        self._by = threading.current_thread()
+        return generation.instance  # type: ignore[no-any-return]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._leave()
+
+    def _unused(self) -> None:
+        if self._generation is not None:
+            raise RuntimeError(
+                f"this handle on {self._slot.ref} is in use; call use() once a block"
+            )
+
+    def _leave(self) -> None:
+        generation, self._generation, self._by = self._generation, None, None
+        if generation is not None:
+            generation.let_go(self)
+
+
+class Link(Generic[T]):
+    """Refer to a component for long, through every swap: each `use` holds what serves then.
+
+    A factory receives one for each of its `requires`, so no component ever keeps an
+    instance that might be closed under it.
+    """
+
+    __slots__ = ("_gate", "_slot")
+
+    def __init__(self, gate: Gate, slot: Slot) -> None:
+        self._gate = gate
+        self._slot = slot
+
+    @property
+    def ref(self) -> ComponentRef[T]:
+        """The reference that the link follows."""
+        return self._slot.ref
+
+    def use(self) -> Handle[T]:
+        """Return a handle for one block, as `LifecycleManager.use` does."""
+        return Handle(self._gate, self._slot)
+
+    def __repr__(self) -> str:
+        return f"Link({str(self.ref)!r})"

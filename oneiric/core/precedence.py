@@ -1,0 +1,179 @@
+"""The four ordered rules of precedence, and where each number they compare came from.
+
+    1. explicit selection    a selection from `swap` or configuration names the provider
+    2. stack level           higher wins; the stack order outranks an offer's own level
+    3. priority              higher wins
+    4. latest registration   the newest wins
+
+Nothing else decides. Capabilities, platforms and the like only reject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from oneiric.core.candidate import SourceKind
+from oneiric.core.ref import ComponentRef, is_name
+from oneiric.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from oneiric.core.candidate import Candidate
+    from oneiric.core.registry import Entry
+
+STEP = 10
+UNNAMED_MANIFEST = -1
+
+
+class Rule(StrEnum):
+    """One of the four rules, in their order."""
+
+    SELECTION = "selection"
+    STACK = "stack level"
+    PRIORITY = "priority"
+    LATEST = "latest registration"
+
+
+RULES = tuple(Rule)
+
+
+class Number(NamedTuple):
+    """A number that a rule compared, and where it was set."""
+
+    value: int
+    origin: str
+
+
+class Rank(NamedTuple):
+    """What the four rules see of an offer; ranks compare in their order."""
+
+    selected: int
+    level: int
+    priority: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """An explicit choice: this place is to be filled by that provider.
+
+    `origin` says where it was made, such as `oneiric.toml:12` or `swap`.
+    """
+
+    ref: ComponentRef[Any]
+    provider: str
+    origin: str = "configuration"
+
+    @classmethod
+    def of(cls, ref: str, provider: str, *, origin: str = "configuration") -> Selection:
+        """Make a selection from text.
+
+        Raises:
+            InvalidRefError: *ref* is not `domain:key`, or *provider* is no name.
+        """
+        return cls(ComponentRef[Any](ref).offer(provider).place, provider, origin)
+
+
+@dataclass(frozen=True, slots=True)
+class StackOrder:
+    """Levels of named stacks, from bottom to top.
+
+    >>> order = StackOrder.parse("base,team,site:50", origin="ONEIRIC_STACK_ORDER")
+    >>> dict(order.levels)
+    {'base': 0, 'team': 10, 'site': 50}
+    """
+
+    levels: Mapping[str, int] = field(default_factory=dict)
+    origin: str = "default"
+
+    @classmethod
+    def parse(cls, text: str, *, origin: str) -> StackOrder:
+        """Read `name` and `name:level` tokens, separated by commas.
+
+        The first bare name has level 0, each further one stands 10 above its predecessor.
+
+        Raises:
+            ConfigError: a token is no name, repeats one, or does not rise; it shows the token.
+        """
+        levels: dict[str, int] = {}
+        last: int | None = None
+        for token in (part.strip() for part in text.split(",") if part.strip()):
+            name, colon, number = token.partition(":")
+            level = (0 if last is None else last + STEP) if not colon else _level(number)
+            reason = _refusal(name.strip(), level, last, levels)
+            if reason or level is None:
+                problem = Problem("stack_order", f"{token!r} {reason}", origin)
+                raise ConfigError(
+                    "the stack order is not valid",
+                    problems=[problem],
+                    hint="list stacks bottom to top, as in base,team,site:50",
+                )
+            levels[name.strip()] = last = level
+        return cls(MappingProxyType(levels), origin)
+
+    def level_of(self, candidate: Candidate) -> int:
+        """Return the level at which *candidate* competes."""
+        listed = self.levels.get(candidate.stack)
+        if listed is not None:
+            return listed
+        if candidate.source.kind is SourceKind.MANIFEST:
+            return UNNAMED_MANIFEST
+        return candidate.stack_level
+
+    def explain_level(self, candidate: Candidate) -> Number:
+        """Return that level with where it was set."""
+        if candidate.stack in self.levels:
+            return Number(self.levels[candidate.stack], self.origin)
+        if candidate.source.kind is SourceKind.MANIFEST:
+            return Number(UNNAMED_MANIFEST, "no stack order names the manifest's stack")
+        origin = str(candidate.source) if candidate.stack_level else "default"
+        return Number(candidate.stack_level, origin)
+
+
+def explain_priority(candidate: Candidate) -> Number:
+    """Return *candidate*'s priority with where it was set."""
+    return Number(candidate.priority, str(candidate.source) if candidate.priority else "default")
+
+
+def rank(entry: Entry, chosen: str, stacks: StackOrder) -> Rank:
+    """Return what the rules see of *entry* when the selection names *chosen*."""
+    candidate = entry.candidate
+    return Rank(
+        candidate.provider == chosen,
+        stacks.level_of(candidate),
+        candidate.priority,
+        entry.sequence,
+    )
+
+
+def own_rank(entry: Entry) -> tuple[int, int, int]:
+    """Return the order among the offers of one manifest, where its own levels count."""
+    return (entry.candidate.stack_level, entry.candidate.priority, entry.sequence)
+
+
+def deciding_rule(winner: Rank, loser: Rank) -> Rule:
+    """Return the first rule by which *winner* stands above *loser*."""
+    for rule, ours, theirs in zip(RULES, winner, loser, strict=True):
+        if ours != theirs:
+            return rule
+    return Rule.LATEST
+
+
+def _level(number: str) -> int | None:
+    text = number.strip()
+    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() else None
+
+
+def _refusal(name: str, level: int | None, last: int | None, levels: Mapping[str, int]) -> str:
+    if not is_name(name):
+        return "does not name a stack"
+    if name in levels:
+        return f"names {name} a second time"
+    if level is None:
+        return "has a level that is not a whole number"
+    if last is not None and level <= last:
+        return f"has level {level}, which does not rise above {last}"
+    return ""
