@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from oneiric.core.factory import is_loaded, load
@@ -238,8 +237,9 @@ def _default(key: str) -> str:
 
 
 def _method(instance: object, name: str) -> Callable[[], Any] | None:
-    """Return a phase of *instance*, found without running code of its own."""
-    if getattr_static(instance, name, None) is None:
+    """Return a phase of *instance*; an object that answers to any name has none of them."""
+    own = getattr(instance, "__dict__", None)
+    if not hasattr(type(instance), name) and not (isinstance(own, dict) and name in own):
         return None
     method = getattr(instance, name)
     return method if callable(method) else None

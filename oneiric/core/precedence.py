@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from oneiric.core.candidate import SourceKind
 from oneiric.core.ref import ComponentRef, is_name
@@ -47,13 +47,8 @@ class Number(NamedTuple):
     origin: str
 
 
-class Rank(NamedTuple):
-    """What the four rules see of an offer; ranks compare in their order."""
-
-    selected: int
-    level: int
-    priority: int
-    sequence: int
+Rank: TypeAlias = tuple[bool, int, int, int]
+"""What the four rules see of an offer, in their order: selected, level, priority, sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +111,10 @@ class StackOrder:
 
     def level_of(self, candidate: Candidate) -> int:
         """Return the level at which *candidate* competes."""
-        listed = self.levels.get(candidate.stack)
-        if listed is not None:
-            return listed
+        own = candidate.stack_level
         if candidate.source.kind is SourceKind.MANIFEST:
-            return UNNAMED_MANIFEST
-        return candidate.stack_level
+            own = UNNAMED_MANIFEST
+        return self.levels.get(candidate.stack, own) if self.levels else own
 
     def explain_level(self, candidate: Candidate) -> Number:
         """Return that level with where it was set."""
@@ -141,7 +134,7 @@ def explain_priority(candidate: Candidate) -> Number:
 def rank(entry: Entry, chosen: str, stacks: StackOrder) -> Rank:
     """Return what the rules see of *entry* when the selection names *chosen*."""
     candidate = entry.candidate
-    return Rank(
+    return (
         candidate.provider == chosen,
         stacks.level_of(candidate),
         candidate.priority,
@@ -154,12 +147,12 @@ def own_rank(entry: Entry) -> tuple[int, int, int]:
     return (entry.candidate.stack_level, entry.candidate.priority, entry.sequence)
 
 
-def deciding_rule(winner: Rank, loser: Rank) -> Rule:
-    """Return the first rule by which *winner* stands above *loser*."""
+def deciding_rule(winner: Rank, loser: Rank) -> tuple[Rule, int, int]:
+    """Return the first rule by which *winner* stands above *loser*, and the two values."""
     for rule, ours, theirs in zip(RULES, winner, loser, strict=True):
         if ours != theirs:
-            return rule
-    return Rule.LATEST
+            return rule, ours, theirs
+    return Rule.LATEST, winner[3], loser[3]
 
 
 def _level(number: str) -> int | None:

@@ -78,11 +78,12 @@ class ComponentRef(str, Generic[T]):
     @property
     def place(self) -> "ComponentRef[T]":
         """The reference without its provider."""
-        return ComponentRef(self.partition("@")[0]) if "@" in self else self
+        return str.__new__(ComponentRef, self.partition("@")[0]) if "@" in self else self
 
     def offer(self, provider: str) -> "ComponentRef[T]":
         """Return the reference of *provider*'s offer for this place."""
-        return ComponentRef(f"{self.place}@{provider}")
+        text = f"{self.place}@{provider}"
+        return str.__new__(ComponentRef, text) if is_name(provider) else ComponentRef(text)
 
 
 def _check(text: object) -> None:

@@ -227,7 +227,7 @@ class View:
                 candidate, sequence = row.entry.candidate, row.entry.sequence
                 yield Standing(candidate, Place.REJECTED, sequence, stacks, rejection=row.rejection)
             else:
-                yield _shadowed(row, _rival(row, rows, winner), stacks, origin)
+                yield _shadowed(row, rows, winner, stacks, origin)
 
 
 def _unmet(rows: list[Row], chosen: Selection, *, failover: bool) -> UnknownSelectionError | None:
@@ -249,10 +249,7 @@ def _champions(rows: list[Row]) -> list[Row]:
         source = row.entry.candidate.source
         if source.kind is SourceKind.MANIFEST:
             rival = best.setdefault(source.id, row)
-            if (row.rank.selected, own_rank(row.entry)) > (
-                rival.rank.selected,
-                own_rank(rival.entry),
-            ):
+            if (row.rank[0], own_rank(row.entry)) > (rival.rank[0], own_rank(rival.entry)):
                 best[source.id] = row
     if not best:
         return rows
@@ -260,51 +257,50 @@ def _champions(rows: list[Row]) -> list[Row]:
 
 
 def _rival(row: Row, rows: list[Row], winner: Row | None) -> Row | None:
-    """Return the row that put *row* in the shadow: its manifest's best, else the winner."""
+    """Return the row that put a manifest's *row* in the shadow: its own best, or the winner."""
     source = row.entry.candidate.source
-    if source.kind is not SourceKind.MANIFEST:
-        return winner
     kin = [r for r in rows if r.rejection is None and r.entry.candidate.source.id == source.id]
     best = _champions(kin)[0]
     return winner if best is row else best
 
 
 def _selected(winner: Row, second: Row | None, stacks: StackOrder, origin: str) -> Standing:
-    standing = Standing(
-        winner.entry.candidate, Place.SELECTED, winner.entry.sequence, stacks, within=origin
-    )
-    if winner.rank.selected:
-        return standing._replace(rule=Rule.SELECTION, value=1)
+    candidate, sequence = winner.entry.candidate, winner.entry.sequence
+    if winner.rank[0]:
+        return Standing(candidate, Place.SELECTED, sequence, stacks, Rule.SELECTION, within=origin)
     if second is None:
-        return standing
+        return Standing(candidate, Place.SELECTED, sequence, stacks)
     rule, value, against = _compare(winner, second)
-    return standing._replace(rule=rule, value=value, against=against)
+    return Standing(candidate, Place.SELECTED, sequence, stacks, rule, value, against)
 
 
-def _shadowed(row: Row, rival: Row | None, stacks: StackOrder, origin: str) -> Standing:
-    standing = Standing(row.entry.candidate, Place.SHADOWED, row.entry.sequence, stacks)
+def _shadowed(
+    row: Row, rows: list[Row], winner: Row | None, stacks: StackOrder, origin: str
+) -> Standing:
+    candidate, sequence = row.entry.candidate, row.entry.sequence
+    manifest = candidate.source.kind is SourceKind.MANIFEST
+    rival = _rival(row, rows, winner) if manifest else winner
     if rival is None:
-        return standing
-    rule, value, against = _compare(rival, row)
+        return Standing(candidate, Place.SHADOWED, sequence, stacks)
+    compare = _compare(rival, row) if manifest else deciding_rule(rival.rank, row.rank)
+    rule, against, value = compare
     within = ""
     if rule is Rule.SELECTION:
         within = origin
     elif rule is Rule.LATEST:
         within = rival.entry.candidate.provider
-    elif _same_manifest(rival, row):
-        within = str(row.entry.candidate.source)
-    return standing._replace(rule=rule, value=against, against=value, within=within)
+    elif manifest and _same_manifest(rival, row):
+        within = str(candidate.source)
+    return Standing(candidate, Place.SHADOWED, sequence, stacks, rule, value, against, None, within)
 
 
 def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int]:
     """Return the rule that put *winner* above *loser*, and the two values it compared."""
     ours, theirs = winner.rank, loser.rank
     if _same_manifest(winner, loser):
-        ours = ours._replace(level=winner.entry.candidate.stack_level)
-        theirs = theirs._replace(level=loser.entry.candidate.stack_level)
-    rule = deciding_rule(ours, theirs)
-    position = list(Rule).index(rule)
-    return rule, ours[position], theirs[position]
+        ours = (ours[0], winner.entry.candidate.stack_level, *ours[2:])
+        theirs = (theirs[0], loser.entry.candidate.stack_level, *theirs[2:])
+    return deciding_rule(ours, theirs)
 
 
 def _same_manifest(one: Row, other: Row) -> bool:
