@@ -39,9 +39,9 @@ PULSE_SECONDS = 1.0
 class LifecycleManager:
     """Bring up what the resolver chose, lend it out, and replace it without failing a call.
 
-    A manager belongs to the event loop that first activates something. Whatever takes
-    time runs in tasks of its own: a caller that is cancelled stops waiting, and the work
-    ends in order. Close it, or use it as `async with`.
+    A manager belongs to the event loop that enters it or first activates something.
+    Whatever takes time runs in tasks of its own: a caller that is cancelled stops waiting,
+    and the work ends in order. Close it, or use it as `async with`.
 
     Args:
         resolver: who decides.
@@ -277,6 +277,7 @@ class LifecycleManager:
             raise ExceptionGroup("components failed while closing", errors)
 
     async def __aenter__(self) -> Self:
+        self._belong()
         return self
 
     async def __aexit__(
