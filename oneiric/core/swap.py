@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oneiric.core.hooks import HookPoint, SwapContext
-from oneiric.errors import ComponentError, JSONValue, OneiricError
+from oneiric.errors import ComponentError, JSONValue, OneiricError, UnknownSelectionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,11 +148,24 @@ class Choice:
         self._assume = assume
 
     def resolve(self) -> Candidate:
-        """Return the winner; raise what `Resolver.resolve` would, if there is none."""
+        """Return the winner; raise what `Resolver.resolve` would, if there is none.
+
+        Where a provider is asked for, nobody else is the winner, failover or not.
+        """
         decision = self._resolver.explain(self._place, assume=self._assume)
         if decision.winner is None:
             assert decision.problem is not None
             raise decision.problem
+        for asked in self._assume.select:
+            if asked.provider != decision.winner.provider:
+                why = {standing.provider: standing.why for standing in decision.standings}
+                raise UnknownSelectionError(
+                    asked.ref,
+                    asked.provider,
+                    asked.origin,
+                    known=sorted(why),
+                    why=why.get(asked.provider, ""),
+                )
         return decision.winner
 
     def enforce(self) -> Callable[[], None]:
