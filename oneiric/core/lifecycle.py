@@ -329,14 +329,14 @@ class LifecycleManager:
     def bind(self, place: Slot, new: Generation[Any]) -> Binding:
         """Move *place*, and the new offer's slot, to *new*; retire what that displaces.
 
-        An instance stays, though not bound to the place, while a component that serves
+        An instance stays, though not bound to the place, while a component that is up
         requires it by its provider's name.
         """
         offer = self._slots[new.offer]
         moves: dict[Slot, Generation[Any] | None] = {place: new, offer: new}
         retire = [offer.current] if offer.current else []
         old = place.current
-        if old is not None and old not in retire and not self._roster.is_pinned(old):
+        if old is not None and old not in retire and self._roster.may_go(old):
             retire.append(old)
             moves[self._slots[old.offer]] = None
         return Binding(moves, new=new, retire=tuple(retire))
@@ -344,7 +344,8 @@ class LifecycleManager:
     async def end(self, generation: Generation[Any]) -> list[ComponentError]:
         """Clean up a retired instance and call the cleanup hooks; return what failed.
 
-        `close` waits for what is ending instead of cutting it short.
+        Instances that stayed for it alone follow. `close` waits for what is ending instead
+        of cutting it short.
         """
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._ending.add(task)
@@ -356,7 +357,8 @@ class LifecycleManager:
         finally:
             self._ending.discard(task)
             self._roster.strike(generation)
-        return [error for error in (failed, hooked) if error is not None]
+        errors = [error for error in (failed, hooked) if error is not None]
+        return errors if self._closing else errors + await self._let_released_go()
 
     # -- inside: slots and tasks --------------------------------------------------------
 
@@ -493,6 +495,14 @@ class LifecycleManager:
             candidate, names = generation.candidate, ", ".join(holders)
             reason = f"it was closed while held by {names}"
             errors.append(ComponentError(candidate.ref, candidate.provider, "drain", reason))
+        return errors
+
+    async def _let_released_go(self) -> list[ComponentError]:
+        errors: list[ComponentError] = []
+        for generation in self._roster.released():
+            if self._slots[generation.candidate.ref].current is not generation:
+                self._slots[generation.offer].current = None
+                errors += await self._shut_down(generation)
         return errors
 
     # -- inside: quarantine and activity ------------------------------------------------
