@@ -243,7 +243,7 @@ class LifecycleManager:
             generation=current.number if current else 0,
             in_flight=self.in_flight(slot.ref),
             activity=self.activity.get(slot.ref),
-            problem=str(slot.problem or ""),
+            problem=slot.problem,
             swaps=place.swaps.latency.summary(),
             failed_swaps=place.swaps.failed,
             forced_drains=place.swaps.forced,
@@ -432,9 +432,9 @@ class LifecycleManager:
                     if offer.current is None:
                         await self._warm(offer)
                     slot.current = offer.current
-                slot.problem = None
+                slot.problem = ""
         except OneiricError as error:
-            slot.problem = error
+            slot.problem = str(error)
             raise
         finally:
             slot.warming = None
@@ -467,7 +467,7 @@ class LifecycleManager:
         async with place.lock:
             choice = Choice(self.resolver, place.ref, assume)
             report = await Swap(self, place, choice).run(self._build_for_swap)
-            place.problem = report.error
+            place.problem = str(report.error or "")
             place.swaps.add(report, earlier=earlier)
         return report
 

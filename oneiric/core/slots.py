@@ -31,7 +31,7 @@ class Slot:
         self.lock = asyncio.Lock()
         self.turn = asyncio.Lock()
         self.warming: asyncio.Task[None] | None = None
-        self.problem: BaseException | None = None
+        self.problem = ""
         self.swaps = SwapRecord()
 
 
