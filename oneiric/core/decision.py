@@ -141,7 +141,7 @@ def _why_shadowed(standing: Standing) -> str:
 
 
 def _from(number: Number) -> str:
-    return "" if number.origin == "default" else f" ({number.origin})"
+    return "" if number.origin in ("default", "code") else f" ({number.origin})"
 
 
 @dataclass(frozen=True, slots=True)
