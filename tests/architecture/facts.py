@@ -49,12 +49,10 @@ def domains() -> list[str]:
 
 def commands() -> list[str]:
     """Return the top-level commands of `oneiric`."""
-    import click
     import typer
 
-    app = importlib.import_module("oneiric.cli.app").app
-    command = typer.main.get_command(app) if isinstance(app, typer.Typer) else app
-    return sorted(command.list_commands(click.Context(command)))
+    group = typer.main.get_group(importlib.import_module("oneiric.cli.app").app)
+    return sorted(group.list_commands(typer.Context(group)))
 
 
 def targets() -> list[str]:

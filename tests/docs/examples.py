@@ -31,7 +31,7 @@ def run_page(page: str, text: str) -> int:
     Raises:
         ExampleError: an example failed or printed something else.
     """
-    if ">>>" in prose(text):
+    if any(line.lstrip().startswith(">>>") for line in prose(text).splitlines()):
         raise ExampleError(page, 1, "a >>> prompt outside a ```pycon block is never run")
     module = ModuleType(NAMESPACE)
     sys.modules[NAMESPACE] = module
