@@ -1,11 +1,13 @@
 """Write the reference pages from the code: `python -m tests.docs.reference`, or `make docs`."""
 
 import ast
+import importlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from oneiric.errors import OneiricError
 from tests.architecture.source import ROOT, House, Module, dotted, read_house
 from tests.docs.docstrings import markdown_of
 from tests.docs.markdown import GENERATED
@@ -28,72 +30,49 @@ EXIT_CODES: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ErrorClass:
-    """One class of the error tree as its source declares it."""
+    """One class of the error tree, its first sentence, and how deep it stands."""
 
-    name: str
-    module: str
-    parent: str
-    code: str
-    exit_code: int
+    cls: type[OneiricError]
     meaning: str
     depth: int
 
 
-def error_tree(house: House) -> list[ErrorClass]:
-    """Return the error tree of the whole package, parents before children."""
-    children: dict[str, list[tuple[Module, ast.ClassDef]]] = {}
-    for module in house.package:
-        for node in module.nodes(ast.ClassDef):
-            for base in node.bases:
-                children.setdefault(dotted(base).split(".")[-1], []).append((module, node))
-    root = next(found for found in children["Exception"] if found[1].name == "OneiricError")
-    return list(_descend(root, children, None))
-
-
-def _descend(
-    found: tuple[Module, ast.ClassDef],
-    children: dict[str, list[tuple[Module, ast.ClassDef]]],
-    parent: ErrorClass | None,
-) -> Iterator[ErrorClass]:
-    module, node = found
-    own = _constants(node)
-    error = ErrorClass(
-        name=node.name,
-        module=module.name,
-        parent=parent.name if parent else "",
-        code=str(own.get("code", parent.code if parent else "")),
-        exit_code=int(own.get("exit_code", parent.exit_code if parent else 1)),
-        meaning=_first_sentence(ast.get_docstring(node) or ""),
-        depth=parent.depth + 1 if parent else 0,
-    )
-    yield error
-    for child in children.get(node.name, ()):
-        yield from _descend(child, children, error)
-
-
-def _constants(node: ast.ClassDef) -> dict[str, str | int]:
-    found: dict[str, str | int] = {}
-    for member in node.body:
-        if isinstance(member, ast.Assign):
-            target: ast.expr = member.targets[0]
-        elif isinstance(member, ast.AnnAssign):
-            target = member.target
-        else:
-            continue
-        if isinstance(target, ast.Name) and isinstance(member.value, ast.Constant):
-            value = member.value.value
-            if isinstance(value, str | int):
-                found[target.id] = value
+def error_classes(house: House) -> list[type[OneiricError]]:
+    """Load every module that defines an error; return the classes in order of definition."""
+    found = []
+    for module in sorted(house.package, key=lambda m: (m.name != OneiricError.__module__, m.name)):
+        if any(node.name.endswith("Error") for node in module.nodes(ast.ClassDef)):
+            found += [
+                value
+                for value in vars(importlib.import_module(module.name)).values()
+                if isinstance(value, type)
+                and issubclass(value, OneiricError)
+                and value.__module__ == module.name
+            ]
     return found
 
 
-def _first_sentence(text: str) -> str:
-    return " ".join(text.partition("\n\n")[0].split())
+def error_tree(classes: Iterable[type[OneiricError]]) -> list[ErrorClass]:
+    """Return the tree of these classes, parents before children, each below its first parent."""
+    children: dict[type, list[type[OneiricError]]] = {}
+    for cls in classes:
+        parent = next(base for base in cls.__bases__ if issubclass(base, Exception))
+        children.setdefault(parent, []).append(cls)
+    return list(_descend(OneiricError, children, 0))
+
+
+def _descend(
+    cls: type[OneiricError], children: Mapping[type, list[type[OneiricError]]], depth: int
+) -> Iterator[ErrorClass]:
+    meaning = " ".join((cls.__doc__ or "").partition("\n\n")[0].split())
+    yield ErrorClass(cls, meaning, depth)
+    for child in children.get(cls, ()):
+        yield from _descend(child, children, depth + 1)
 
 
 def errors_page(house: House) -> str:
     """Return the page of all errors: the tree, then code, exit code and meaning of each."""
-    tree = error_tree(house)
+    tree = error_tree(error_classes(house))
     lines = [
         HEADER,
         "# Errors\n",
@@ -101,20 +80,21 @@ def errors_page(house: House) -> str:
         "exit code, facts (`details()`) and where possible a `hint`. Codes are stable; wording",
         "is not. What the exit codes mean: [exit codes](exit-codes.md).\n",
         "```text",
-        *(f"{'    ' * error.depth}{error.name}" for error in tree),
+        *(f"{'    ' * error.depth}{error.cls.__name__}" for error in tree),
         "```\n",
         "| error | code | exit | when |",
         "|---|---|---|---|",
     ]
     for error in tree:
-        where = f"`{error.module}.{error.name}`"
-        lines.append(f"| {where} | `{error.code}` | {error.exit_code} | {error.meaning} |")
+        where = f"`{error.cls.__module__}.{error.cls.__name__}`"
+        code, number = error.cls.code, error.cls.exit_code
+        lines.append(f"| {where} | `{code}` | {number} | {error.meaning} |")
     return "\n".join(lines) + "\n"
 
 
 def exit_codes_page(house: House) -> str:
     """Return the page of exit codes, each with the error codes that end in it."""
-    tree = error_tree(house)
+    tree = error_tree(error_classes(house))
     lines = [
         HEADER,
         "# Exit codes\n",
@@ -123,7 +103,7 @@ def exit_codes_page(house: House) -> str:
         "|---|---|---|",
     ]
     for number, meaning in EXIT_CODES.items():
-        codes = sorted({error.code for error in tree if error.exit_code == number})
+        codes = sorted({error.cls.code for error in tree if error.cls.exit_code == number})
         lines.append(f"| {number} | {meaning} | {', '.join(f'`{code}`' for code in codes)} |")
     return "\n".join(lines) + "\n"
 

@@ -9,6 +9,7 @@ import pytest
 from tests.architecture.source import PACKAGE, ROOT
 from tests.docs.examples import ExampleError, run_page, run_session
 from tests.docs.markdown import GENERATED, pages
+from tests.docs.names import docstring_names
 
 
 def _modules_with_prompts() -> list[str]:
@@ -27,11 +28,14 @@ def _pages() -> list[str]:
 def test_prompts_in_docstrings_give_what_they_say(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each docstring's session runs in its module's own names."""
+    """Each docstring's session runs in its module's own names and a few common ones."""
     module = importlib.import_module(name)
     monkeypatch.chdir(tmp_path)
     for session in doctest.DocTestFinder(exclude_empty=True).find(module, name):
-        assert run_session(session) == ""
+        session.globs = docstring_names() | session.globs
+        failures = run_session(session)
+        if failures:
+            pytest.fail(failures, pytrace=False)
 
 
 @pytest.mark.parametrize("page", _pages())

@@ -2,16 +2,22 @@
 
 import importlib
 import re
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import oneiric.errors
-from tests.architecture.source import ROOT, House, build_house, read_house
+from oneiric.errors import OneiricError, RefusedError
+from tests.architecture.source import ROOT, House, read_house
 from tests.docs.docstrings import markdown_of
-from tests.docs.reference import EXIT_CODES, FOLDER, PAGES, error_tree, front_door_page
+from tests.docs.reference import (
+    EXIT_CODES,
+    FOLDER,
+    PAGES,
+    error_classes,
+    error_tree,
+    front_door_page,
+)
 
 _DRAWN = re.compile(r"^ *((?:│   |    )*(?:[├└]── )?)(\w+Error)\b *(\d?)", re.MULTILINE)
 
@@ -25,32 +31,37 @@ def house() -> House:
 @pytest.mark.parametrize("name", PAGES)
 def test_reference_page_is_up_to_date(name: str, house: House) -> None:
     """The committed page is what `make docs` writes."""
-    page = (FOLDER / name).read_text(encoding="utf-8")
-    assert page == PAGES[name](house), f"docs/reference/{name} is stale: run `make docs`"
+    if (FOLDER / name).read_text(encoding="utf-8") != PAGES[name](house):
+        pytest.fail(f"docs/reference/{name} is stale: run `make docs`", pytrace=False)
 
 
-def test_error_codes_are_unique(house: House) -> None:
-    """Each class of the tree has a code of its own, in lower case with dashes."""
-    codes = Counter(error.code for error in error_tree(house))
-    assert [code for code, count in codes.items() if count > 1] == []
-    assert [code for code in codes if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code)] == []
+@pytest.fixture(scope="module")
+def errors(house: House) -> list[type[OneiricError]]:
+    """Every error class of the package."""
+    return error_classes(house)
 
 
-def test_error_exit_codes_are_on_the_page(house: House) -> None:
+def test_error_codes_tell_errors_apart(errors: list[type[OneiricError]]) -> None:
+    """Two classes share a code only when one derives from the other."""
+    first: dict[str, type[OneiricError]] = {}
+    for cls in errors:
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", cls.code), cls
+        assert issubclass(cls, first.setdefault(cls.code, cls)), f"{cls} takes {cls.code}"
+
+
+def test_error_exit_codes_are_on_the_page(errors: list[type[OneiricError]]) -> None:
     """No error ends a command with a number that the table does not explain."""
-    assert {error.exit_code for error in error_tree(house)} <= set(EXIT_CODES)
+    assert {error.exit_code for error in errors} <= set(EXIT_CODES)
 
 
-def test_drawn_tree_is_the_tree(house: House) -> None:
-    """The tree in the docstring of `oneiric.errors` shows its classes, order and numbers."""
+def test_drawn_tree_is_the_tree(errors: list[type[OneiricError]]) -> None:
+    """The tree in the docstring of `oneiric.errors` shows its classes and their numbers."""
+    own = [cls for cls in errors if cls.__module__ == OneiricError.__module__]
     drawn = list(_drawn(oneiric.errors.__doc__ or ""))
-    real = [e for e in error_tree(house) if e.module == "oneiric.errors"]
-    numbers = {error.name: error.exit_code for error in real}
-    shown = [(name, depth) for name, depth, _ in drawn]
-    assert sorted(shown) == sorted((error.name, error.depth) for error in real)
-    assert {name: number for name, _, number in drawn if number} == {
-        name: str(numbers[name]) for name, _, number in drawn if number
-    }
+    real = {error.cls.__name__: error.depth for error in error_tree(own)}
+    assert {name: depth for name, depth, _ in drawn} == real
+    numbers = {cls.__name__: str(cls.exit_code) for cls in own}
+    assert [name for name, _, number in drawn if number and number != numbers[name]] == []
 
 
 def _drawn(text: str) -> Iterator[tuple[str, int, str]]:
@@ -60,19 +71,29 @@ def _drawn(text: str) -> Iterator[tuple[str, int, str]]:
         yield match[2], before // 4, match[3]
 
 
-def test_errors_of_a_room_join_the_tree(tmp_path: Path) -> None:
-    """A class that another file derives appears below its parent, with what it inherits."""
-    house = build_house(
-        tmp_path,
-        {
-            "oneiric/errors.py": 'class OneiricError(Exception):\n    """Failed."""\n'
-            '    code: ClassVar[str] = "failed"\n    exit_code: ClassVar[int] = 1\n',
-            "oneiric/web/errors.py": 'class WebError(errors.OneiricError):\n    """Web."""\n'
-            '    code = "web"\n',
-        },
-    )
-    shown = [(error.name, error.code, error.exit_code) for error in error_tree(house)]
-    assert shown == [("OneiricError", "failed", 1), ("WebError", "web", 1)]
+def test_errors_of_a_room_join_the_tree() -> None:
+    """A class with two parents stands once, below the first, with what Python inherits."""
+
+    class StreamError(OneiricError):
+        """The stream broke."""
+
+        code = "stream"
+
+    class StreamRefusedError(StreamError, RefusedError):
+        """The stream
+        was refused.
+
+        Told to nobody."""
+
+    tree = error_tree([OneiricError, RefusedError, StreamError, StreamRefusedError])
+    shown = [(error.cls.__name__, error.depth, error.cls.exit_code) for error in tree]
+    assert shown == [
+        ("OneiricError", 0, 1),
+        ("RefusedError", 1, 3),
+        ("StreamError", 1, 1),
+        ("StreamRefusedError", 2, 3),
+    ]
+    assert tree[-1].meaning == "The stream was refused."
 
 
 def test_front_door_page_shows_names_with_their_methods(
