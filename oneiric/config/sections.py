@@ -1,7 +1,8 @@
 """The finished configuration: checked sections, and every value with its origin."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ class Config:
     file: Path | None
     profile: str
     folder: Path
-    _sections: Mapping[str, BaseModel]
-    _layers: Layers
+    _sections: Mapping[str, BaseModel] = field(repr=False)
+    _layers: Layers = field(repr=False)
 
     def section(self, name: str) -> BaseModel:
         """Return the settings of one section, an instance of the model handed in for it.
@@ -97,5 +98,7 @@ def _plain(value: object) -> JSONValue:
         return {str(key): _plain(entry) for key, entry in (_entries(value) or {}).items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(entry) for entry in value]
-    plain: JSONValue = to_jsonable_python(value, inf_nan_mode="strings", fallback=str)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    plain: JSONValue = to_jsonable_python(value, fallback=str)
     return plain

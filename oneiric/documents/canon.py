@@ -16,6 +16,9 @@ _UNBOUNDED = DocumentLimits(max_bytes=_ANY, max_depth=_ANY, max_aliases=_ANY, ma
 def canonical(value: JSONValue) -> bytes:
     """Return the one JSON text of *value*: equal values give equal bytes.
 
+    Whatever `parse` gave has one. Floats beyond 2^53 and below 1e21 are written
+    as integers, which `parse` does not take back.
+
     >>> canonical({"b": 1.0, "a": [True, None]})
     b'{"a":[true,null],"b":1}'
 

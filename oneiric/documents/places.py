@@ -80,7 +80,11 @@ class _Frame:
 
 
 def join(path: str | None, name: str) -> str | None:
-    """Return the path of *name* below *path*, or None when it grows too long to keep."""
+    """Return the path of *name* below *path*, or None when it grows too long to keep.
+
+    An empty key is shown as `""`.
+    """
+    name = name or '""'
     if path is None or len(path) + len(name) >= _LONGEST:
         return None
     return f"{path}.{name}" if path else name

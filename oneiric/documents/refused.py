@@ -24,8 +24,8 @@ class Refused(Exception):  # noqa: N818  it never leaves this package
 
     @property
     def path(self) -> str:
-        """The keys, joined by dots."""
-        return ".".join(self.keys)
+        """The keys, joined by dots; an empty one is `""`."""
+        return ".".join(key or '""' for key in self.keys)
 
     def error(self, source: str, line: int | None) -> DocumentError:
         """Return the public error; a path is shown printable and no longer than 200 characters."""

@@ -84,7 +84,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
+        line = min(mark.line, text.count("\n")) + 1 if mark else 1
         raise Refused("syntax", f"it is not YAML: {error.problem}", line=line) from None
     except yaml.YAMLError:
         raise Refused("syntax", "it is not YAML", line=1) from None
@@ -137,8 +137,9 @@ class _Builder:
         self._untagged(event.tag, line)
         plain = event.implicit[0]
         before = _Frame([], event.anchor, self.nodes, self.length, height=0)
-        self._grow(1, len(event.value), line)
-        if plain and event.value == "<<" and self._awaits_key:
+        is_key = self._awaits_key
+        self._grow(0 if is_key else 1, len(event.value), line)
+        if is_key and plain and event.value == "<<":
             raise Refused("merge-key", "merge keys (<<) are not supported", line=line)
         value = _plain(event.value) if plain else event.value
         self._keep(event.anchor, value, before)
