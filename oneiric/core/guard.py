@@ -68,7 +68,7 @@ class Guard:
         if blocking and not inspect.iscoroutinefunction(_bare(function)):
             first = await self._limited(_in_thread(function), limit, cast("Dispose", dispose))
         else:
-            first = _settled(function)
+            first = attempt(function)
         if first.error is None and inspect.isawaitable(first.value):
             task = asyncio.ensure_future(_awaited(cast("Awaitable[T]", first.value)))
             return await self._limited(task, limit, dispose)
@@ -132,7 +132,12 @@ def _bare(function: Callable[[], T]) -> Callable[..., object]:
     return function
 
 
-def _settled(function: Callable[[], T]) -> Outcome[T]:
+def attempt(function: Callable[[], T]) -> Outcome[T]:
+    """Call *function* at once, without a limit, and return the outcome.
+
+    >>> attempt(lambda: 1 / 0).reason
+    'ZeroDivisionError: division by zero'
+    """
     try:
         return Outcome(function())
     except (Exception, SystemExit) as error:  # noqa: BLE001  foreign code may raise anything
@@ -157,7 +162,7 @@ def _in_thread(function: Callable[[], T]) -> asyncio.Future[Outcome[T]]:
             future.set_result(outcome)
 
     def run() -> None:
-        outcome = context.run(_settled, function)
+        outcome = context.run(attempt, function)
         if not loop.is_closed():
             loop.call_soon_threadsafe(deliver, outcome)
 

@@ -237,7 +237,7 @@ def _unmet(rows: list[Row], chosen: Selection, *, failover: bool) -> UnknownSele
         return None
     if failover and any(row.rejection and row.rejection.reason.passing for row in named):
         return None
-    why = next((f"it {row.rejection.detail}" for row in named if row.rejection), "")
+    why = next((f"it may not serve: {row.rejection.detail}" for row in named if row.rejection), "")
     known = sorted({row.entry.candidate.provider for row in rows})
     return UnknownSelectionError(chosen.ref, chosen.provider, chosen.origin, known=known, why=why)
 
