@@ -1,0 +1,38 @@
+"""A service with settings and a need."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from oneiric.ports import Cache
+
+
+class CacheLink(Protocol):
+    """Give the cache that serves now, for the length of one call."""
+
+    def use(self) -> AbstractAsyncContextManager[Cache]:
+        """Hold the cache inside `async with`."""
+        ...
+
+
+class GreeterSettings(BaseModel):
+    """Say how to greet."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    greeting: str = "Hello"
+
+
+class Greeter:
+    """Greet people, and remember in the cache how often each was greeted."""
+
+    def __init__(self, settings: GreeterSettings, *, cache: CacheLink) -> None:
+        self._greeting = settings.greeting
+        self._cache = cache
+
+    async def greet(self, name: str) -> str:
+        """Return a greeting that says how often *name* has been greeted."""
+        async with self._cache.use() as cache:
+            times = await cache.increment(f"greeter:{name}")
+        return f"{self._greeting}, {name}! (greeted {times} times)"
