@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from oneiric.errors import InvalidError
+from oneiric.ports import Cache, UnavailableError
+
 from oneiric_example.files import FileCache, FileCacheSettings
 from oneiric_example.greeter import Greeter, GreeterSettings
 from oneiric_example.plugin import ADAPTERS, SERVICES, TASKS
 from oneiric_example.word_count import WordCount
-
-from oneiric.errors import InvalidError
-from oneiric.ports import Cache, UnavailableError
 
 
 class LinkTo:

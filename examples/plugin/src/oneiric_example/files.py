@@ -17,10 +17,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from oneiric.ports import CacheValue, InvalidRequestError, PermissionDeniedError, UnavailableError
 from oneiric.ports.cache import check_counter, check_key, check_ttl, pack_value, unpack_value
+from pydantic import BaseModel, ConfigDict, Field
 
 SUFFIX = ".entry"
 

@@ -3,9 +3,8 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict
-
 from oneiric.ports import Cache
+from pydantic import BaseModel, ConfigDict
 
 
 class CacheLink(Protocol):
