@@ -18,7 +18,7 @@ from oneiric.ports.errors import (
 )
 from oneiric.ports.http import HTTP, Headers, HTTPClient, HTTPResponse, HTTPStream, RequestOptions
 from oneiric.ports.secrets import SECRETS, SecretStore, SecretWriter
-from oneiric.ports.storage import STORAGE, ObjectData, ObjectInfo, ObjectStore, Presign
+from oneiric.ports.storage import STORAGE, ObjectData, ObjectStore, Presign, StoredObject
 
 __all__ = [
     "CACHE",
@@ -41,7 +41,6 @@ __all__ = [
     "NotFoundError",
     "NotSupportedError",
     "ObjectData",
-    "ObjectInfo",
     "ObjectStore",
     "PermissionDeniedError",
     "Presign",
@@ -49,5 +48,6 @@ __all__ = [
     "RequestOptions",
     "SecretStore",
     "SecretWriter",
+    "StoredObject",
     "UnavailableError",
 ]

@@ -18,7 +18,7 @@ CHUNK_SIZE = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class StoredObject:
     """What is known of an object without reading it: `size` in bytes, `modified` in UTC.
 
     `etag` changes with the content. `content_type` and `metadata` are what was
@@ -48,7 +48,7 @@ class ObjectStore(Adapter, Protocol):
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
         if_absent: bool = False,
-    ) -> ObjectInfo:
+    ) -> StoredObject:
         """Keep *data* whole, or leave everything as it was.
 
         *content_type* is a hint that a store without `metadata` drops.
@@ -76,7 +76,7 @@ class ObjectStore(Adapter, Protocol):
         """
         ...
 
-    async def head(self, key: str) -> ObjectInfo:
+    async def head(self, key: str) -> StoredObject:
         """Return what is known of an object without reading it.
 
         Raises:
@@ -92,7 +92,7 @@ class ObjectStore(Adapter, Protocol):
         """Delete an object; a missing one is no error."""
         ...
 
-    def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
+    def list(self, prefix: str = "") -> AsyncIterator[StoredObject]:
         """Yield every object whose key begins with *prefix*, in order of the keys' UTF-8."""
         ...
 

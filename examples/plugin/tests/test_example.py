@@ -1,29 +1,22 @@
-"""What this plugin promises, told without the rest of Oneiric: links are made by hand."""
+"""What this plugin promises; components come up through the resolver, as they will at work."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from oneiric.errors import InvalidError
-from oneiric.ports import Cache, UnavailableError
+from oneiric.core.candidate import Candidate
+from oneiric.core.handle import Handle
+from oneiric.core.lifecycle import LifecycleManager
+from oneiric.core.resolver import Resolver
+from oneiric.errors import InvalidError, JSONValue
+from oneiric.ports import UnavailableError
 
 from oneiric_example.files import FileCache, FileCacheSettings
-from oneiric_example.greeter import Greeter, GreeterSettings
+from oneiric_example.greeter import Greeter
 from oneiric_example.plugin import ADAPTERS, SERVICES, TASKS
 from oneiric_example.word_count import WordCount
 
-
-class LinkTo:
-    """Give always the same cache."""
-
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
-
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[Cache]:
-        """Hold it."""
-        yield self._cache
+ALLOWED = ("oneiric", "oneiric_example")
 
 
 async def test_a_value_outlives_its_process(tmp_path: Path) -> None:
@@ -65,19 +58,37 @@ async def test_a_folder_that_vanished_is_unavailable(tmp_path: Path) -> None:
         await cache.set("k", 1)
 
 
-async def test_the_greeter_counts_in_the_cache_it_was_given(tmp_path: Path) -> None:
-    """The count lives in the cache, not in the service."""
-    cache = FileCache(FileCacheSettings(folder=tmp_path))
-    await cache.init()
-    greeter = Greeter(GreeterSettings(greeting="Hi"), cache=LinkTo(cache))
+async def test_the_greeter_counts_in_whatever_cache_serves(tmp_path: Path) -> None:
+    """The count lives in the cache: a swapped one begins anew, and the greeter goes on."""
+    resolver = Resolver()
+    resolver.register(SERVICES.candidates[0])
+    for provider in ("one", "two"):
+        cache = FileCache(FileCacheSettings(folder=tmp_path / provider))
+        resolver.register(Candidate("adapter:cache", provider, lambda cache=cache: cache))
 
-    assert await greeter.greet("Ada") == "Hi, Ada! (greeted 1 times)"
-    assert await greeter.greet("Ada") == "Hi, Ada! (greeted 2 times)"
+    async with LifecycleManager(resolver, allowed=ALLOWED) as lifecycle:
+        handle: Handle[Greeter] = lifecycle.use("service:greeter")
+        async with handle as greeter:
+            first = [await greeter.greet("Ada"), await greeter.greet("Ada")]
+            await lifecycle.swap("adapter:cache", provider="one")
+            after = await greeter.greet("Ada")
+
+    assert first == ["Hello, Ada! (greeted 1 times)", "Hello, Ada! (greeted 2 times)"]
+    assert after == "Hello, Ada! (greeted 1 times)"
+
+
+async def count_words(payload: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:
+    resolver = Resolver()
+    resolver.register(TASKS.candidates[0])
+    async with LifecycleManager(resolver, allowed=ALLOWED) as lifecycle:
+        handle: Handle[WordCount] = lifecycle.use("task:word-count")
+        async with handle as task:
+            return await task.run(payload)
 
 
 async def test_words_are_counted_in_any_case() -> None:
     """The result is JSON, most common first, ties by spelling."""
-    result = await WordCount().run({"text": "The cat and the hat. Don't!"})
+    result = await count_words({"text": "The cat and the hat. Don't!"})
 
     assert result == {
         "words": 6,
@@ -89,7 +100,7 @@ async def test_words_are_counted_in_any_case() -> None:
 async def test_a_payload_without_text_is_refused() -> None:
     """The error says what is missing."""
     with pytest.raises(InvalidError, match="text"):
-        await WordCount().run({})
+        await count_words({})
 
 
 def test_each_entry_point_offers_its_own_domain() -> None:

@@ -2,27 +2,20 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from enum import Enum
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, cast
 
-import structlog
 from pydantic import Field
 
 from oneiric.adapters.settings import ProviderSettings
 from oneiric.clock import SystemClock
+from oneiric.core.handle import Link
+from oneiric.core.logging import get_logger
 from oneiric.errors import OneiricError
 from oneiric.ports.cache import Cache, CacheValue, InvalidationFeed, check_key
 
-_log = structlog.get_logger("oneiric.adapters.cache.multitier")
-
-
-class CacheLink(Protocol):
-    """Give the cache that serves now, for the length of one call."""
-
-    def use(self) -> AbstractAsyncContextManager[Cache]:
-        """Hold the cache inside `async with`."""
-        ...
+_log = get_logger("oneiric.adapters.cache.multitier")
 
 
 class MultiTierCacheSettings(ProviderSettings):
@@ -58,8 +51,8 @@ class MultiTierCache:
         self,
         settings: MultiTierCacheSettings | None = None,
         *,
-        near: CacheLink,
-        far: CacheLink,
+        near: Link[Cache],
+        far: Link[Cache],
     ) -> None:
         self._settings = settings or MultiTierCacheSettings()
         self._near = near

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import structlog
-
 from oneiric import documents, errors
 from oneiric.adapters.settings import ProviderSettings
+from oneiric.core.logging import get_logger
 from oneiric.files import confined, read_bounded
 from oneiric.ports.errors import (
     AdapterError,
@@ -20,7 +19,7 @@ from oneiric.ports.errors import (
     UnavailableError,
 )
 
-_log = structlog.get_logger("oneiric.adapters.secrets.file")
+_log = get_logger("oneiric.adapters.secrets.file")
 
 SIZE_LIMIT = 1 << 20
 _KINDS: Mapping[str, Literal["json", "yaml", "toml"]] = {

@@ -27,7 +27,7 @@ from oneiric.ports.errors import (
 from oneiric.ports.storage import (
     CHUNK_SIZE,
     ObjectData,
-    ObjectInfo,
+    StoredObject,
     check_object_key,
     check_range,
 )
@@ -89,7 +89,7 @@ class LocalStorage:
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
         if_absent: bool = False,
-    ) -> ObjectInfo:
+    ) -> StoredObject:
         """Keep *data* whole, or leave everything as it was."""
         if metadata:
             raise NotSupportedError(self._folder.backend, "metadata")
@@ -121,7 +121,7 @@ class LocalStorage:
         finally:
             file.close()
 
-    async def head(self, key: str) -> ObjectInfo:
+    async def head(self, key: str) -> StoredObject:
         """Return size, time and etag of an object."""
         return await self._call(self._folder.head, key)
 
@@ -137,7 +137,7 @@ class LocalStorage:
         """Delete an object, and the folders that it leaves empty."""
         await self._call(self._folder.delete, key)
 
-    async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
+    async def list(self, prefix: str = "") -> AsyncIterator[StoredObject]:
         """Yield every object whose key begins with *prefix*, in order."""
         found = self._folder.walk(prefix)
         while batch := await self._call(lambda: tuple(islice(found, LIST_BATCH))):
@@ -201,7 +201,7 @@ class _Folder:
             raise InvalidRequestError(self.backend, f"{STAGING} is reserved")
         return confined(self._root, key)
 
-    def put(self, key: str, data: bytes, *, if_absent: bool) -> ObjectInfo:
+    def put(self, key: str, data: bytes, *, if_absent: bool) -> StoredObject:
         """Write *data* aside and move it into place."""
         path, file = self.path(key), self.stage()
         try:
@@ -272,7 +272,7 @@ class _Folder:
             file.seek(start)
             return file.read() if end is None else file.read(max(0, end - start))
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str) -> StoredObject:
         """Return what the file system knows of the file of *key*."""
         try:
             found = self.path(key).stat()
@@ -301,13 +301,13 @@ class _Folder:
             except OSError:
                 return
 
-    def walk(self, prefix: str) -> Iterator[ObjectInfo]:
+    def walk(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects under *prefix*, folder by folder, in order of their keys."""
         if not self._root.is_dir():
             raise UnavailableError(self.backend, "is gone")
         yield from self._walk(self._root, "", prefix)
 
-    def _walk(self, folder: Path, above: str, prefix: str) -> Iterator[ObjectInfo]:
+    def _walk(self, folder: Path, above: str, prefix: str) -> Iterator[StoredObject]:
         try:
             with os.scandir(folder) as found:
                 entries = {above + e.name + "/" * e.is_dir(follow_symlinks=False): e for e in found}
@@ -324,8 +324,8 @@ class _Folder:
                     yield _info(key, entry.stat(follow_symlinks=False))
 
 
-def _info(key: str, found: os.stat_result) -> ObjectInfo:
-    return ObjectInfo(
+def _info(key: str, found: os.stat_result) -> StoredObject:
+    return StoredObject(
         key=key,
         size=found.st_size,
         modified=datetime.fromtimestamp(found.st_mtime, UTC),

@@ -1,18 +1,8 @@
 """A service with settings and a need."""
 
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
-
+from oneiric.core.handle import Link
 from oneiric.ports import Cache
 from pydantic import BaseModel, ConfigDict
-
-
-class CacheLink(Protocol):
-    """Give the cache that serves now, for the length of one call."""
-
-    def use(self) -> AbstractAsyncContextManager[Cache]:
-        """Hold the cache inside `async with`."""
-        ...
 
 
 class GreeterSettings(BaseModel):
@@ -26,7 +16,7 @@ class GreeterSettings(BaseModel):
 class Greeter:
     """Greet people, and remember in the cache how often each was greeted."""
 
-    def __init__(self, settings: GreeterSettings, *, cache: CacheLink) -> None:
+    def __init__(self, settings: GreeterSettings, *, cache: Link[Cache]) -> None:
         self._greeting = settings.greeting
         self._cache = cache
 
