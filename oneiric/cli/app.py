@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,19 +38,19 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 class LazyGroup(TyperGroup):
     """List commands from a table; import one when it is to run or to be completed."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a stand-in that knows the name and the help."""
         if cmd_name not in COMMANDS:
             return None
         return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1])
 
-    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import and return the command that is called."""
-        name, stub, rest = super().resolve_command(ctx, args)  # type: ignore[arg-type]
+        name, stub, rest = super().resolve_command(ctx, args)
         return name, _loaded(stub.name) if stub and stub.name else stub, rest
 
 
@@ -95,6 +94,8 @@ app = typer.Typer(
 
 def _show_version(*, wanted: bool) -> None:
     if wanted:
+        from importlib_metadata import version
+
         typer.echo(f"oneiric {version('oneiric')}")
         raise typer.Exit
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from oneiric.core.logging import configure_logging
 from oneiric.runtime.operator import Operator
 from oneiric.runtime.settings import LoggingSettings
 
@@ -31,15 +30,17 @@ def operator_for(session: Session) -> Operator:
     """Return the operator that the root options describe, with logs on stderr."""
     plugins: tuple[Plugin, ...] = ()
     if session.demo:
-        from oneiric.demo.plugin import PLUGIN
+        from oneiric.demo.plugin import PLUGIN  # known to commands that ask for it
 
         plugins = (PLUGIN,)
     operator = Operator(path=session.config, profile=session.profile, plugins=plugins)
-    configure_logging(sys.stderr, level="debug" if session.debug else "warning")
     settings = operator.orchestrator.config.section("logging")
     assert isinstance(settings, LoggingSettings)
-    level = "debug" if session.debug else settings.level
-    configure_logging(sys.stderr, level=level, emit_json=settings.emit_json)
+    if session.debug or settings != LoggingSettings():
+        from oneiric.core.logging import configure_logging  # costs a third of a short command
+
+        level = "debug" if session.debug else settings.level
+        configure_logging(sys.stderr, level=level, emit_json=settings.emit_json)
     return operator
 
 

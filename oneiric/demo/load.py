@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from itertools import cycle
 from pathlib import Path
 
+from oneiric.core.handle import Handle
 from oneiric.core.lifecycle import LifecycleManager
-from oneiric.ports.cache import CACHE
+from oneiric.ports.cache import CACHE, Cache
 
+PACE_SECONDS = 0.004
 _WORD = re.compile(r"[A-Za-z][a-z]+")
 
 
@@ -57,10 +59,10 @@ class Load:
             if self._stopping.is_set():
                 return
             await self._write_and_read(f"{name}:{word}", [word, position])
-            await asyncio.sleep(0)
+            await asyncio.sleep(PACE_SECONDS)
 
     async def _write_and_read(self, key: str, value: list[str | int]) -> None:
-        handle = self._lifecycle.use(CACHE)
+        handle: Handle[Cache] = self._lifecycle.use(CACHE)
         async with handle as cache:
             provider = handle.provider
             await cache.set(key, value)

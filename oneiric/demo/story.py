@@ -185,10 +185,9 @@ def _summary(report: StoryReport) -> str:
     by_provider = ", ".join(f"{count:,} by {name}" for name, count in report.calls.most_common())
     latency = report.latency
     assert latency is not None
-    return "\n".join(
-        (
-            f"\n{report.calls.total():,} calls ({by_provider}), {len(report.failures)} failed",
-            f"{latency.count} swaps, from request to service: p50 {latency.p50_ms:.2f} ms, "
-            + f"p95 {latency.p95_ms:.2f} ms, p99 {latency.p99_ms:.2f} ms",
-        )
+    quantiles = (("p50", latency.p50_ms), ("p95", latency.p95_ms), ("p99", latency.p99_ms))
+    spread = ", ".join(f"{name} {value:.2f} ms" for name, value in quantiles)
+    return (
+        f"\n{report.calls.total():,} calls ({by_provider}), {len(report.failures)} failed\n"
+        f"{latency.count} swaps, from request to service: {spread}"
     )

@@ -1,8 +1,6 @@
 """What configuration says about the components of one domain."""
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from oneiric.errors import JSONValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
 class DomainSettings(BaseModel):
@@ -15,4 +13,4 @@ class DomainSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     selections: dict[str, str] = Field(default_factory=dict)
-    provider_settings: dict[str, dict[str, JSONValue]] = Field(default_factory=dict)
+    provider_settings: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)

@@ -11,7 +11,6 @@ from importlib_metadata import EntryPoint, entry_points
 from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.factory import is_allowed
 from oneiric.core.guard import attempt
-from oneiric.core.logging import get_logger
 from oneiric.core.plugin import Plugin
 from oneiric.domains import ALL
 from oneiric.errors import JSONValue
@@ -23,7 +22,6 @@ OWN = "oneiric"
 PRIORITIES = range(-1000, 1001)
 LEVELS = range(-100, 101)
 _GROUPS = {domain.group: domain for domain in ALL.values()}
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +76,6 @@ def _examined(point: EntryPoint, settings: PluginSettings) -> Discovered:
         return replace(plugin, skipped=refusal)
     outcome = attempt(lambda: _candidates(plugin, point, settings))
     if outcome.value is None:
-        _log.warning(
-            "plugin-failed",
-            distribution=distribution,
-            entry_point=point.name,
-            reason=outcome.reason,
-        )
         return replace(plugin, error=outcome.reason)
     return replace(plugin, candidates=outcome.value)
 
