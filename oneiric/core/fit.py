@@ -2,13 +2,13 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import eq, ge, gt, le, lt, ne
 
-SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
-_ALIASES = {"darwin": "macos", "osx": "macos", "win32": "windows"}
+SYSTEMS: Mapping[str, str] = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_ALIASES: Mapping[str, str] = {"darwin": "macos", "osx": "macos", "win32": "windows"}
 _CLAUSE = re.compile(r"(~=|===?|!=|<=|>=|<|>)\s*(\d+(?:\.\d+)*)(\.\*)?\Z")
-_COMPARE: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
+_COMPARE: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     "<": lt,
     "<=": le,
     ">": gt,

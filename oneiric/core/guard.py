@@ -78,8 +78,13 @@ class Guard:
         """Run *coroutine* in a task that nobody waits for, and keep it from being collected."""
         task: asyncio.Task[object] = asyncio.ensure_future(coroutine)
         self._loose.add(task)
-        task.add_done_callback(self._loose.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._loose.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _limited(
         self,

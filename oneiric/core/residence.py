@@ -40,7 +40,7 @@ class Residence(Generic[T]):
         if not self._entered.done():
             self._task.cancel()
         await asyncio.wait({self._task})
-        if not self._task.cancelled() and not self._entered.cancelled():
+        if not self._task.cancelled() and self._entered.exception() is None:
             self._task.result()
 
     async def _live(self) -> None:
@@ -48,10 +48,8 @@ class Residence(Generic[T]):
             async with self._manager as instance:
                 self._entered.set_result(instance)
                 await self._leaving.wait()
-        except asyncio.CancelledError:
-            self._entered.cancel()
+        except BaseException as error:
+            if not self._entered.done():
+                self._entered.set_exception(error)
+                self._entered.exception()
             raise
-        except Exception as error:
-            if self._entered.done():
-                raise
-            self._entered.set_exception(error)

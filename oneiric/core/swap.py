@@ -154,9 +154,15 @@ class SwapHost(Protocol):
     """What a swap needs of the lifecycle."""
 
     @property
-    def builder(self) -> Builder: ...
+    def builder(self) -> Builder:
+        """Who makes and ends instances."""
+        ...
+
     @property
-    def clock(self) -> Clock: ...
+    def clock(self) -> Clock:
+        """The source of time."""
+        ...
+
     async def run_hooks(self, point: HookPoint, context: SwapContext) -> ComponentError | None:
         """Call the hooks of *point* and return the first failure."""
         ...

@@ -1,5 +1,6 @@
 """How much a document may ask of its reader, and which language it is written in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal, TypeAlias
@@ -9,7 +10,7 @@ from oneiric.errors import DocumentError
 Kind: TypeAlias = Literal["json", "yaml", "toml"]
 """The languages that documents are written in."""
 
-_SUFFIXES: dict[str, Kind] = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
+_SUFFIXES: Mapping[str, Kind] = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 
 
 @dataclass(frozen=True, slots=True)

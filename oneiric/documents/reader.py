@@ -11,12 +11,12 @@ from oneiric.documents.refused import Refused
 from oneiric.documents.text import decode
 from oneiric.errors import JSONValue
 
-_READ: dict[Kind, Callable[[str, DocumentLimits], object]] = {
+_READ: Mapping[Kind, Callable[[str, DocumentLimits], object]] = {
     "json": json_text.read,
     "yaml": yaml_text.read,
     "toml": toml_text.read,
 }
-_SCAN: dict[Kind, Callable[[str, Places], None]] = {
+_SCAN: Mapping[Kind, Callable[[str, Places], None]] = {
     "json": json_text.scan,
     "yaml": yaml_text.scan,
     "toml": toml_text.scan,

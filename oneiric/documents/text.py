@@ -1,11 +1,12 @@
 """Bytes to text: length, encoding, and characters that no document may hold."""
 
 import re
+from collections.abc import Mapping
 
 from oneiric.documents.limits import DocumentLimits, Kind
 from oneiric.documents.refused import Refused
 
-_CONTROL: dict[Kind, re.Pattern[str]] = {
+_CONTROL: Mapping[Kind, re.Pattern[str]] = {
     "json": re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]"),
     "toml": re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"),
     "yaml": re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"),

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
@@ -71,7 +72,9 @@ _STRING = re.compile(
     re.DOTALL,
 )
 _BARE = re.compile(r"[^\n,\]}#]++")
-_MARKS = {mark: re.compile(re.escape(mark)) for mark in ("[[", "[", "]", "{", "}", ",", "=", ".")}
+_MARKS: Mapping[str, re.Pattern[str]] = {
+    mark: re.compile(re.escape(mark)) for mark in ("[[", "[", "]", "{", "}", ",", "=", ".")
+}
 
 
 class _Scanner:

@@ -6,7 +6,7 @@ integers: `null`, `true`, `false` and decimal numbers mean themselves, and `yes`
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from oneiric.documents.plain import not_finite, too_large
 from oneiric.documents.refused import Refused
 
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-_WORDS: dict[str, object] = {
+_WORDS: Mapping[str, object] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),

@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 class DomainBridge:
-    """Use, explain, pause and drain the components of one domain by their keys.
-
-    >>> bridge = DomainBridge(ALL["adapter"], lifecycle)
-    >>> bridge.ref("cache")
-    'adapter:cache'
-    """
+    """Use, explain, pause and drain the components of one domain by their keys."""
 
     __slots__ = ("domain", "lifecycle")
 

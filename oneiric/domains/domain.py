@@ -1,5 +1,6 @@
 """The six namespaces, as data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from oneiric.core.ref import DOMAINS
@@ -26,4 +27,4 @@ class Domain:
         return f"oneiric.{self.section}"
 
 
-ALL = {name: Domain(name) for name in DOMAINS}
+ALL: Mapping[str, Domain] = {name: Domain(name) for name in DOMAINS}

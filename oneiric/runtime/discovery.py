@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.factory import is_allowed
 from oneiric.core.guard import attempt
 from oneiric.core.plugin import Plugin
-from oneiric.domains import ALL
+from oneiric.domains import ALL, Domain
 from oneiric.errors import JSONValue
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OWN = "oneiric"
 PRIORITIES = range(-1000, 1001)
 LEVELS = range(-100, 101)
-_GROUPS = {domain.group: domain for domain in ALL.values()}
+_GROUPS: Mapping[str, Domain] = {domain.group: domain for domain in ALL.values()}
 
 
 @dataclass(frozen=True, slots=True)
