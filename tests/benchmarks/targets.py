@@ -32,7 +32,6 @@ class Target:
 TARGETS: Mapping[str, Target] = {
     "resolve, *": Target(most=150, floors=3),
     "explain, 50 offers": Target(most=100),
-    "explain, 50 offers, in words": Target(most=100),
     "register *, distinct keys": Target(most=1),
     "register *, one key": Target(most=2),
     "register *, memory": Target(most=120),

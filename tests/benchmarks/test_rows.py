@@ -52,7 +52,6 @@ def test_every_target_is_of_a_row_that_is_measured() -> None:
     names = (
         "resolve, 1 keys",
         "explain, 50 offers",
-        "explain, 50 offers, in words",
         "register 100,000, distinct keys",
         "register 100,000, one key",
         "register 100,000, memory",
