@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -132,7 +131,7 @@ class Candidate:
         metadata: Mapping[str, JSONValue] = _NOTHING,
         source: Source = CODE,
     ) -> None:
-        keep = partial(object.__setattr__, self)
+        keep = object.__setattr__.__get__(self)  # half the cost of a partial, 18 times
         keep("provider", provider)
         keep("factory", factory)
         keep("settings_model", settings_model)
@@ -167,7 +166,7 @@ class Candidate:
             number = getattr(self, field_name)
             if type(number) is not int:
                 raise self._invalid(self.ref, f"{field_name} must be an integer, not {number!r}")
-        if wrong := check_python(self.python_version):
+        if self.python_version and (wrong := check_python(self.python_version)):
             raise self._invalid(self.ref, f"python_version: {wrong}")
         if isinstance(self.factory, str):
             if not is_target(self.factory):
