@@ -3,9 +3,10 @@
 The library is imported when a pool is opened, not before.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
@@ -21,6 +22,8 @@ from oneiric.ports.errors import (
 
 if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool
+
+T = TypeVar("T")
 
 _WRONG_VALUE = ("value is not an integer", "increment or decrement", "WRONGTYPE")
 
@@ -95,6 +98,54 @@ def open_pool(settings: RedisSettings) -> "BlockingConnectionPool":
         raise InvalidRequestError(
             "redis", "its url must begin with redis://, rediss:// or unix://"
         ) from None
+
+
+class RedisSession:
+    """Run commands on one pool, each as a task of its own, so that none is ever torn.
+
+    The library loses a connection of its pool when a call is cancelled while it
+    is handed back. Here a caller that is cancelled or runs out of time only stops
+    waiting; the command ends by itself within the library's own limits.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.pool = open_pool(settings)
+        self._backend = settings.backend
+        self._limit = settings.socket_timeout
+        self._calls: set[asyncio.Future[Any]] = set()
+
+    async def run(self, call: Coroutine[Any, Any, T], *, limit: float | None = None) -> T:
+        """Await *call* for at most *limit* seconds, by default `socket_timeout`.
+
+        Raises:
+            AdapterError: what the library's error means, or that the session was closed.
+        """
+        task = asyncio.ensure_future(call)
+        self._calls.add(task)
+        task.add_done_callback(self._done)
+        with translated(self._backend):
+            try:
+                async with asyncio.timeout(limit or self._limit):
+                    return await asyncio.shield(task)
+            except asyncio.CancelledError as error:
+                current = asyncio.current_task()
+                if task.cancelled() and current is not None and not current.cancelling():
+                    raise UnavailableError(self._backend, "was closed") from error
+                raise
+
+    async def close(self) -> None:
+        """End all calls and close all connections."""
+        for call in tuple(self._calls):
+            call.cancel()
+        if self._calls:
+            await asyncio.wait(self._calls)
+        with translated(self._backend):
+            await self.pool.aclose()
+
+    def _done(self, call: asyncio.Future[Any]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            call.exception()  # seen, even if nobody waits any more
 
 
 @contextmanager

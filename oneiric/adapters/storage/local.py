@@ -38,7 +38,7 @@ T = TypeVar("T")
 STAGING = ".oneiric-staging"
 LIST_BATCH = 500
 _STALE_SECONDS = 24 * 3600
-_PLACE_ATTEMPTS = 20
+_PLACE_ATTEMPTS = 100
 
 
 class LocalStorageSettings(ProviderSettings):
@@ -100,10 +100,10 @@ class LocalStorage:
         try:
             async for piece in data:
                 await self._call(file.write, piece)
-            await self._call(self._folder.place, file, path, if_absent=if_absent)
+            found = await self._call(self._folder.place, file, path, if_absent=if_absent)
         finally:
             await self._call(self._folder.discard, file)
-        return await self.head(key)
+        return _described(key, found)
 
     async def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
         """Return the content, or of it `[start:end]` as slicing does."""
@@ -206,10 +206,9 @@ class _Folder:
         path, file = self.path(key), self.stage()
         try:
             file.write(data)
-            self.place(file, path, if_absent=if_absent)
+            return _described(key, self.place(file, path, if_absent=if_absent))
         finally:
             self.discard(file)
-        return self.head(key)
 
     def copy(self, source: str, target: str) -> None:
         """Write the content of *source* aside and move it to *target*."""
@@ -234,23 +233,30 @@ class _Folder:
             file.close()
         Path(file.name).unlink(missing_ok=True)
 
-    def place(self, file: BinaryIO, path: Path, *, if_absent: bool) -> None:
+    def place(self, file: BinaryIO, path: Path, *, if_absent: bool) -> os.stat_result:
         """Move a staged file to *path*: by a link where nothing may be there yet."""
         file.flush()
         if self._durable:
             os.fsync(file.fileno())
+        found = os.fstat(file.fileno())
         move = os.link if if_absent else os.replace
-        for attempt in range(_PLACE_ATTEMPTS):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        for left in reversed(range(_PLACE_ATTEMPTS)):
+            # A delete may take the empty folder away at any moment.
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except (FileNotFoundError, FileExistsError):
+                if not left:
+                    raise
+                continue
             try:
                 move(file.name, path)
                 break
             except FileNotFoundError:
-                # A delete took the empty folder away in between.
-                if attempt == _PLACE_ATTEMPTS - 1:
+                if not left:
                     raise
         if self._durable:
             _sync(path.parent)
+        return found
 
     def open(self, key: str) -> BinaryIO:
         """Open the file of *key* to read; anything but a file counts as missing."""
@@ -280,7 +286,7 @@ class _Folder:
             raise NotFoundError(self.backend, "object", key) from error
         if not stat.S_ISREG(found.st_mode):
             raise NotFoundError(self.backend, "object", key)
-        return _info(key, found)
+        return _described(key, found)
 
     def delete(self, key: str) -> None:
         """Delete the file of *key*, and the folders that it leaves empty."""
@@ -321,10 +327,10 @@ class _Folder:
                 yield from self._walk(folder / entry.name, key, prefix)
             elif entry.is_file(follow_symlinks=False) and key.startswith(prefix):
                 with suppress(FileNotFoundError):
-                    yield _info(key, entry.stat(follow_symlinks=False))
+                    yield _described(key, entry.stat(follow_symlinks=False))
 
 
-def _info(key: str, found: os.stat_result) -> StoredObject:
+def _described(key: str, found: os.stat_result) -> StoredObject:
     return StoredObject(
         key=key,
         size=found.st_size,
