@@ -125,6 +125,10 @@ class TcpProxy:
         """From now on accept and read, but pass nothing on."""
         self._flows.clear()
 
+    def flow(self) -> None:
+        """Pass on again, first what was held back."""
+        self._flows.set()
+
     def cut(self) -> None:
         """Break all connections with a reset."""
         for line in tuple(self._lines):
