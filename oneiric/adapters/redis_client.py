@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.ports.errors import (
     AdapterError,
     DependencyMissingError,
@@ -28,7 +28,7 @@ T = TypeVar("T")
 _WRONG_VALUE = ("value is not an integer", "increment or decrement", "WRONGTYPE")
 
 
-class RedisSettings(ProviderSettings):
+class RedisSettings(AdapterSettings):
     """Reach a Redis: by `url` (`redis://`, `rediss://`, `unix://`), or by its parts.
 
     A `url` outranks the parts. `socket_timeout` bounds every call as a whole,

@@ -13,7 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, ClassVar, ParamSpec, TypeVar
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.errors import InvalidPathError
 from oneiric.files import confined
 from oneiric.ports.errors import (
@@ -41,7 +41,7 @@ _STALE_SECONDS = 24 * 3600
 _PLACE_ATTEMPTS = 100
 
 
-class LocalStorageSettings(ProviderSettings):
+class LocalStorageSettings(AdapterSettings):
     """Name the folder, whether to create it, and whether a put outlasts a loss of power."""
 
     base_path: Path = Path(".oneiric_storage")
