@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.ports.errors import (
     AdapterError,
     DependencyMissingError,
@@ -28,7 +28,7 @@ T = TypeVar("T")
 _WRONG_VALUE = ("value is not an integer", "increment or decrement", "WRONGTYPE")
 
 
-class RedisSettings(ProviderSettings):
+class RedisSettings(AdapterSettings):
     """Reach a Redis: by `url` (`redis://`, `rediss://`, `unix://`), or by its parts.
 
     A `url` outranks the parts. `socket_timeout` bounds every call as a whole,
@@ -101,11 +101,11 @@ def open_pool(settings: RedisSettings) -> "BlockingConnectionPool":
 
 
 class RedisSession:
-    """Run commands on one pool, each as a task of its own, so that none is ever torn.
+    """Run commands on one pool, each as a task of its own, which `close` ends.
 
-    The library loses a connection of its pool when a call is cancelled while it
-    is handed back. Here a caller that is cancelled or runs out of time only stops
-    waiting; the command ends by itself within the library's own limits.
+    A caller that is cancelled or runs out of time only stops waiting: a command
+    that was interrupted would cost its connection. It ends by itself, within the
+    limits that the pool sets for each of its parts.
     """
 
     def __init__(self, settings: RedisSettings) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from oneiric.adapters.cache.memory import MemoryCache, MemoryCacheSettings
 from oneiric.core.candidate import Candidate
+from oneiric.core.handle import Handle
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.resolver import Resolver
 from oneiric.ports import CACHE, Cache, UnavailableError
@@ -91,6 +92,35 @@ async def test_redis_clear_keeps_the_keys_of_others(
 
         assert await cache.get_many(["a", "b"]) == {}
     assert [redis_server.run("GET", key) for key in foreign] == [b"$6\r\ntheirs\r\n"] * 3
+
+
+@for_redis
+async def test_cancelled_calls_cost_no_connection(
+    case: ProviderCase, here: Surroundings, redis_server: RedisServer
+) -> None:
+    """After hundreds of them the two connections are the same ones, and both free."""
+    here.changes[REDIS] = {"max_connections": 2, "client_name": here.namespace}
+    async with brought_up(here) as find:
+        cache: Cache = await find(REDIS)
+        await asyncio.gather(*(cache.get("k") for _ in range(10)))
+        before = connections(redis_server, here.namespace)
+        for steps in range(100):
+            calls = [asyncio.create_task(cache.set("k", n)) for n in range(4)]
+            for _ in range(steps % 10):
+                await asyncio.sleep(0)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+        await asyncio.gather(*(cache.get("k") for _ in range(10)))
+
+        assert connections(redis_server, here.namespace) == before
+        assert 1 <= len(before) <= 2
+
+
+def connections(server: RedisServer, name: str) -> set[str]:
+    """Return the ids of the server's connections of that client name."""
+    lines = server.run("CLIENT", "LIST").decode().splitlines()
+    return {line.split()[0] for line in lines if f"name={name} " in line}
 
 
 @for_redis
@@ -191,7 +221,7 @@ async def test_two_processes_stay_coherent(
     async def last() -> bool:
         value: Any = await cache.get("k")
         seen.append(value)
-        return value == 300
+        return bool(value == 300)
 
     arrived = await until(last, seconds=20)
 
@@ -219,7 +249,8 @@ async def test_without_its_feed_the_near_tier_is_not_read(
             state: Any = cache
 
             async def following() -> bool:
-                return bool(state._state.name == "FOLLOWING")
+                name: str = state._state.name
+                return name == "FOLLOWING"
 
             assert unfollowed == 2
             assert await until(following)
@@ -282,7 +313,8 @@ async def test_any_two_caches_make_two_tiers() -> None:
             return model(near_ttl=0.05)
 
     manager = LifecycleManager(two_tiers(spy), settings=Source())
-    async with manager, manager.use(TIERS) as cache:
+    handle: Handle[Cache] = manager.use(TIERS)
+    async with manager, handle as cache:
         await cache.set("k", {"a": 1}, ttl=60)
         values = [await cache.get("k") for _ in range(10)]
         reads = spy.reads
@@ -298,7 +330,9 @@ async def test_a_near_tier_that_is_shared_is_not_disturbed() -> None:
     """Keys do not collide, and `clear` leaves the keys of others near."""
     spy = Spy()
     manager = LifecycleManager(two_tiers(spy))
-    async with manager, manager.use(TIERS) as tiers, manager.use(NEAR) as near:
+    tiered: Handle[Cache] = manager.use(TIERS)
+    shared: Handle[Cache] = manager.use(NEAR)
+    async with manager, tiered as tiers, shared as near:
         await near.set("k", "theirs")
         await tiers.set("k", "mine")
         first = await tiers.get("k")
@@ -327,7 +361,8 @@ async def test_caches_swap_under_load(
         async def work(number: int) -> None:
             nonlocal done
             while running:
-                async with lifecycle.use(CACHE) as cache:
+                handle: Handle[Cache] = lifecycle.use(CACHE)
+                async with handle as cache:
                     await cache.set(f"k{number}", number)
                     done += 1
                 await asyncio.sleep(0)

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
+from oneiric.adapters.cache.memory import MemoryCache
+from oneiric.adapters.cache.multitier import MultiTierCache
+from oneiric.adapters.cache.redis import RedisCache
+from oneiric.adapters.http.aiohttp import AiohttpClient
 from oneiric.adapters.plugin import PLUGIN
+from oneiric.adapters.secrets.env import EnvSecrets
+from oneiric.adapters.secrets.file import FileSecrets
+from oneiric.adapters.storage.local import LocalStorage
 from oneiric.core.candidate import Candidate
 from oneiric.core.registry import Registry
 from oneiric.core.resolver import Resolver
@@ -112,3 +119,22 @@ def _available(candidate: Candidate) -> Candidate:
     return Candidate(
         candidate.ref, candidate.provider, candidate.factory, priority=candidate.priority
     )
+
+
+def typed_as_the_port_says(
+    memory: MemoryCache,
+    redis: RedisCache,
+    tiers: MultiTierCache,
+    env: EnvSecrets,
+    file: FileSecrets,
+    local: LocalStorage,
+    client: AiohttpClient,
+) -> None:
+    """Never called: mypy checks here that each provider is what its port says."""
+    caches: tuple[Cache, ...] = (memory, redis, tiers)
+    feed: InvalidationFeed = redis
+    stores: tuple[SecretStore, ...] = (env, file)
+    objects: ObjectStore = local
+    clients: HTTPClient = client
+    managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client)
+    assert caches, (feed, stores, objects, clients, managed)

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -342,15 +344,47 @@ async def test_a_folder_that_vanished_is_unavailable(store: Any, here: Surroundi
     assert await store.health() is True
 
 
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+@for_local
+async def test_a_reader_that_is_cancelled_leaves_no_file_open(
+    store: ObjectStore, here: Surroundings
+) -> None:
+    """Wherever it stood."""
+    await store.put("k", b"x" * 100_000)
+
+    async def read() -> None:
+        async with aclosing(
+            cast("AsyncGenerator[bytes, None]", store.stream("k", chunk_size=1000))
+        ) as s:
+            async for _ in s:
+                pass
+
+    before = open_files()
+    for wait in range(20):
+        readers = [asyncio.create_task(read()) for _ in range(8)]
+        await asyncio.sleep(wait / 10_000)
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+    await asyncio.sleep(0.1)
+
+    assert open_files() <= before
+
+
 @for_local
 async def test_nothing_is_left_aside(store: ObjectStore, here: Surroundings) -> None:
     """Neither by puts nor by those that are cancelled; old drafts are swept by init."""
     staging = here.folder / "objects" / ".oneiric-staging"
-    uploads = [asyncio.create_task(store.put(str(n), pieces(*[b"x"] * 50))) for n in range(8)]
-    await asyncio.sleep(0.01)
-    for upload in uploads:
-        upload.cancel()
-    await asyncio.gather(*uploads, return_exceptions=True)
+    for wait in range(20):
+        uploads = [asyncio.create_task(store.put(str(n), pieces(b"x", b"y"))) for n in range(8)]
+        await asyncio.sleep(wait / 10_000)
+        for upload in uploads:
+            upload.cancel()
+        await asyncio.gather(*uploads, return_exceptions=True)
+    await asyncio.sleep(0.1)
     left = [path.name for path in staging.iterdir()]
     (staging / "crashed").touch()
     os.utime(staging / "crashed", (0, 0))

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 
 from pydantic import Field
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.clock import SystemClock
 from oneiric.core.handle import Link
 from oneiric.core.logging import get_logger
@@ -18,7 +18,7 @@ from oneiric.ports.cache import Cache, CacheValue, InvalidationFeed, check_key
 _log = get_logger("oneiric.adapters.cache.multitier")
 
 
-class MultiTierCacheSettings(ProviderSettings):
+class MultiTierCacheSettings(AdapterSettings):
     """Bound how long the near tier may keep an entry, and wait between attempts to follow."""
 
     near_ttl: float = Field(default=30.0, gt=0, allow_inf_nan=False)

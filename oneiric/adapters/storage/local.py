@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, ClassVar, ParamSpec, TypeVar
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.errors import InvalidPathError
 from oneiric.files import confined
 from oneiric.ports.errors import (
@@ -41,7 +42,7 @@ _STALE_SECONDS = 24 * 3600
 _PLACE_ATTEMPTS = 100
 
 
-class LocalStorageSettings(ProviderSettings):
+class LocalStorageSettings(AdapterSettings):
     """Name the folder, whether to create it, and whether a put outlasts a loss of power."""
 
     base_path: Path = Path(".oneiric_storage")
@@ -96,7 +97,7 @@ class LocalStorage:
         if isinstance(data, bytes | bytearray | memoryview):
             return await self._call(self._folder.put, key, bytes(data), if_absent=if_absent)
         path = await self._call(self._folder.path, key)
-        file = await self._call(self._folder.stage)
+        file = await self._opened(self._folder.stage, self._folder.discard)
         try:
             async for piece in data:
                 await self._call(file.write, piece)
@@ -114,7 +115,7 @@ class LocalStorage:
         """Yield the content in pieces of at most *chunk_size* bytes."""
         if chunk_size < 1:
             raise InvalidRequestError(self._folder.backend, "a chunk has at least one byte")
-        file = await self._call(self._folder.open, key)
+        file = await self._opened(partial(self._folder.open, key), lambda late: late.close())
         try:
             while piece := await self._call(file.read, chunk_size):
                 yield piece
@@ -149,13 +150,34 @@ class LocalStorage:
         await self._call(self._folder.copy, source, target)
 
     async def _call(self, call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-        """Call in a thread, and say its errors in the port's words."""
+        """Call in a thread, and say its errors in the port's words.
 
-        def translated() -> T:
-            with self._folder.translated():
-                return call(*args, **named)
+        Once asked for, the call is made, so that what closes a file always does.
+        """
+        return await asyncio.shield(self._started(partial(call, *args, **named)))
 
-        return await asyncio.to_thread(translated)
+    async def _opened(
+        self, call: Callable[[], BinaryIO], let_go: Callable[[BinaryIO], None]
+    ) -> BinaryIO:
+        """Open a file in a thread; one that comes too late for a cancelled caller is let go."""
+
+        def late(opening: asyncio.Future[BinaryIO]) -> None:
+            if opening.exception() is None:
+                let_go(opening.result())
+
+        opening = self._started(call)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(late)
+            raise
+
+    def _started(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(None, self._translated, call)
+
+    def _translated(self, call: Callable[[], T]) -> T:
+        with self._folder.translated():
+            return call()
 
 
 class _Folder:
