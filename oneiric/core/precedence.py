@@ -49,8 +49,8 @@ class Number(NamedTuple):
     origin: str
 
 
-Rank: TypeAlias = tuple[bool, int, int, int]
-"""What the four rules see of an offer, in their order: selected, level, priority, sequence."""
+Rank: TypeAlias = tuple[int, int, int, int]
+"""What the four rules see of an offer: 1 if selected or 0, level, priority, sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def rank(entry: Entry, chosen: str, stacks: StackOrder) -> Rank:
     """Return what the rules see of *entry* when the selection names *chosen*."""
     candidate = entry.candidate
     return (
-        candidate.provider == chosen,
+        1 if candidate.provider == chosen else 0,
         stacks.level_of(candidate),
         candidate.priority,
         entry.sequence,
@@ -158,10 +158,10 @@ def inner_rank(rank: Rank, entry: Entry) -> tuple[int, ...]:
 
 def deciding_rule(winner: Rank, loser: Rank) -> tuple[Rule, int, int]:
     """Return the first rule by which *winner* stands above *loser*, and the two values."""
-    for rule, ours, theirs in zip(RULES, winner, loser, strict=True):
-        if ours != theirs:
-            return rule, int(ours), int(theirs)
-    return Rule.LATEST, winner[3], loser[3]
+    number = 0
+    while number < 3 and winner[number] == loser[number]:
+        number += 1
+    return RULES[number], winner[number], loser[number]
 
 
 def _level(number: str) -> int | None:

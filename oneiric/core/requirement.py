@@ -53,10 +53,11 @@ class Requirements:
 
     def judged(self, ref: ComponentRef[Any], rows: list[Row]) -> list[Row]:
         """Return *rows* of *ref*, with those rejected whose requirements are not met."""
-        if not any(row.rejection is None and row.entry.candidate.requires for row in rows):
-            return rows
-        self._settle(ref.place)
-        return self._marked(rows)
+        for row in rows:
+            if row.rejection is None and row.entry.candidate.requires:
+                self._settle(ref.place)
+                return self._marked(rows)
+        return rows
 
     def _settle(self, ref: ComponentRef[Any]) -> None:
         reached = self._reach(ref)

@@ -155,8 +155,10 @@ class View:
     ) -> Rejection | None:
         if asked and candidate.provider != asked:
             return _ELSEWHERE
-        rejection = _unfit(candidate)
-        if rejection is None and not needs <= candidate.capabilities:
+        rejection = None
+        if candidate.unavailable or candidate.os_platform or candidate.python_version:
+            rejection = _unfit(candidate)
+        if needs and rejection is None and not needs <= candidate.capabilities:
             missing = ", ".join(sorted(needs - candidate.capabilities))
             rejection = Rejection(Reason.CAPABILITY, f"lacks {missing}")
         if rejection is None and candidate.conflicts_with:
@@ -283,12 +285,14 @@ class Bench(NamedTuple):
 
     def _shadowed(self, row: Row, kin: Mapping[str, Row]) -> Standing:
         candidate, sequence = row.entry
-        best = kin.get(candidate.source.id, row)
+        best = kin.get(candidate.source.id, row) if kin else row
         rival = self.field[0] if best is row else best
         if self.barred:
             rule, against, value, inside = Rule.SELECTION, 1, 0, False
-        else:
+        elif kin:
             rule, against, value, inside = _compare(rival, row)
+        else:
+            (rule, against, value), inside = deciding_rule(rival.rank, row.rank), False
         within = str(candidate.source) if inside else ""
         if rule is Rule.SELECTION:
             within = self.origin
