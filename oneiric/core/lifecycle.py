@@ -573,7 +573,7 @@ class LifecycleManager:
         place = self._slot(ref)
         winner = self.resolver.explain(ref).winner
         current = place.current
-        if winner is not None and current is not None and winner is not current.candidate:
+        if winner is not None and current is not None and winner != current.candidate:
             await self.swap(ref)
 
     async def _set_activity(
@@ -600,7 +600,7 @@ class LifecycleManager:
     def _exclude(self, offer: ComponentRef[Any], activity: Activity) -> None:
         """Take a paused offer out of resolution, and its place off it if another may serve."""
         if activity.state is ActivityState.ACTIVE:
-            self.resolver.admit(offer)
+            self.resolver.admit(offer, reason=Reason.PAUSED)
             return
         note = f": {activity.note}" if activity.note else ""
         self.resolver.exclude(offer, Rejection(Reason.PAUSED, f"{activity.state}{note}"))

@@ -10,6 +10,7 @@ Nothing else decides. Capabilities, platforms and the like only reject.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 STEP = 10
 UNNAMED_MANIFEST = -1
+_WHOLE = re.compile(r"-?[0-9]{1,15}\Z")
 
 
 class Rule(StrEnum):
@@ -49,8 +51,8 @@ class Number(NamedTuple):
     origin: str
 
 
-Rank: TypeAlias = tuple[bool, int, int, int]
-"""What the four rules see of an offer, in their order: selected, level, priority, sequence."""
+Rank: TypeAlias = tuple[int, int, int, int]
+"""What the four rules see of an offer: 1 if selected or 0, level, priority, sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ class Selection:
     provider: str
     origin: str = "configuration"
 
+    def __post_init__(self) -> None:
+        named = ComponentRef[Any](self.ref).offer(self.provider)
+        object.__setattr__(self, "ref", named.place)
+
     @classmethod
     def of(cls, ref: str, provider: str, *, origin: str = "configuration") -> Selection:
         """Make a selection from text.
@@ -71,7 +77,7 @@ class Selection:
         Raises:
             InvalidRefError: *ref* is not `domain:key`, or *provider* is no name.
         """
-        return cls(ComponentRef[Any](ref).offer(provider).place, provider, origin)
+        return cls(ComponentRef(ref), provider, origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +92,14 @@ class StackOrder:
     levels: Mapping[str, int] = field(default_factory=dict)
     origin: str = "default"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", MappingProxyType(dict(self.levels)))
+
     @classmethod
     def parse(cls, text: str, *, origin: str) -> StackOrder:
         """Read `name` and `name:level` tokens, separated by commas.
 
-        The first bare name has level 0, each further one stands 10 above its predecessor.
+        A bare name in front has level 0, any other stands 10 above what precedes it.
 
         Raises:
             ConfigError: a token is no name, repeats one, or does not rise; it shows the token.
@@ -109,7 +118,7 @@ class StackOrder:
                     hint="list stacks bottom to top, as in base,team,site:50",
                 )
             levels[name.strip()] = last = level
-        return cls(MappingProxyType(levels), origin)
+        return cls(levels, origin)
 
     def level_of(self, candidate: Candidate) -> int:
         """Return the level at which *candidate* competes."""
@@ -137,16 +146,16 @@ def rank(entry: Entry, chosen: str, stacks: StackOrder) -> Rank:
     """Return what the rules see of *entry* when the selection names *chosen*."""
     candidate = entry.candidate
     return (
-        candidate.provider == chosen,
+        1 if candidate.provider == chosen else 0,
         stacks.level_of(candidate),
         candidate.priority,
         entry.sequence,
     )
 
 
-def own_rank(entry: Entry) -> tuple[int, int, int]:
-    """Return the order among the offers of one manifest, where its own levels count."""
-    return (entry.candidate.stack_level, entry.candidate.priority, entry.sequence)
+def inner_rank(rank: Rank, entry: Entry) -> tuple[int, ...]:
+    """Return the order among one manifest's offers: its own levels rank below the stack order."""
+    return (*rank[:2], entry.candidate.stack_level, *rank[2:])
 
 
 def deciding_rule(winner: Rank, loser: Rank) -> tuple[Rule, int, int]:
@@ -159,7 +168,7 @@ def deciding_rule(winner: Rank, loser: Rank) -> tuple[Rule, int, int]:
 
 def _level(number: str) -> int | None:
     text = number.strip()
-    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() else None
+    return int(text) if _WHOLE.match(text) else None
 
 
 def _refusal(name: str, level: int | None, last: int | None, levels: Mapping[str, int]) -> str:

@@ -60,4 +60,4 @@ class Quarantine:
 
     def release(self, offer: str) -> None:
         """Let the offer be tried again; its next failure excludes it for longer."""
-        self._resolver.admit(offer)
+        self._resolver.admit(offer, reason=Reason.QUARANTINE)
