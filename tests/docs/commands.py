@@ -15,15 +15,16 @@ from tests.docs.markdown import HEADER
 
 def command_line_page(_house: House) -> str:
     """Return the page of every command with its arguments and options."""
-    root = typer.main.get_group(app)
+    root: Any = typer.main.get_command(app)
     lines = [
         HEADER,
         "# The command line\n",
         "For whoever types `oneiric`, or calls it from a script.\n",
         "`oneiric [OPTIONS] COMMAND [ARGS]`; `python -m oneiric.cli` is the same. Answers go to",
-        "stdout, logs and errors to stderr. With `--json` a command prints one document that names",
-        "its schema, errors included. What a command ends with is under",
-        "[exit codes](exit-codes.md). The options of `oneiric` itself stand before the command.\n",
+        "stdout, logs and errors to stderr. With `--json` a command prints one document on stdout,",
+        "its schema first, or an error as JSON; only a misspelt option is told as text. What a",
+        "command ends with is under [exit codes](exit-codes.md). The options of `oneiric` itself",
+        "stand before the command.\n",
         *_table(root),
     ]
     for name, command in commands(root):
