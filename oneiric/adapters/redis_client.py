@@ -3,14 +3,15 @@
 The library is imported when a pool is opened, not before.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.ports.errors import (
     AdapterError,
     DependencyMissingError,
@@ -22,10 +23,12 @@ from oneiric.ports.errors import (
 if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool
 
+T = TypeVar("T")
+
 _WRONG_VALUE = ("value is not an integer", "increment or decrement", "WRONGTYPE")
 
 
-class RedisSettings(ProviderSettings):
+class RedisSettings(AdapterSettings):
     """Reach a Redis: by `url` (`redis://`, `rediss://`, `unix://`), or by its parts.
 
     A `url` outranks the parts. `socket_timeout` bounds every call as a whole,
@@ -95,6 +98,54 @@ def open_pool(settings: RedisSettings) -> "BlockingConnectionPool":
         raise InvalidRequestError(
             "redis", "its url must begin with redis://, rediss:// or unix://"
         ) from None
+
+
+class RedisSession:
+    """Run commands on one pool, each as a task of its own, which `close` ends.
+
+    A caller that is cancelled or runs out of time only stops waiting: a command
+    that was interrupted would cost its connection. It ends by itself, within the
+    limits that the pool sets for each of its parts.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.pool = open_pool(settings)
+        self._backend = settings.backend
+        self._limit = settings.socket_timeout
+        self._calls: set[asyncio.Future[Any]] = set()
+
+    async def run(self, call: Coroutine[Any, Any, T], *, limit: float | None = None) -> T:
+        """Await *call* for at most *limit* seconds, by default `socket_timeout`.
+
+        Raises:
+            AdapterError: what the library's error means, or that the session was closed.
+        """
+        task = asyncio.ensure_future(call)
+        self._calls.add(task)
+        task.add_done_callback(self._done)
+        with translated(self._backend):
+            try:
+                async with asyncio.timeout(limit or self._limit):
+                    return await asyncio.shield(task)
+            except asyncio.CancelledError as error:
+                current = asyncio.current_task()
+                if task.cancelled() and current is not None and not current.cancelling():
+                    raise UnavailableError(self._backend, "was closed") from error
+                raise
+
+    async def close(self) -> None:
+        """End all calls and close all connections."""
+        for call in tuple(self._calls):
+            call.cancel()
+        if self._calls:
+            await asyncio.wait(self._calls)
+        with translated(self._backend):
+            await self.pool.aclose()
+
+    def _done(self, call: asyncio.Future[Any]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            call.exception()  # seen, even if nobody waits any more
 
 
 @contextmanager

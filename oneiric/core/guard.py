@@ -7,9 +7,10 @@ import contextvars
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
 Dispose: TypeAlias = Callable[[object], object]
@@ -36,16 +37,18 @@ class Outcome(Generic[T]):
 class Guard:
     """Call components, handlers and hooks so that none of them can hang or hurt the caller.
 
-    Async code runs in a task of its own and is cancelled at its limit; when it swallows
-    that, it is abandoned. Sync code runs at once, unless it is said to block; then it runs
-    in a daemon thread and is abandoned at its limit. What abandoned code returns late is
-    handed to `dispose`. `abandoned` counts both.
+    Async code runs in a task of its own and is cancelled at its limit, or when its caller
+    is cancelled; it then has a grace to obey, and is abandoned. Sync code runs at once,
+    unless it is said to block; then it runs in a daemon thread and is abandoned at its
+    limit. What such code returns late is handed to `dispose`. `abandoned` counts the calls
+    that ignored their end.
     """
 
-    __slots__ = ("_loose", "abandoned", "grace_seconds")
+    __slots__ = ("_kept", "_lost", "abandoned", "grace_seconds")
 
     def __init__(self, *, grace_seconds: float = 0.1) -> None:
-        self._loose: set[asyncio.Future[object]] = set()
+        self._kept: set[asyncio.Task[object]] = set()
+        self._lost: set[asyncio.Future[object]] = set()
         self.grace_seconds = grace_seconds
         self.abandoned = 0
 
@@ -65,24 +68,40 @@ class Guard:
             blocking: run it in a thread, if it is sync.
             dispose: receives a value that arrived after the limit.
         """
+        left = limit
         if blocking and not inspect.iscoroutinefunction(_bare(function)):
+            clock = asyncio.get_running_loop().time
+            deadline = clock() + limit
             first = await self._limited(_in_thread(function), limit, cast("Dispose", dispose))
+            left = deadline - clock()
         else:
             first = attempt(function)
-        if first.error is None and inspect.isawaitable(first.value):
-            task = asyncio.ensure_future(_awaited(cast("Awaitable[T]", first.value)))
-            return await self._limited(task, limit, dispose)
+        if first is not None and first.error is None and inspect.isawaitable(first.value):
+            task: asyncio.Task[Any] = asyncio.ensure_future(
+                _awaited(cast("Awaitable[T]", first.value))
+            )
+            first = await self._limited(task, left, cast("Dispose", dispose))
+        if first is None:
+            return Outcome(error=TimeoutError(f"took longer than {limit:g} s"), timed_out=True)
         return cast("Outcome[T]", first)
 
     def keep(self, coroutine: Coroutine[object, object, object]) -> asyncio.Task[object]:
-        """Run *coroutine* in a task that nobody waits for, and keep it from being collected."""
+        """Run *coroutine* in a task that nobody need wait for, and keep it from being collected."""
         task: asyncio.Task[object] = asyncio.ensure_future(coroutine)
-        self._loose.add(task)
-        task.add_done_callback(self._ended)
+        self._kept.add(task)
+        task.add_done_callback(self._release)
         return task
 
-    def _ended(self, task: asyncio.Task[object]) -> None:
-        self._loose.discard(task)
+    async def settle(self, limit: float) -> None:
+        """Wait until everything that is kept has ended, at most *limit* seconds."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + limit
+        while self._kept and (left := deadline - clock()) > 0:
+            await asyncio.wait(self._kept, timeout=left)
+            await asyncio.sleep(0)
+
+    def _release(self, task: asyncio.Task[object]) -> None:
+        self._kept.discard(task)
         if not task.cancelled():
             task.exception()
 
@@ -91,44 +110,44 @@ class Guard:
         future: asyncio.Future[Outcome[T]],
         limit: float,
         dispose: Callable[[T], object] | None,
-    ) -> Outcome[T]:
+    ) -> Outcome[T] | None:
+        """Return the outcome of *future*, or None when it took longer than *limit*."""
         try:
             await asyncio.wait({future}, timeout=limit)
-            expired = not future.done()
-            if expired and isinstance(future, asyncio.Task):
-                future.cancel()
-                await asyncio.wait({future}, timeout=self.grace_seconds)
         except asyncio.CancelledError:
-            self._abandon(future, dispose)
+            await self._abandon(future, dispose)
             raise
-        if expired:
-            self._abandon(future, dispose)
-            timeout = TimeoutError(f"took longer than {limit:g} s")
-            return Outcome(error=timeout, timed_out=True)
-        if future.cancelled():
-            return Outcome(error=RuntimeError("cancelled itself"))
-        return future.result()
+        if not future.done():
+            await self._abandon(future, dispose)
+            return None
+        return Outcome(error=_unasked()) if future.cancelled() else future.result()
 
-    def _abandon(
+    async def _abandon(
         self, future: asyncio.Future[Outcome[T]], dispose: Callable[[T], object] | None
     ) -> None:
-        """Let go of a call whose outcome nobody waits for any more."""
-        if not future.done():
-            self.abandoned += 1
-            self._loose.add(cast("asyncio.Future[object]", future))
+        """Let go of a call whose value nobody waits for, after a grace if it can be cancelled."""
+        self._lost.add(cast("asyncio.Future[object]", future))
+        future.add_done_callback(partial(self._late, dispose=dispose))
+        try:
             if isinstance(future, asyncio.Task):
                 future.cancel()
-        future.add_done_callback(partial(self._late, dispose=dispose))
+                await asyncio.wait({future}, timeout=self.grace_seconds)
+        finally:
+            self.abandoned += not future.done()
 
     def _late(
         self, future: asyncio.Future[Outcome[T]], *, dispose: Callable[[T], object] | None
     ) -> None:
-        self._loose.discard(cast("asyncio.Future[object]", future))
+        self._lost.discard(cast("asyncio.Future[object]", future))
         if future.cancelled() or dispose is None:
             return
         outcome = future.result()
         if outcome.value is not None:
             dispose(outcome.value)
+
+
+def _unasked() -> RuntimeError:
+    return RuntimeError("cancelled itself")
 
 
 def _bare(function: Callable[[], T]) -> Callable[..., object]:
@@ -145,14 +164,20 @@ def attempt(function: Callable[[], T]) -> Outcome[T]:
     """
     try:
         return Outcome(function())
-    except (Exception, SystemExit) as error:  # noqa: BLE001  foreign code may raise anything
+    except asyncio.CancelledError:
+        return Outcome(error=_unasked())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  foreign code may raise anything
         return Outcome(error=error)
 
 
 async def _awaited(awaitable: Awaitable[T]) -> Outcome[T]:
     try:
         return Outcome(await awaitable)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  foreign code may raise anything
+    except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001  foreign code may raise anything
         return Outcome(error=error)
 
 
@@ -168,7 +193,7 @@ def _in_thread(function: Callable[[], T]) -> asyncio.Future[Outcome[T]]:
 
     def run() -> None:
         outcome = context.run(attempt, function)
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             loop.call_soon_threadsafe(deliver, outcome)
 
     threading.Thread(target=run, name="oneiric-blocking", daemon=True).start()

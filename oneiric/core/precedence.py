@@ -38,6 +38,8 @@ class Rule(StrEnum):
 
 
 RULES = tuple(Rule)
+_LAST = len(RULES) - 1
+_MANIFEST = SourceKind.MANIFEST  # looking up a member of an enum costs three of a global
 
 
 class Number(NamedTuple):
@@ -112,7 +114,7 @@ class StackOrder:
     def level_of(self, candidate: Candidate) -> int:
         """Return the level at which *candidate* competes."""
         own = candidate.stack_level
-        if candidate.source.kind is SourceKind.MANIFEST:
+        if candidate.source.kind is _MANIFEST:
             own = UNNAMED_MANIFEST
         return self.levels.get(candidate.stack, own) if self.levels else own
 
@@ -120,7 +122,7 @@ class StackOrder:
         """Return that level with where it was set."""
         if candidate.stack in self.levels:
             return Number(self.levels[candidate.stack], self.origin)
-        if candidate.source.kind is SourceKind.MANIFEST:
+        if candidate.source.kind is _MANIFEST:
             return Number(UNNAMED_MANIFEST, "no stack order names the manifest's stack")
         origin = str(candidate.source) if candidate.stack_level else "default"
         return Number(candidate.stack_level, origin)
@@ -149,10 +151,10 @@ def own_rank(entry: Entry) -> tuple[int, int, int]:
 
 def deciding_rule(winner: Rank, loser: Rank) -> tuple[Rule, int, int]:
     """Return the first rule by which *winner* stands above *loser*, and the two values."""
-    for rule, ours, theirs in zip(RULES, winner, loser, strict=True):
-        if ours != theirs:
-            return rule, ours, theirs
-    return Rule.LATEST, winner[3], loser[3]
+    place = 0
+    while place < _LAST and winner[place] == loser[place]:
+        place += 1
+    return RULES[place], winner[place], loser[place]
 
 
 def _level(number: str) -> int | None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
     from oneiric.core.registry import Slot
 
+_MANIFEST = SourceKind.MANIFEST  # looking up a member of an enum costs three of a global
+_SELECTION, _LATEST, _SHADOWED = Rule.SELECTION, Rule.LATEST, Place.SHADOWED
 _ELSEWHERE = Rejection(Reason.PROVIDER, "another provider was asked for")
 
 
@@ -247,7 +249,7 @@ def _champions(rows: list[Row]) -> list[Row]:
     best: dict[str, Row] = {}
     for row in rows:
         source = row.entry.candidate.source
-        if source.kind is SourceKind.MANIFEST:
+        if source.kind is _MANIFEST:
             rival = best.setdefault(source.id, row)
             if (row.rank[0], own_rank(row.entry)) > (rival.rank[0], own_rank(rival.entry)):
                 best[source.id] = row
@@ -278,20 +280,20 @@ def _shadowed(
     row: Row, rows: list[Row], winner: Row | None, stacks: StackOrder, origin: str
 ) -> Standing:
     candidate, sequence = row.entry.candidate, row.entry.sequence
-    manifest = candidate.source.kind is SourceKind.MANIFEST
+    manifest = candidate.source.kind is _MANIFEST
     rival = _rival(row, rows, winner) if manifest else winner
     if rival is None:
-        return Standing(candidate, Place.SHADOWED, sequence, stacks)
+        return Standing(candidate, _SHADOWED, sequence, stacks)
     compare = _compare(rival, row) if manifest else deciding_rule(rival.rank, row.rank)
     rule, against, value = compare
     within = ""
-    if rule is Rule.SELECTION:
+    if rule is _SELECTION:
         within = origin
-    elif rule is Rule.LATEST:
+    elif rule is _LATEST:
         within = rival.entry.candidate.provider
     elif manifest and _same_manifest(rival, row):
         within = str(candidate.source)
-    return Standing(candidate, Place.SHADOWED, sequence, stacks, rule, value, against, None, within)
+    return Standing(candidate, _SHADOWED, sequence, stacks, rule, value, against, None, within)
 
 
 def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int]:
@@ -305,7 +307,7 @@ def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int]:
 
 def _same_manifest(one: Row, other: Row) -> bool:
     mine, yours = one.entry.candidate.source, other.entry.candidate.source
-    return mine.kind is SourceKind.MANIFEST and mine.id == yours.id
+    return mine.kind is _MANIFEST and mine.id == yours.id
 
 
 def _unfit(candidate: Candidate) -> Rejection | None:

@@ -101,6 +101,7 @@ TASK_OWNERS = (
     "oneiric/runs/engine.py",
     "oneiric/runtime/orchestrator.py",
     "oneiric/adapters/cache/multitier.py",  # its follower lives from init to cleanup
+    "oneiric/adapters/redis_client.py",  # a command outlives a cancelled caller; close ends it
 )
 PRINTERS = ("oneiric/cli/*", "oneiric/demo/*")
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.clock import Clock, SystemClock
 from oneiric.ports.cache import (
     CacheValue,
@@ -22,7 +22,7 @@ from oneiric.ports.cache import (
 COMPACT_ABOVE = 1024
 
 
-class MemoryCacheSettings(ProviderSettings):
+class MemoryCacheSettings(AdapterSettings):
     """Bound the cache: entries at most, and seconds an entry lives unless it says otherwise."""
 
     default_ttl: float | None = Field(default=None, gt=0, allow_inf_nan=False)

@@ -1,14 +1,14 @@
 """A cache of two others: a near one that is quick, a far one that is shared."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from enum import Enum
 from typing import ClassVar, cast
 
 from pydantic import Field
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.clock import SystemClock
 from oneiric.core.handle import Link
 from oneiric.core.logging import get_logger
@@ -18,7 +18,7 @@ from oneiric.ports.cache import Cache, CacheValue, InvalidationFeed, check_key
 _log = get_logger("oneiric.adapters.cache.multitier")
 
 
-class MultiTierCacheSettings(ProviderSettings):
+class MultiTierCacheSettings(AdapterSettings):
     """Bound how long the near tier may keep an entry, and wait between attempts to follow."""
 
     near_ttl: float = Field(default=30.0, gt=0, allow_inf_nan=False)
@@ -84,8 +84,7 @@ class MultiTierCache:
         follower, self._follower = self._follower, None
         if follower is not None:
             follower.cancel()
-            with suppress(asyncio.CancelledError):
-                await follower
+            await asyncio.wait([follower])
         self._forget(_Near.BYPASSED)
 
     async def get(self, key: str, default: CacheValue = None) -> CacheValue:
@@ -100,27 +99,18 @@ class MultiTierCache:
 
     async def set(self, key: str, value: CacheValue, *, ttl: float | None = None) -> None:
         """Keep *value* in the far tier; the near one takes it with the next read."""
-        try:
-            async with self._far.use() as far:
-                await far.set(key, value, ttl=ttl)
-        finally:
-            await self._drop([key])
+        async with self._writing(key) as far:
+            await far.set(key, value, ttl=ttl)
 
     async def add(self, key: str, value: CacheValue, *, ttl: float | None = None) -> bool:
         """Keep *value* only if *key* is absent in the far tier."""
-        try:
-            async with self._far.use() as far:
-                return await far.add(key, value, ttl=ttl)
-        finally:
-            await self._drop([key])
+        async with self._writing(key) as far:
+            return await far.add(key, value, ttl=ttl)
 
     async def delete(self, key: str) -> bool:
         """Forget *key* in both tiers and tell whether the far one had it."""
-        try:
-            async with self._far.use() as far:
-                return await far.delete(key)
-        finally:
-            await self._drop([key])
+        async with self._writing(key) as far:
+            return await far.delete(key)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheValue]:
         """Return those of *keys* that are present; the far tier is asked once for the rest."""
@@ -138,24 +128,18 @@ class MultiTierCache:
 
     async def set_many(self, items: Mapping[str, CacheValue], *, ttl: float | None = None) -> None:
         """Keep all *items* in the far tier, or none of them when one is invalid."""
-        try:
-            async with self._far.use() as far:
-                await far.set_many(items, ttl=ttl)
-        finally:
-            await self._drop(list(items))
+        async with self._writing(*items) as far:
+            await far.set_many(items, ttl=ttl)
 
     async def increment(self, key: str, delta: int = 1) -> int:
         """Add *delta* to the far tier's counter and return it."""
-        try:
-            async with self._far.use() as far:
-                return await far.increment(key, delta)
-        finally:
-            await self._drop([key])
+        async with self._writing(key) as far:
+            return await far.increment(key, delta)
 
     async def expire_in(self, key: str) -> float | None:
         """Return the seconds left in the far tier."""
         async with self._far.use() as far:
-            return await far.expire_in(key)
+            return await far.expire_in(check_key(key))
 
     async def clear(self) -> None:
         """Forget everything in the far tier's namespace, and all that is near."""
@@ -164,6 +148,17 @@ class MultiTierCache:
                 await far.clear()
         finally:
             self._forget(self._state)
+
+    @asynccontextmanager
+    async def _writing(self, *keys: str) -> AsyncIterator[Cache]:
+        """Hold the far tier to change *keys*; whatever comes of it, none of them stays near."""
+        for key in keys:
+            check_key(key)
+        try:
+            async with self._far.use() as far:
+                yield far
+        finally:
+            await self._drop(keys)
 
     async def _load(self, key: str, near_key: str, default: CacheValue) -> CacheValue:
         """Read from the far tier and keep it near, unless it changes meanwhile.

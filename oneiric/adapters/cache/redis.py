@@ -1,14 +1,14 @@
 """A cache on Redis: shared between processes, counted and expired by the server."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from math import ceil, inf
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import Field
 
-from oneiric.adapters.redis_client import RedisSettings, open_pool, translated
+from oneiric.adapters.redis_client import RedisSession, RedisSettings, translated
 from oneiric.ports.cache import (
     CacheValue,
     check_counter,
@@ -21,9 +21,7 @@ from oneiric.ports.errors import AdapterError, UnavailableError
 
 if TYPE_CHECKING:
     from redis._parsers.base import AsyncPushNotificationsParser
-    from redis.asyncio import BlockingConnectionPool, Connection, Redis
-
-T = TypeVar("T")
+    from redis.asyncio import Connection, Redis
 
 SCAN_COUNT = 1000
 
@@ -50,8 +48,8 @@ class RedisCache:
         self._settings = settings or RedisCacheSettings()
         self._backend = self._settings.backend
         self._prefix = self._settings.key_prefix
+        self._session: RedisSession | None = None
         self._client: Redis | None = None
-        self._pool: BlockingConnectionPool | None = None
         self._feeds: set[Connection] = set()
 
     async def init(self) -> None:
@@ -61,28 +59,27 @@ class RedisCache:
             DependencyMissingError: redis is not installed.
             InvalidRequestError: the url is none of Redis.
         """
-        if self._pool is None:
-            self._pool = open_pool(self._settings)
+        if self._session is None:
+            self._session = RedisSession(self._settings)
             from redis.asyncio import Redis
 
-            self._client = Redis(connection_pool=self._pool)
+            self._client = Redis(connection_pool=self._session.pool)
 
     async def health(self) -> bool:
         """Tell whether the server answers a PING within `healthcheck_timeout`."""
         try:
-            await self._run(self._redis().ping(), self._settings.healthcheck_timeout)
+            await self._command("PING", limit=self._settings.healthcheck_timeout)
         except AdapterError:
             return False
         return True
 
     async def cleanup(self) -> None:
         """Close all connections; calls in flight fail with `UnavailableError`."""
-        pool, self._pool, self._client = self._pool, None, None
-        if pool is not None:
-            with translated(self._backend):
-                for connection in tuple(self._feeds):
-                    await connection.disconnect(nowait=True)
-                await pool.aclose()
+        session, self._session, self._client = self._session, None, None
+        if session is not None:
+            for connection in tuple(self._feeds):
+                await connection.disconnect(nowait=True)
+            await session.close()
 
     async def get(self, key: str, default: CacheValue = None) -> CacheValue:
         """Return the value of *key*, or *default* when there is none."""
@@ -139,13 +136,13 @@ class RedisCache:
     async def clear(self) -> None:
         """Forget every key under the prefix, in batches; others' keys stay."""
         pattern = "".join(f"\\{c}" if c in r"*?[]^\-" else c for c in self._prefix) + "*"
-        cursor = 0
+        cursor: object = 0
         while True:
-            scan = self._redis().scan(cursor, match=pattern, count=SCAN_COUNT)
-            cursor, names = await self._run(scan)
+            words = ("SCAN", str(cursor), "MATCH", pattern, "COUNT", SCAN_COUNT)
+            cursor, names = cast("tuple[object, list[bytes]]", await self._command(*words))
             if names:
                 await self._command("UNLINK", *names)
-            if not cursor:
+            if not int(str(cursor)):
                 return
 
     @asynccontextmanager
@@ -157,12 +154,12 @@ class RedisCache:
 
         Source: https://redis.io/docs/latest/develop/reference/client-side-caching/
         """
-        if self._pool is None:
-            raise UnavailableError(self._backend, "is not up")
-        connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        connection: Connection = self._up().pool.make_connection()  # type: ignore[no-untyped-call]
         self._feeds.add(connection)
         try:
-            await self._run(self._track(connection))
+            with translated(self._backend):
+                async with asyncio.timeout(self._settings.socket_timeout):
+                    await self._track(connection)
             yield self._changes(connection)
         finally:
             self._feeds.discard(connection)
@@ -202,29 +199,25 @@ class RedisCache:
         seconds = check_ttl(self._settings.default_ttl if ttl is None else ttl)
         return () if seconds is None else ("PX", ceil(seconds * 1000))
 
-    def _redis(self) -> "Redis":
-        if self._client is None:
+    def _up(self) -> RedisSession:
+        if self._session is None:
             raise UnavailableError(self._backend, "is not up")
-        return self._client
+        return self._session
 
-    async def _command(self, *words: str | bytes | int) -> object:
-        call = self._redis().execute_command(*words)  # type: ignore[no-untyped-call]
-        return await self._run(call)
+    async def _command(self, *words: str | bytes | int, limit: float | None = None) -> object:
+        session, client = self._up(), cast("Redis", self._client)
+        call = client.execute_command(*words)  # type: ignore[no-untyped-call]
+        return await session.run(call, limit=limit)
 
     async def _batch(self, commands: Sequence[tuple[str | bytes | int, ...]]) -> CacheValue:
         """Run *commands* as one transaction; return what the last one answered."""
-        batch = self._redis().pipeline(transaction=True)
+        session, batch = self._up(), cast("Redis", self._client).pipeline(transaction=True)
         for command in commands:
             batch.execute_command(*command)
         # Left to raise by itself, the library would quote the values in its message.
-        answers = await self._run(batch.execute(raise_on_error=False))
+        answers = await session.run(batch.execute(raise_on_error=False))
         with translated(self._backend):
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
         return cast(CacheValue, answers[-1])
-
-    async def _run(self, call: Awaitable[T], limit: float | None = None) -> T:
-        with translated(self._backend):
-            async with asyncio.timeout(limit or self._settings.socket_timeout):
-                return await call

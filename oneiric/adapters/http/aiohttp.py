@@ -13,7 +13,7 @@ from yarl import URL
 
 from oneiric.adapters.http.call import REDIRECTS, Call, prepare
 from oneiric.adapters.http.verbs import Verbs
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.ports.errors import (
     AdapterError,
     InvalidRequestError,
@@ -25,7 +25,7 @@ from oneiric.ports.http import Headers, HTTPResponse, HTTPStream, RequestOptions
 CHUNK_SIZE = 64 * 1024
 
 
-class AiohttpClientSettings(ProviderSettings):
+class AiohttpClientSettings(AdapterSettings):
     """Name the usual host and what every request to it carries, and bound the answers.
 
     `headers` go to the host of `base_url` only, or to every host where there is

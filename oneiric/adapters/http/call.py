@@ -1,6 +1,7 @@
 """One request, checked and complete, and the one that a redirect makes of it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -14,6 +15,8 @@ HARMLESS = frozenset(
     {"accept", "accept-encoding", "accept-language", "content-type", "range", "user-agent"}
 )
 """The header fields that may follow a redirect to another host; any other may be a credential."""
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def prepare(
     Raises:
         InvalidRequestError: the address is not HTTP, or more than one body is given.
     """
-    if base_url and not urlsplit(url).scheme:
+    if base_url and not _ABSOLUTE.match(url):
         url = f"{base_url.rstrip('/')}/{url.lstrip('/')}" if url else base_url
     url = _address(url, keep_user=True)
     if params := options.get("params"):

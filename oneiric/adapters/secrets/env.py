@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.ports.errors import NotFoundError, NotSupportedError
 
 BACKEND = "environment"
 _OTHER = re.compile(r"[^A-Za-z0-9_]")
 
 
-class EnvSecretsSettings(ProviderSettings):
+class EnvSecretsSettings(AdapterSettings):
     """Name the variables: `prefix`, then the secret's name, and which must be there."""
 
     prefix: str = Field(default="ONEIRIC_SECRET_", min_length=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from oneiric import documents, errors
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.core.logging import get_logger
 from oneiric.files import confined, read_bounded
 from oneiric.ports.errors import (
@@ -30,7 +30,7 @@ _KINDS: Mapping[str, Literal["json", "yaml", "toml"]] = {
 }
 
 
-class FileSecretsSettings(ProviderSettings):
+class FileSecretsSettings(AdapterSettings):
     """Name the file or folder, how it is written, and whether each read is fresh.
 
     Without a `format` a file's suffix tells it. A folder has no format: each file

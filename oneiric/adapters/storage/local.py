@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, ClassVar, ParamSpec, TypeVar
 
-from oneiric.adapters.settings import ProviderSettings
+from oneiric.adapters.settings import AdapterSettings
 from oneiric.errors import InvalidPathError
 from oneiric.files import confined
 from oneiric.ports.errors import (
@@ -38,10 +39,10 @@ T = TypeVar("T")
 STAGING = ".oneiric-staging"
 LIST_BATCH = 500
 _STALE_SECONDS = 24 * 3600
-_PLACE_ATTEMPTS = 20
+_PLACE_ATTEMPTS = 100
 
 
-class LocalStorageSettings(ProviderSettings):
+class LocalStorageSettings(AdapterSettings):
     """Name the folder, whether to create it, and whether a put outlasts a loss of power."""
 
     base_path: Path = Path(".oneiric_storage")
@@ -96,14 +97,14 @@ class LocalStorage:
         if isinstance(data, bytes | bytearray | memoryview):
             return await self._call(self._folder.put, key, bytes(data), if_absent=if_absent)
         path = await self._call(self._folder.path, key)
-        file = await self._call(self._folder.stage)
+        file = await self._opened(self._folder.stage, self._folder.discard)
         try:
             async for piece in data:
                 await self._call(file.write, piece)
-            await self._call(self._folder.place, file, path, if_absent=if_absent)
+            found = await self._call(self._folder.place, file, path, if_absent=if_absent)
         finally:
             await self._call(self._folder.discard, file)
-        return await self.head(key)
+        return _described(key, found)
 
     async def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
         """Return the content, or of it `[start:end]` as slicing does."""
@@ -114,7 +115,7 @@ class LocalStorage:
         """Yield the content in pieces of at most *chunk_size* bytes."""
         if chunk_size < 1:
             raise InvalidRequestError(self._folder.backend, "a chunk has at least one byte")
-        file = await self._call(self._folder.open, key)
+        file = await self._opened(partial(self._folder.open, key), lambda late: late.close())
         try:
             while piece := await self._call(file.read, chunk_size):
                 yield piece
@@ -149,13 +150,34 @@ class LocalStorage:
         await self._call(self._folder.copy, source, target)
 
     async def _call(self, call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-        """Call in a thread, and say its errors in the port's words."""
+        """Call in a thread, and say its errors in the port's words.
 
-        def translated() -> T:
-            with self._folder.translated():
-                return call(*args, **named)
+        Once asked for, the call is made, so that what closes a file always does.
+        """
+        return await asyncio.shield(self._started(partial(call, *args, **named)))
 
-        return await asyncio.to_thread(translated)
+    async def _opened(
+        self, call: Callable[[], BinaryIO], let_go: Callable[[BinaryIO], None]
+    ) -> BinaryIO:
+        """Open a file in a thread; one that comes too late for a cancelled caller is let go."""
+
+        def late(opening: asyncio.Future[BinaryIO]) -> None:
+            if opening.exception() is None:
+                let_go(opening.result())
+
+        opening = self._started(call)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(late)
+            raise
+
+    def _started(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(None, self._translated, call)
+
+    def _translated(self, call: Callable[[], T]) -> T:
+        with self._folder.translated():
+            return call()
 
 
 class _Folder:
@@ -206,10 +228,9 @@ class _Folder:
         path, file = self.path(key), self.stage()
         try:
             file.write(data)
-            self.place(file, path, if_absent=if_absent)
+            return _described(key, self.place(file, path, if_absent=if_absent))
         finally:
             self.discard(file)
-        return self.head(key)
 
     def copy(self, source: str, target: str) -> None:
         """Write the content of *source* aside and move it to *target*."""
@@ -234,23 +255,30 @@ class _Folder:
             file.close()
         Path(file.name).unlink(missing_ok=True)
 
-    def place(self, file: BinaryIO, path: Path, *, if_absent: bool) -> None:
+    def place(self, file: BinaryIO, path: Path, *, if_absent: bool) -> os.stat_result:
         """Move a staged file to *path*: by a link where nothing may be there yet."""
         file.flush()
         if self._durable:
             os.fsync(file.fileno())
+        found = os.fstat(file.fileno())
         move = os.link if if_absent else os.replace
-        for attempt in range(_PLACE_ATTEMPTS):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        for left in reversed(range(_PLACE_ATTEMPTS)):
+            # A delete may take the empty folder away at any moment.
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except (FileNotFoundError, FileExistsError):
+                if not left:
+                    raise
+                continue
             try:
                 move(file.name, path)
                 break
             except FileNotFoundError:
-                # A delete took the empty folder away in between.
-                if attempt == _PLACE_ATTEMPTS - 1:
+                if not left:
                     raise
         if self._durable:
             _sync(path.parent)
+        return found
 
     def open(self, key: str) -> BinaryIO:
         """Open the file of *key* to read; anything but a file counts as missing."""
@@ -280,7 +308,7 @@ class _Folder:
             raise NotFoundError(self.backend, "object", key) from error
         if not stat.S_ISREG(found.st_mode):
             raise NotFoundError(self.backend, "object", key)
-        return _info(key, found)
+        return _described(key, found)
 
     def delete(self, key: str) -> None:
         """Delete the file of *key*, and the folders that it leaves empty."""
@@ -321,10 +349,10 @@ class _Folder:
                 yield from self._walk(folder / entry.name, key, prefix)
             elif entry.is_file(follow_symlinks=False) and key.startswith(prefix):
                 with suppress(FileNotFoundError):
-                    yield _info(key, entry.stat(follow_symlinks=False))
+                    yield _described(key, entry.stat(follow_symlinks=False))
 
 
-def _info(key: str, found: os.stat_result) -> StoredObject:
+def _described(key: str, found: os.stat_result) -> StoredObject:
     return StoredObject(
         key=key,
         size=found.st_size,

@@ -1,0 +1,5 @@
+"""Public doubles for tests of what is built on Oneiric."""
+
+from oneiric.testing.clock import ManualClock
+
+__all__ = ["ManualClock"]
