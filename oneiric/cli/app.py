@@ -105,7 +105,7 @@ def root(
     context: typer.Context,
     *,
     config: Annotated[
-        Path | None, typer.Option(help="Configuration file. [default: ./oneiric.toml]")
+        Path | None, typer.Option(help="Configuration file, instead of ./oneiric.toml.")
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Profile laid over the file.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add the demonstration's offers.")] = False,

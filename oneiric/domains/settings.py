@@ -13,4 +13,6 @@ class DomainSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     selections: dict[str, str] = Field(default_factory=dict)
+    """Key to the provider that shall serve it."""
     provider_settings: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
+    """Provider, or `key@provider`, to its settings."""

@@ -20,7 +20,9 @@ class AppSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = "oneiric"
+    """The name of the deployment; told by `config show`."""
     environment: str = "development"
+    """Where it runs, such as `production`; told by `config show`."""
 
 
 class ResolverSettings(BaseModel):
@@ -29,28 +31,36 @@ class ResolverSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stack_order: str = ""
+    """Stacks from bottom to top, as in `base,team,site:50`; empty leaves offers their own level."""
     strict_selections: bool = True
+    """Whether a selection that names nobody is an error; else a warning, and the rules go on."""
 
 
 class LifecycleSettings(BaseModel):
-    """How long each phase may take, and what happens to components that fail.
-
-    `probation_seconds` is how long a swapped-in component is watched before the old one
-    goes; `quarantine_after` is how many failures in a row exclude an offer.
-    """
+    """How long each phase may take, and what happens to components that fail."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     activation_timeout: float = Field(30.0, gt=0, le=86_400)
+    """Seconds for making an instance, and again for its `init`."""
     health_timeout: float = Field(5.0, gt=0, le=86_400)
+    """Seconds for one health check."""
     hook_timeout: float = Field(5.0, gt=0, le=86_400)
+    """Seconds for one hook, and for `pause` and `resume` of a component."""
     drain_timeout: float = Field(30.0, gt=0, le=86_400)
+    """Seconds that holders of an old instance get to finish."""
     cleanup_timeout: float = Field(10.0, gt=0, le=86_400)
+    """Seconds for cleaning an instance up."""
     probation_seconds: float = Field(0.0, ge=0, le=86_400)
+    """Seconds after which a swapped-in component is probed once more; 0 for no such probe."""
     failover: bool = True
+    """Whether the next best serves while a better offer is quarantined or paused."""
     quarantine_after: int = Field(3, ge=1, le=1_000)
+    """Failures in a row that exclude an offer."""
     quarantine_seconds: float = Field(5.0, gt=0, le=86_400)
+    """Seconds that the first exclusion lasts; each further one lasts twice as long."""
     quarantine_max_seconds: float = Field(300.0, gt=0, le=86_400)
+    """Seconds that no exclusion exceeds."""
 
     @property
     def limits(self) -> PhaseLimits:
@@ -75,18 +85,18 @@ class LifecycleSettings(BaseModel):
 
 
 class PluginSettings(BaseModel):
-    """Which installed distributions may bring candidates, and what they may load.
-
-    An empty `allow` admits all that `deny` does not name. A plugin may name factories in
-    its own package and below `allowed_prefixes`.
-    """
+    """Which installed distributions may bring candidates, and what they may load."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     auto_load: bool = True
+    """Whether plugins of other distributions are loaded at all."""
     allow: tuple[str, ...] = ()
+    """The only distributions that may bring candidates; empty for all."""
     deny: tuple[str, ...] = ()
+    """Distributions that may not."""
     allowed_prefixes: tuple[str, ...] = ()
+    """Packages whose factories may be named by text, beside our own and each plugin's."""
 
 
 class LoggingSettings(BaseModel):
@@ -95,7 +105,9 @@ class LoggingSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     level: Literal["debug", "info", "warning", "error"] = "warning"
+    """The least serious events that are written."""
     emit_json: bool = False
+    """Whether each event is a line of JSON."""
 
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(

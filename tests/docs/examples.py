@@ -7,9 +7,11 @@ import inspect
 import io
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 from types import CodeType, ModuleType
 
 from tests.docs.markdown import Block, blocks, prose
+from tests.docs.transcripts import file_in, output_of, typed
 
 NAMESPACE = "example_page"
 OPTIONS = doctest.ELLIPSIS
@@ -23,10 +25,13 @@ class ExampleError(AssertionError):
 
 
 def run_page(page: str, text: str) -> int:
-    """Run every python and pycon block of *text*; return how many ran.
+    """Run every python, pycon and console block of *text*; return how many ran.
 
     A `text` block right after a python block is what that block prints. Await
-    may stand at the top level.
+    may stand at the top level. A block whose first line names a file, as in
+    `# oneiric.toml`, is written there and not run. A console block is what one
+    types after `$ ` and sees: `oneiric` and `python` run in the working folder,
+    `...` stands for anything, and other commands are only shown.
 
     Raises:
         ExampleError: an example failed or printed something else.
@@ -39,7 +44,13 @@ def run_page(page: str, text: str) -> int:
     try:
         with asyncio.Runner() as runner:
             for block in blocks(text):
-                if block.language in {"python", "pycon"}:
+                if file_in(block.text) and block.language != "console":
+                    Path(file_in(block.text)).write_text(block.text, encoding="utf-8")
+                    printed = ""
+                elif block.language == "console":
+                    _run_transcript(page, block)
+                    count, printed = count + 1, ""
+                elif block.language in {"python", "pycon"}:
                     run = _run_python if block.language == "python" else _run_session
                     printed = run(page, block, module, runner)
                     count += 1
@@ -97,6 +108,15 @@ def run_session(session: doctest.DocTest) -> str:
     runner = doctest.DocTestRunner(verbose=False, optionflags=OPTIONS)
     runner.run(session, out=out.write, clear_globs=False)
     return out.getvalue()
+
+
+def _run_transcript(page: str, block: Block) -> None:
+    for each in typed(block.text):
+        if each.runs:
+            printed = output_of(each, Path.cwd())
+            if not doctest.OutputChecker().check_output(each.printed, printed, OPTIONS):
+                what = f"{each.command!r} prints\n{printed}\nbut the page says\n{each.printed}"
+                raise ExampleError(page, block.line, what)
 
 
 def _compare(page: str, block: Block, printed: str) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from oneiric.errors import OneiricError
-from tests.architecture.source import ROOT, House, Module, dotted, read_house
-from tests.docs.docstrings import markdown_of
-from tests.docs.markdown import GENERATED
+from tests.architecture.source import ROOT, House, read_house
+from tests.docs.commands import command_line_page
+from tests.docs.entries import entry, ports_page
+from tests.docs.markdown import HEADER
+from tests.docs.settings import configuration_page, providers_page
 
-HEADER = f"{GENERATED}; change the code instead -->\n"
 FOLDER = ROOT / "docs" / "reference"
 
 EXIT_CODES: Mapping[int, str] = {
@@ -119,51 +120,20 @@ def front_door_page(house: House) -> str:
         value = getattr(oneiric, name)
         lines.append(f"## {name}\n")
         if isinstance(value, type) or inspect.isfunction(value):
-            lines += _entry(modules[value.__module__], value.__name__)
+            lines += entry(modules[value.__module__], value.__name__)
         else:
             lines.append(f"A `{type(value).__name__}`.\n")
     return "\n".join(lines)
 
 
-def _entry(module: Module, name: str) -> Iterator[str]:
-    nodes = (node for node in module.tree.body if getattr(node, "name", "") == name)
-    node = next(nodes)
-    if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        return
-    yield f"`from {module.name} import {name}`\n"
-    if not isinstance(node, ast.ClassDef):
-        yield f"```python\n{_signature(node)}\n```\n"
-    yield markdown_of(ast.get_docstring(node) or "")
-    members = node.body if isinstance(node, ast.ClassDef) else []
-    for member in members:
-        if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) and _is_shown(member):
-            yield f"### {name}.{member.name}\n"
-            yield f"```python\n{_signature(member)}\n```\n"
-            yield markdown_of(ast.get_docstring(member) or "")
-
-
-def _is_shown(member: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    decorators = {dotted(decorator).split(".")[-1] for decorator in member.decorator_list}
-    if decorators & {"setter", "deleter", "overload"}:
-        return False
-    return member.name == "__init__" or not member.name.startswith("_")
-
-
-def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    kind = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
-    marks = "".join(
-        f"@{dotted(mark)}\n"
-        for mark in node.decorator_list
-        if dotted(mark) in {"property", "classmethod", "staticmethod"}
-    )
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"{marks}{kind} {node.name}({ast.unparse(node.args)}){returns}"
-
-
 PAGES = {
+    "command-line.md": command_line_page,
+    "configuration.md": configuration_page,
     "errors.md": errors_page,
     "exit-codes.md": exit_codes_page,
     "front-door.md": front_door_page,
+    "ports.md": ports_page,
+    "providers.md": providers_page,
 }
 
 

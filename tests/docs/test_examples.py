@@ -55,6 +55,22 @@ def test_a_page_shares_names_awaits_and_shows_its_output() -> None:
     assert run_page("page.md", text) == 3
 
 
+def test_a_page_keeps_its_files_and_runs_its_transcripts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block that names a file is written there; what follows `$ ` is typed."""
+    monkeypatch.chdir(tmp_path)
+    text = (
+        "```python\n# two.py\nimport os\n\nprint(os.environ['ONEIRIC_N'], 2)\n```\n"
+        "```console\n$ ONEIRIC_N=1 python two.py  # at once\n1 2\n$ make run\nnever run\n```\n"
+    )
+    assert run_page("page.md", text) == 1
+    wrong = "```console\n$ python -c 'print(1)'\n2\n```\n"
+    with pytest.raises(ExampleError) as caught:
+        run_page("page.md", wrong)
+    assert str(caught.value).startswith("page.md:1: \"python -c 'print(1)'\" prints\n1\n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

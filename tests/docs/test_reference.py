@@ -8,7 +8,10 @@ import pytest
 
 import oneiric.errors
 from oneiric.errors import OneiricError, RefusedError
+from oneiric.runtime.settings import SECTIONS
+from tests.architecture.facts import commands, extras
 from tests.architecture.source import ROOT, House, read_house
+from tests.docs.commands import command_line_page
 from tests.docs.docstrings import markdown_of
 from tests.docs.reference import (
     EXIT_CODES,
@@ -18,6 +21,7 @@ from tests.docs.reference import (
     error_tree,
     front_door_page,
 )
+from tests.docs.settings import extras_of_offers, meanings
 
 _DRAWN = re.compile(r"^ *((?:│   |    )*(?:[├└]── )?)(\w+Error)\b *(\d?)", re.MULTILINE)
 
@@ -108,6 +112,24 @@ def test_front_door_page_shows_names_with_their_methods(
     assert "## Plugin\n" in page
     assert "### Plugin.__init__\n" in page
     assert "```pycon\n>>> Plugin(" in page
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_of_the_configuration_has_a_meaning(section: str) -> None:
+    """A docstring stands below each field of a section's model."""
+    model = SECTIONS[section]
+    assert list(meanings(model)) == list(model.model_fields)
+
+
+def test_every_command_is_on_the_page_of_the_command_line(house: House) -> None:
+    """Each has a heading, groups by their commands."""
+    headings = re.findall(r"^## oneiric (\w+)", command_line_page(house), re.MULTILINE)
+    assert sorted(set(headings)) == commands()
+
+
+def test_extras_of_providers_are_extras_of_the_distribution() -> None:
+    """What an offer asks to install can be installed."""
+    assert {extra for extra in extras_of_offers().values() if extra} <= set(extras())
 
 
 def test_docstrings_become_markdown() -> None:
