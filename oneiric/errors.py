@@ -298,12 +298,12 @@ class NotFoundError(OneiricError):
     code = "not-found"
     exit_code = 6
 
-    def __init__(self, what: str, name: str, *, known: Iterable[str] = ()) -> None:
+    def __init__(self, what: str, name: str, *, known: Iterable[str] = (), hint: str = "") -> None:
         self.what = what
         self.name = name
         self.known = tuple(known)
         close = nearest(name, self.known)
-        super().__init__(f"no {what} {name}", hint=f"did you mean {close}?" if close else "")
+        super().__init__(f"no {what} {name}", hint=f"did you mean {close}?" if close else hint)
 
     def details(self) -> Mapping[str, JSONValue]:
         return {"what": self.what, "name": self.name, "known": list(self.known)}
