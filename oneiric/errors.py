@@ -301,17 +301,17 @@ class NotFoundError(OneiricError):
     code = "not-found"
     exit_code = 6
 
-    def __init__(self, what: str, name: str, *, known: Iterable[str] = ()) -> None:
-        super().__init__(f"no {what} {name}")
+    def __init__(self, what: str, name: str, *, known: Iterable[str] = (), hint: str = "") -> None:
+        super().__init__(f"no {what} {name}", hint=hint)
         self.what = what
         self.name = name
         self.known = tuple(known)
 
     @property
     def hint(self) -> str:
-        """The known name that is nearest in spelling; looked for only when it is read."""
+        """The known name that is nearest in spelling, looked for only now; else what was given."""
         close = nearest(self.name, self.known)
-        return f"did you mean {close}?" if close not in ("", self.name) else ""
+        return f"did you mean {close}?" if close not in ("", self.name) else super().hint
 
     def details(self) -> Mapping[str, JSONValue]:
         return {"what": self.what, "name": self.name, "known": list(self.known)}

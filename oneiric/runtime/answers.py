@@ -63,7 +63,7 @@ class Explanation:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.decision/1`, with `assumed` when there were assumptions."""
-        assumed = {"assumed": self.diff.as_json()} if self.diff else {}
+        assumed = {} if self.diff is None else {"assumed": self.diff.as_json()}
         return {**self.decision.as_json(), **assumed}
 
 

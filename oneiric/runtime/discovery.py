@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from importlib_metadata import EntryPoint, entry_points
+from importlib_metadata import EntryPoint, distributions, entry_points
 
 from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.factory import is_allowed
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from oneiric.runtime.settings import PluginSettings
 
 OWN = "oneiric"
+UNKNOWN = "unknown"
 PRIORITIES = range(-1000, 1001)
 LEVELS = range(-100, 101)
 _GROUPS: Mapping[str, Domain] = {domain.group: domain for domain in ALL.values()}
@@ -26,7 +29,10 @@ _GROUPS: Mapping[str, Domain] = {domain.group: domain for domain in ALL.values()
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """One entry point, with the candidates it brought or why it brought none."""
+    """One entry point, with the candidates it brought or why it brought none.
+
+    Without a group it stands for a distribution whose entry points cannot be read.
+    """
 
     group: str
     name: str
@@ -61,17 +67,45 @@ def discover(settings: PluginSettings) -> tuple[Discovered, ...]:
 
     Our own rooms come by the same way and are always admitted.
     """
-    found = sorted(
-        (point for point in entry_points() if point.group in _GROUPS),
-        key=lambda point: (_distribution(point)[0] != OWN, _distribution(point)[0], point.group),
-    )
-    return tuple(_examined(point, settings) for point in found)
+    found = sorted(_found(), key=lambda each: (each[0].distribution != OWN, *_order(each[0])))
+    return tuple(_examined(plugin, point, settings) for plugin, point in found)
 
 
-def _examined(point: EntryPoint, settings: PluginSettings) -> Discovered:
-    distribution, version = _distribution(point)
-    plugin = Discovered(point.group, point.name, point.value, distribution, version)
-    refusal = _refusal(distribution, settings)
+def _order(plugin: Discovered) -> tuple[str, str]:
+    return plugin.distribution, plugin.group
+
+
+def _found() -> Iterator[tuple[Discovered, EntryPoint | None]]:
+    """Yield what is installed; one distribution that cannot be read hides no other."""
+    scanned = attempt(lambda: list(entry_points()))
+    if scanned.value is not None:
+        yield from _described(scanned.value)
+        return
+    for distribution in distributions():
+        points = attempt(partial(_points_of, distribution))
+        if points.value is not None:
+            yield from _described(points.value)
+        else:
+            name, version = _named(distribution)
+            why = f"its entry points cannot be read: {points.reason}"
+            yield Discovered("", "", "", name, version, error=why), None
+
+
+def _points_of(distribution: Any) -> list[EntryPoint]:
+    return list(distribution.entry_points)
+
+
+def _described(points: Iterable[EntryPoint]) -> Iterator[tuple[Discovered, EntryPoint]]:
+    for point in points:
+        if point.group in _GROUPS:
+            name, version = _named(point.dist)
+            yield Discovered(point.group, point.name, point.value, name, version), point
+
+
+def _examined(plugin: Discovered, point: EntryPoint | None, settings: PluginSettings) -> Discovered:
+    if point is None:
+        return plugin
+    refusal = _refusal(plugin.distribution, settings)
     if refusal:
         return replace(plugin, skipped=refusal)
     outcome = attempt(lambda: _candidates(plugin, point, settings))
@@ -85,9 +119,9 @@ def _refusal(distribution: str, settings: PluginSettings) -> str:
         return ""
     if not settings.auto_load:
         return "plugins.auto_load is off"
-    if distribution in settings.deny:
+    if distribution in map(_normal, settings.deny):
         return "plugins.deny names it"
-    if settings.allow and distribution not in settings.allow:
+    if settings.allow and distribution not in map(_normal, settings.allow):
         return "plugins.allow does not name it"
     return ""
 
@@ -133,8 +167,12 @@ def prefixes(plugins: Sequence[Discovered], settings: PluginSettings) -> tuple[s
     return tuple(sorted({OWN, *packages, *settings.allowed_prefixes}))
 
 
-def _distribution(point: EntryPoint) -> tuple[str, str]:
-    """Return the normalised name and the version of the distribution that declares *point*."""
-    if point.dist is None:
-        return "unknown", ""
-    return point.dist.name.lower().replace("_", "-"), str(point.dist.version)
+def _named(distribution: Any) -> tuple[str, str]:
+    """Return the normalised name and the version, as far as the metadata tells them."""
+    name = attempt(lambda: _normal(distribution.name)).value or UNKNOWN
+    return name, attempt(lambda: str(distribution.version)).value or ""
+
+
+def _normal(name: str) -> str:
+    """Return the one spelling of a distribution's name that all its spellings share."""
+    return re.sub(r"[-_.]+", "-", name).lower()

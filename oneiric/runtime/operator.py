@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from oneiric.config import Setting
 from oneiric.core.candidate import Candidate
 from oneiric.core.factory import load
+from oneiric.core.guard import attempt
 from oneiric.core.precedence import Selection
 from oneiric.core.ref import DOMAINS, ComponentRef
 from oneiric.core.resolver import Assumption
-from oneiric.core.secrets import is_secret_name
+from oneiric.core.secrets import is_secret_name, redacted
 from oneiric.core.settings import alternatives, annotation_at
 from oneiric.domains import ALL
 from oneiric.errors import InvalidError, NotFoundError
@@ -92,17 +94,15 @@ class Operator:
         Raises:
             NoCandidateError: nothing was ever registered for it.
         """
-        ref = self.ref(text, domain=domain, key=key)
+        ref = self.ref(text, domain=domain, key=key, provider=provider)
         resolver = self.orchestrator.resolver
-        decision = resolver.explain(ref, provider=provider, needs=needs)
+        decision = resolver.explain(ref, needs=needs)
         if not decision.standings and decision.problem is not None:
             raise decision.problem
         wanted = tuple(assume)
         if not wanted:
             return Explanation(decision)
-        assumed = resolver.explain(
-            ref, provider=provider, needs=needs, assume=_assumption(ref, wanted)
-        )
+        assumed = resolver.explain(ref, needs=needs, assume=_assumption(ref, wanted))
         return Explanation(assumed, decision.diff(assumed))
 
     def status(self, *, domain: str = "") -> Status:
@@ -117,32 +117,37 @@ class Operator:
     ) -> SwapAnswer:
         """Select *provider* for a place from now on, or with *clear* end that selection.
 
-        The selection is stored; an orchestrator takes it up when it starts.
+        The selection is stored; an orchestrator takes it up when it starts. One can be
+        ended even for a place that nobody fills any more.
 
         Raises:
             InvalidError: neither or both of provider and clear are given.
             NoCandidateError, UnknownSelectionError: the provider may not serve.
             StoreError: the selection was not stored.
         """
-        named: ComponentRef[Any] = self.ref(text)
-        ref, wanted = named.place, provider or named.provider
+        ref = self.ref(text, provider=provider)
+        place, wanted = ref.place, ref.provider
         if bool(wanted) is clear:
             raise InvalidError(
                 "swap needs a provider, or --clear, and not both",
-                hint=f"oneiric swap {ref} --provider NAME",
+                hint=f"oneiric swap {place} --provider NAME",
             )
+        stored = clear and place in self.orchestrator.store.load()
         assume = Assumption(
-            select=(Selection.of(ref, wanted, origin="swap"),) if wanted else (),
-            unselect=(ref,) if clear else (),
+            select=(Selection.of(place, wanted, origin="swap"),) if wanted else (),
+            unselect=(place,) if clear else (),
         )
         resolver = self.orchestrator.resolver
-        decision = resolver.explain(ref, assume=assume)
-        if decision.problem is not None:
+        decision = resolver.explain(place, assume=assume)
+        known = bool(decision.standings) or stored
+        if decision.problem is not None and (wanted or not known):
             raise decision.problem
         changes = tuple(resolver.preview(assume))
-        if not dry_run:
-            self.orchestrator.remember(ref, provider=wanted, actor="cli")
-        return SwapAnswer(str(ref), wanted, "stored", changes, dry_run=dry_run, cleared=clear)
+        if not dry_run and (wanted or stored):
+            self.orchestrator.remember(place, provider=wanted, actor="cli")
+        return SwapAnswer(
+            str(place), wanted, "stored", changes, dry_run=dry_run, cleared=stored and not dry_run
+        )
 
     def plugins(self) -> PluginListing:
         """Return every plugin that was found, with what it brought or why nothing."""
@@ -152,10 +157,15 @@ class Operator:
     def settings(self, *, sources: bool = False) -> ConfigListing:
         """Return every effective setting, secrets redacted."""
         config = self.orchestrator.config
-        found = tuple(config.settings(secret=self._is_secret))
+        found = tuple(
+            Setting(each.path, redacted(each.value), each.origin)  # type: ignore[arg-type]
+            for each in config.settings(secret=self._is_secret)
+        )
         return ConfigListing(found, config.profile, str(config.file or ""), sources)
 
-    def ref(self, text: str = "", *, domain: str = "", key: str = "") -> ComponentRef[Any]:
+    def ref(
+        self, text: str = "", *, domain: str = "", key: str = "", provider: str = ""
+    ) -> ComponentRef[Any]:
         """Return the reference that a reference, or a key with or without domain, names.
 
         Raises:
@@ -163,12 +173,22 @@ class Operator:
             NotFoundError: no domain has the key.
         """
         self._domain(domain)
+        named = self._named(text, domain, key)
+        if not provider:
+            return named
+        if named.provider not in ("", provider):
+            raise InvalidError(f"two providers were given, {named.provider} and {provider}")
+        return named.offer(provider)
+
+    def _named(self, text: str, domain: str, key: str) -> ComponentRef[Any]:
         if ":" in text:
             named: ComponentRef[Any] = ComponentRef(text)
-            if (domain and named.domain != domain) or (key and named.key != key):
-                raise InvalidError(f"{text} contradicts --domain {domain} --key {key}".rstrip())
+            if domain not in ("", named.domain):
+                raise InvalidError(f"two domains were given, {named.domain} and {domain}")
+            if key not in ("", named.key):
+                raise InvalidError(f"two keys were given, {named.key} and {key}")
             return named
-        if text and key and text != key:
+        if text and key and text.partition("@")[0] != key:
             raise InvalidError(f"two keys were given, {text} and {key}")
         wanted = text or key
         if not wanted:
@@ -177,7 +197,9 @@ class Operator:
 
     def _domain(self, domain: str) -> str:
         if domain and domain not in DOMAINS:
-            raise NotFoundError("domain", domain, known=DOMAINS)
+            raise NotFoundError(
+                "domain", domain, known=DOMAINS, hint=f"domains: {', '.join(DOMAINS)}"
+            )
         return domain
 
     def _domain_of(self, key: str) -> str:
@@ -189,13 +211,18 @@ class Operator:
                 f"{key} is a key of {' and '.join(found)}", hint=f"write {found[0]}:{key}"
             )
         if not found:
-            raise NotFoundError("component with the key", key, known=[ref.key for ref in refs])
+            raise NotFoundError(
+                "component with the key",
+                plain,
+                known=[ref.key for ref in refs],
+                hint="oneiric list shows what there is",
+            )
         return found[0]
 
     def _is_secret(self, path: str) -> bool:
         """Tell whether a setting is secret: by name, or by the type its provider gives it.
 
-        Settings of a provider that nobody knows count as secret.
+        What nobody knows counts as secret: a provider, or a key that its settings do not have.
         """
         section, _, rest = path.partition(".")
         kind, _, below = rest.partition(".")
@@ -204,7 +231,7 @@ class Operator:
         if kind != "provider_settings" or not below:
             return False
         types = list(self._setting_types(section, below))
-        return not types or any(_holds_secret(each) for each in types)
+        return not types or any(each is None or _holds_secret(each) for each in types)
 
     def _setting_types(self, section: str, path: str) -> Iterable[object]:
         domain = next((each.name for each in ALL.values() if each.section == section), "")
@@ -219,8 +246,11 @@ class Operator:
     def _model(self, candidate: Candidate) -> type[BaseModel]:
         model = candidate.settings_model
         if isinstance(model, str):
-            model = load(model, self.orchestrator.lifecycle.builder.allowed)  # type: ignore[assignment]
-        return model if isinstance(model, type) and issubclass(model, BaseModel) else BaseModel
+            target, allowed = model, self.orchestrator.lifecycle.builder.allowed
+            found: object = attempt(lambda: load(target, allowed)).value
+        else:
+            found = model
+        return found if isinstance(found, type) and issubclass(found, BaseModel) else BaseModel
 
 
 def _holds_secret(annotation: object) -> bool:

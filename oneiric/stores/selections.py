@@ -44,7 +44,7 @@ class SelectionStore:
             StoreError: the database cannot be read.
         """
         query = "SELECT ref, provider, configured, actor, at FROM selections"
-        with reading(self._path) as connection:
+        with reading(self._path, STATE) as connection:
             if connection is None or not _has_selections(connection):
                 return {}
             rows = connection.execute(query).fetchall()
