@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from oneiric.cli.usage import USAGE, UsageError
 from oneiric.errors import OneiricError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def root(
     context: typer.Context,
     *,
     config: Annotated[
-        Path | None, typer.Option(help="Configuration file. [default: ./oneiric.toml]")
+        Path | None, typer.Option(help="Configuration file; ./oneiric.toml unless named.")
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Profile laid over the file.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add the demonstration's offers.")] = False,
@@ -128,7 +129,11 @@ def main() -> None:
     """Run the command line; every error ends in one line and an exit code."""
     arguments = sys.argv[1:]
     try:
-        app()
+        status = app(standalone_mode=False, prog_name="oneiric")
+        sys.stdout.flush()
+    except USAGE as error:
+        _report(UsageError.told(error, COMMANDS), arguments)
+        raise SystemExit(UsageError.exit_code) from None
     except OneiricError as error:
         _report(error, arguments)
         raise SystemExit(error.exit_code) from None
@@ -140,9 +145,12 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  the last resort: a bug, told in one line
         _report(_bug(error), arguments)
         raise SystemExit(1) from None
+    raise SystemExit(status or 0)
 
 
 def _report(error: OneiricError, arguments: list[str]) -> None:
+    if not error.message:
+        return  # a command without arguments has shown its help
     if "--debug" in arguments:
         traceback.print_exception(error)
     if "--json" in arguments:
