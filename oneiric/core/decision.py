@@ -96,7 +96,7 @@ class Standing(NamedTuple):
         if self.rejection is not None:
             return self.rejection.detail
         if self.rule is None:
-            return "the only candidate"
+            return "the only candidate" if self.place is Place.SELECTED else "nobody is selected"
         if self.place is Place.SELECTED:
             return _why_selected(self)
         return _why_shadowed(self)
@@ -299,7 +299,7 @@ def _lines(decision: Decision, width: int, colour: bool) -> Iterator[str]:  # no
     names = max((len(standing.provider) for standing in decision.standings), default=0)
     for standing in decision.standings:
         head = f"  {standing.place:<8}  {standing.provider:<{names}}  "
-        room = max(width - len(head), 24)
+        room = max(width - len(head), 16)
         first, *rest = wrap(standing.why, room) or [""]
         yield _paint(head + first, _COLOURS[standing.place], colour=colour)
         yield from (_paint(" " * len(head) + line, "2", colour=colour) for line in rest)
