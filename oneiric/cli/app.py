@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from oneiric.cli.usage import USAGE, UsageError
-from oneiric.errors import OneiricError
+from oneiric.errors import OneiricError, UnavailableError
 
 if TYPE_CHECKING:
     from oneiric.runtime.operator import Operator
@@ -140,8 +140,12 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
         raise SystemExit(1) from None
+    except OSError as error:
+        _report(UnavailableError(_system(error)), arguments)
+        _let_go_of_stdout()
+        raise SystemExit(UnavailableError.exit_code) from None
     except Exception as error:  # noqa: BLE001  the last resort: a bug, told in one line
         _report(_bug(error), arguments)
         raise SystemExit(1) from None
@@ -157,6 +161,19 @@ def _report(error: OneiricError, arguments: list[str]) -> None:
         sys.stdout.write(json.dumps(error.as_json(), indent=2) + "\n")
     else:
         sys.stderr.write(error.render() + "\n")
+
+
+def _let_go_of_stdout() -> None:
+    """Drop what cannot be written any more, or the interpreter tries again as it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _system(error: OSError) -> str:
+    reason = (error.strerror or type(error).__name__).lower()
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 class BugError(OneiricError):

@@ -342,6 +342,24 @@ def test_a_reader_that_leaves_early_is_no_traceback(tmp_path: Path) -> None:
     assert (process.returncode, said) == (1, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_promise_c3_a_full_disk_is_unavailable_and_no_bug(tmp_path: Path) -> None:
+    """What the system refuses ends with 5; it is no mistake of the program."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "oneiric.cli", "list"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 5
+    assert done.stderr == "error[unavailable]: no space left on device\n"
+
+
 def at_terminal(*arguments: str, folder: Path, columns: int) -> tuple[int, str]:
     """Run `oneiric` at a terminal of *columns* and return exit code and what it showed."""
     outer, inner = pty.openpty()
