@@ -17,7 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from oneiric.errors import OneiricError
+from oneiric.cli.usage import USAGE, UsageError
+from oneiric.errors import OneiricError, UnavailableError
 
 if TYPE_CHECKING:
     from oneiric.runtime.operator import Operator
@@ -105,7 +106,7 @@ def root(
     context: typer.Context,
     *,
     config: Annotated[
-        Path | None, typer.Option(help="Configuration file, instead of ./oneiric.toml.")
+        Path | None, typer.Option(help="Configuration file; ./oneiric.toml unless named.")
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Profile laid over the file.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add the demonstration's offers.")] = False,
@@ -128,27 +129,51 @@ def main() -> None:
     """Run the command line; every error ends in one line and an exit code."""
     arguments = sys.argv[1:]
     try:
-        app()
+        status = app(standalone_mode=False, prog_name="oneiric")
+        sys.stdout.flush()
+    except USAGE as error:
+        _report(UsageError.told(error, COMMANDS), arguments)
+        raise SystemExit(UsageError.exit_code) from None
     except OneiricError as error:
         _report(error, arguments)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
         raise SystemExit(1) from None
+    except OSError as error:
+        _report(UnavailableError(_system(error)), arguments)
+        _let_go_of_stdout()
+        raise SystemExit(UnavailableError.exit_code) from None
     except Exception as error:  # noqa: BLE001  the last resort: a bug, told in one line
         _report(_bug(error), arguments)
         raise SystemExit(1) from None
+    raise SystemExit(status or 0)
 
 
 def _report(error: OneiricError, arguments: list[str]) -> None:
+    if not error.message:
+        return  # a command without arguments has shown its help
     if "--debug" in arguments:
         traceback.print_exception(error)
     if "--json" in arguments:
         sys.stdout.write(json.dumps(error.as_json(), indent=2) + "\n")
     else:
         sys.stderr.write(error.render() + "\n")
+
+
+def _let_go_of_stdout() -> None:
+    """Drop what cannot be written any more, or the interpreter tries again as it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _system(error: OSError) -> str:
+    reason = (error.strerror or type(error).__name__).lower()
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 class BugError(OneiricError):

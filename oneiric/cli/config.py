@@ -9,7 +9,9 @@ import typer
 
 from oneiric.cli.output import AsJSON, session_of, show, show_json, show_table
 
-app = typer.Typer(no_args_is_help=True, help="Show the configuration, and who set what.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Show the configuration, and who set what."
+)
 
 
 @app.callback()

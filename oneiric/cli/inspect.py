@@ -40,12 +40,15 @@ def list_components(
 
 def explain(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(help="domain:key, or a key.", metavar="[REF|KEY]")] = "",
+    ref: Annotated[str, typer.Argument(help="domain:key, or a key.", metavar="REF|KEY")] = "",
     *,
     domain: Domain = "",
     key: Annotated[str, typer.Option(help="The key, if not given before.")] = "",
     provider: Annotated[str, typer.Option(help="Ask for this provider.")] = "",
-    needs: Annotated[str, typer.Option(help="Capabilities needed, separated by commas.")] = "",
+    needs: Annotated[
+        list[str] | None,
+        typer.Option(help="Capabilities needed, separated by commas; may be repeated."),
+    ] = None,
     assume: Annotated[
         list[str] | None,
         typer.Option(help="Assume select=PROVIDER or withdraw=PROVIDER; may be repeated."),
@@ -53,7 +56,7 @@ def explain(
     as_json: AsJSON = False,
 ) -> None:
     """Say who serves a component, where everybody else stands, and why."""
-    wanted = [need.strip() for need in needs.split(",") if need.strip()]
+    wanted = [need.strip() for each in needs or () for need in each.split(",") if need.strip()]
     answer = session_of(context).operator.explain(
         ref, domain=domain, key=key, provider=provider, needs=wanted, assume=assume or ()
     )
@@ -63,6 +66,8 @@ def explain(
     show(answer.decision.render(width=width(), colour=colour()))
     if answer.diff:
         show(f"\nchanged by the assumptions:\n{answer.diff.render()}")
+    elif answer.diff is not None:
+        show("\nthe assumptions change nothing")
 
 
 def status(context: typer.Context, *, domain: Domain = "", as_json: AsJSON = False) -> None:
@@ -100,7 +105,9 @@ def plugins(context: typer.Context, *, as_json: AsJSON = False) -> None:
             plugin.distribution,
             plugin.version,
             plugin.group,
-            plugin.error or plugin.skipped or f"{len(plugin.candidates)} candidates",
+            plugin.error
+            or plugin.skipped
+            or ", ".join(str(each.offer) for each in plugin.candidates),
         )
         for plugin in answer.plugins
     ]

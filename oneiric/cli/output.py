@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,7 +35,8 @@ def operator_for(session: Session) -> Operator:
 
         plugins = (PLUGIN,)
     operator = Operator(path=session.config, profile=session.profile, plugins=plugins)
-    settings = operator.orchestrator.config.section("logging")
+    with redirect_stdout(sys.stderr):  # what a plugin prints as it loads is no data of ours
+        settings = operator.orchestrator.config.section("logging")
     assert isinstance(settings, LoggingSettings)
     if session.debug or settings != LoggingSettings():
         from oneiric.core.logging import configure_logging  # costs a third of a short command

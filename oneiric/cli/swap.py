@@ -30,6 +30,8 @@ def swap(
     show("\n".join(diff.render() for diff in answer.changes) or "no decision changes")
     if dry_run:
         show("dry run: nothing was stored")
+    elif clear and not answer.cleared:
+        show(f"there was no selection of an earlier swap for {answer.ref}")
     else:
         what = "the selection was cleared" if clear else f"{answer.provider} was selected"
         show(f"{answer.applied}: {what} for {answer.ref}; no running orchestrator was asked")

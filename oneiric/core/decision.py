@@ -100,7 +100,7 @@ class Standing(NamedTuple):
         if self.rejection is not None:
             return self.rejection.detail
         if self.rule is None:
-            return "the only candidate"
+            return "the only candidate" if self.place is Place.SELECTED else "nobody is selected"
         if self.place is Place.SELECTED:
             return _why_selected(self)
         return _why_shadowed(self)

@@ -28,12 +28,12 @@ class SilentNarrator:
 class PlainNarrator:
     """Print each line as it comes."""
 
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self._write = write
+    def __init__(self, print_line: Callable[[str], object]) -> None:
+        self._print_line = print_line
 
     def say(self, text: str) -> None:
         """Print the text."""
-        self._write(f"{text}\n")
+        self._print_line(text)
 
     def watch(self, load: Load, serving: Callable[[], str]) -> None:
         """Print nothing more: lines that change are for terminals."""
