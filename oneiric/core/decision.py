@@ -302,7 +302,7 @@ def _selection_json(selection: Selection | None) -> Mapping[str, JSONValue] | No
     return {"provider": selection.provider, "origin": selection.origin}
 
 
-_COLOURS = {Place.SELECTED: "32", Place.SHADOWED: "2", Place.REJECTED: "33"}
+_COLOURS: Mapping[Place, str] = {Place.SELECTED: "32", Place.SHADOWED: "2", Place.REJECTED: "33"}
 _ROOM = 24
 
 

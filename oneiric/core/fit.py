@@ -2,18 +2,18 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import eq, ge, gt, le, lt, ne
 
-SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
-_ALIASES = {"darwin": "macos", "osx": "macos", "win32": "windows"}
+SYSTEMS: Mapping[str, str] = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_ALIASES: Mapping[str, str] = {"darwin": "macos", "osx": "macos", "win32": "windows"}
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})"
 _CLAUSE = re.compile(
     rf"(?:(?P<wild>==|!=)\s*(?P<family>{_NUMBER}*)\.\*"
     rf"|(?P<near>~=)\s*(?P<least>{_NUMBER}+)"
     rf"|(?P<operator>===?|!=|<=|>=|<|>)\s*(?P<version>{_NUMBER}*))\Z"
 )
-_COMPARE: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
+_COMPARE: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     "<": lt,
     "<=": le,
     ">": gt,
