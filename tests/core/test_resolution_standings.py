@@ -10,7 +10,7 @@ import pytest
 from oneiric.core.decision import Place, Reason, Rejection
 from oneiric.core.fit import system
 from oneiric.core.precedence import Number, Rule
-from oneiric.core.resolver import Resolver
+from oneiric.core.resolver import Assumption, Resolver
 from oneiric.errors import (
     InvalidRefError,
 )
@@ -258,6 +258,47 @@ def test_promise_r3_a_ring_below_does_not_reject_what_could_stand_without_it() -
 
     assert reasons(resolver, "adapter:top") == {}
     assert resolver.resolve("adapter:top").provider == "top"
+
+
+def test_promise_r3_a_ring_of_named_offers_serves_nobody_who_requires_them() -> None:
+    """Offers required by their provider's name are judged like places."""
+    resolver = resolver_of(
+        offer("a", ref="adapter:a", requires={"b": "adapter:b@b"}),
+        offer("b", ref="adapter:b", requires={"a": "adapter:a@a"}),
+        offer("onlooker", ref="adapter:o", requires={"b": "adapter:b@b"}),
+    )
+
+    assert reasons(resolver, "adapter:o") == {
+        "onlooker": "requirement: requires adapter:b@b, which nobody serves"
+    }
+    assert reasons(resolver, "adapter:b@b") == {
+        "b": "requirement: requires itself: adapter:b@b -> adapter:a@a -> adapter:b@b"
+    }
+
+
+def test_promise_r3_an_outer_ring_is_judged_by_what_inner_rings_leave() -> None:
+    """An offer is not rejected for a ring that breaks by itself, and previews agree with that."""
+    resolver = resolver_of(
+        offer("x", ref="adapter:x", requires={"y": "adapter:y"}),
+        offer("y", ref="adapter:y", requires={"x": "adapter:x"}),
+        offer("u1", ref="adapter:u", priority=1, requires={"v": "adapter:v", "x": "adapter:x"}),
+        offer("u2", ref="adapter:u"),
+        offer("v1", ref="adapter:v", priority=1, requires={"u": "adapter:u"}),
+        offer("v2", ref="adapter:v"),
+    )
+
+    assert (resolver.resolve("adapter:u").provider, resolver.resolve("adapter:v").provider) == (
+        "u2",
+        "v1",
+    )
+    assert reasons(resolver, "adapter:u") == {
+        "u1": "requirement: requires adapter:x, which nobody serves"
+    }
+    everything = Assumption(withdraw=tuple(resolver.registry.refs()))
+    assert {
+        str(diff.before.ref): diff.before.winner and diff.before.winner.provider
+        for diff in resolver.preview(everything)
+    } == {"adapter:u": "u2", "adapter:v": "v1", "adapter:x": None, "adapter:y": None}
 
 
 def test_promise_r3_a_lesser_offer_that_would_close_a_ring_does_no_harm() -> None:
