@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from oneiric.core.decision import Decision, DecisionDiff, Standing
     from oneiric.core.handle import Handle, Link
     from oneiric.core.health import HealthReport
-    from oneiric.core.lifecycle import ComponentStatus, LifecycleManager
+    from oneiric.core.lifecycle import LifecycleManager
     from oneiric.core.plugin import Plugin
     from oneiric.core.precedence import Selection, StackOrder
     from oneiric.core.ref import ComponentRef
     from oneiric.core.registry import Registry
     from oneiric.core.resolver import Assumption, Resolver
+    from oneiric.core.status import ComponentStatus
     from oneiric.core.swap import SwapReport
     from oneiric.domains.bridge import DomainBridge
     from oneiric.domains.domain import Domain
@@ -62,7 +63,7 @@ _HOMES: Mapping[str, str] = MappingProxyType(
         "Assumption": "oneiric.core.resolver",
         "Candidate": "oneiric.core.candidate",
         "ComponentRef": "oneiric.core.ref",
-        "ComponentStatus": "oneiric.core.lifecycle",
+        "ComponentStatus": "oneiric.core.status",
         "Decision": "oneiric.core.decision",
         "DecisionDiff": "oneiric.core.decision",
         "Domain": "oneiric.domains.domain",

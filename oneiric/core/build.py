@@ -99,9 +99,12 @@ class Builder:
             report = await self.check(generation)
             if not report.healthy:
                 raise _failure(candidate, "health", report.detail)
-        except BaseException:
+        except BaseException as error:
             generation.move(LifecycleState.FAILED)
-            await asyncio.shield(self.end(generation))
+            ending = self.guard.keep(self.end(generation))
+            await asyncio.wait({ending})
+            if failed := ending.result():
+                error.add_note(str(failed))
             raise
         generation.move(LifecycleState.READY)
         return generation
@@ -153,9 +156,7 @@ class Builder:
         factory = await self._loaded(candidate, candidate.factory)
         arguments: list[object] = []
         if candidate.settings_model is not None:
-            model = await self._loaded(candidate, candidate.settings_model)
-            read = partial(self.settings.settings_for, candidate, model)
-            arguments.append(await self._value(candidate, "create", read, self.limits.create))
+            arguments.append(await self._settings(candidate, candidate.settings_model))
         links = {name: self.link(ref) for name, ref in candidate.requires.items()}
         make = partial(factory, *arguments, **links)
         made = await self._value(
@@ -163,11 +164,20 @@ class Builder:
         )
         generation.instance = made
         if _is_context(made):
-            residence = Residence(made, self.guard.keep)
+            residence = Residence(made, self.guard)
             generation.end = residence.leave
             return residence
         generation.end = _end_of(made)
         return made
+
+    async def _settings(self, candidate: Candidate, model: object) -> object:
+        read = partial(self.settings.settings_for, candidate, await self._loaded(candidate, model))
+        outcome = await self._call(candidate, read, self.limits.create)
+        if isinstance(outcome.error, OneiricError):
+            raise outcome.error
+        if outcome.error is not None:
+            raise _failure(candidate, "create", outcome.reason, cause=outcome.error)
+        return outcome.value
 
     async def _init(self, generation: Generation[Any], made: object) -> None:
         candidate, limit = generation.candidate, self.limits.init
@@ -203,8 +213,6 @@ class Builder:
         dispose: Callable[[Any], object] | None = None,
     ) -> T:
         outcome = await self._call(candidate, make, limit, dispose=dispose)
-        if isinstance(outcome.error, OneiricError):
-            raise outcome.error
         if outcome.error is not None:
             raise _failure(candidate, phase, outcome.reason, cause=outcome.error)
         if outcome.value is None:

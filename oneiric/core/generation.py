@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -58,7 +59,7 @@ class Generation(Generic[T]):
         "number",
         "retired",
         "state",
-        "watched",
+        "watchers",
     )
 
     def __init__(self, candidate: Candidate, number: int, loop: asyncio.AbstractEventLoop) -> None:
@@ -70,7 +71,7 @@ class Generation(Generic[T]):
         self.state = LifecycleState.ACTIVATING
         self.holds: dict[Handle[Any], None] = {}
         self.retired = False
-        self.watched = False
+        self.watchers = 0
         self.idle = asyncio.Event()
 
     @property
@@ -86,24 +87,23 @@ class Generation(Generic[T]):
     def retire(self) -> None:
         """Take no further holders; those there are may finish."""
         self.retired = True
-        self.watched = True
         self.move(LifecycleState.DRAINING)
 
     def reinstate(self) -> None:
         """Undo `retire`."""
         self.retired = False
-        self.watched = False
         self.move(LifecycleState.READY)
 
     def let_go(self, handle: Handle[Any]) -> None:
         """Strike *handle* off, from any thread, and tell who waits for the last one."""
         del self.holds[handle]
-        if self.watched and not self.holds and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.idle.set)
+        if self.watchers and not self.holds:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self.loop.call_soon_threadsafe(self.idle.set)
 
     async def drained(self, limit: float) -> tuple[str, ...]:
         """Wait until nobody holds this instance, and return the names of who still does."""
-        self.watched = True
+        self.watchers += 1
         try:
             async with asyncio.timeout(limit):
                 while self.holds:
@@ -112,6 +112,8 @@ class Generation(Generic[T]):
                         await self.idle.wait()
         except TimeoutError:
             return self.holders()
+        finally:
+            self.watchers -= 1
         return ()
 
     def holders(self) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
 
 T = TypeVar("T")
-Dispose: TypeAlias = Callable[[object], object]
+Dispose: TypeAlias = Callable[[Any], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,35 @@ class Guard:
 
     def __init__(self, *, grace_seconds: float = 0.1) -> None:
         self._kept: set[asyncio.Task[object]] = set()
-        self._lost: set[asyncio.Future[object]] = set()
+        self._lost: set[asyncio.Future[Outcome[object]]] = set()
         self.grace_seconds = grace_seconds
         self.abandoned = 0
 
+    @overload
+    async def call(
+        self,
+        function: Callable[[], Awaitable[T]],
+        *,
+        limit: float,
+        blocking: bool = False,
+        dispose: Dispose | None = None,
+    ) -> Outcome[T]: ...
+    @overload
+    async def call(
+        self,
+        function: Callable[[], T],
+        *,
+        limit: float,
+        blocking: bool = False,
+        dispose: Dispose | None = None,
+    ) -> Outcome[T]: ...
     async def call(
         self,
         function: Callable[[], T | Awaitable[T]],
         *,
         limit: float,
         blocking: bool = False,
-        dispose: Callable[[T], object] | None = None,
+        dispose: Dispose | None = None,
     ) -> Outcome[T]:
         """Call *function*, await what it returns if that can be awaited, and return the outcome.
 
@@ -69,18 +87,17 @@ class Guard:
             dispose: receives a value that arrived after the limit.
         """
         left = limit
+        first: Outcome[object] | None
         if blocking and not inspect.iscoroutinefunction(_bare(function)):
             clock = asyncio.get_running_loop().time
             deadline = clock() + limit
-            first = await self._limited(_in_thread(function), limit, cast("Dispose", dispose))
+            first = await self._limited(_in_thread(function), limit, dispose)
             left = deadline - clock()
         else:
             first = attempt(function)
         if first is not None and first.error is None and inspect.isawaitable(first.value):
-            task: asyncio.Task[Any] = asyncio.ensure_future(
-                _awaited(cast("Awaitable[T]", first.value))
-            )
-            first = await self._limited(task, left, cast("Dispose", dispose))
+            task = asyncio.ensure_future(attempt_async(first.value))
+            first = await self._limited(task, left, dispose)
         if first is None:
             return Outcome(error=TimeoutError(f"took longer than {limit:g} s"), timed_out=True)
         return cast("Outcome[T]", first)
@@ -106,11 +123,8 @@ class Guard:
             task.exception()
 
     async def _limited(
-        self,
-        future: asyncio.Future[Outcome[T]],
-        limit: float,
-        dispose: Callable[[T], object] | None,
-    ) -> Outcome[T] | None:
+        self, future: asyncio.Future[Outcome[object]], limit: float, dispose: Dispose | None
+    ) -> Outcome[object] | None:
         """Return the outcome of *future*, or None when it took longer than *limit*."""
         try:
             await asyncio.wait({future}, timeout=limit)
@@ -123,10 +137,10 @@ class Guard:
         return Outcome(error=_unasked()) if future.cancelled() else future.result()
 
     async def _abandon(
-        self, future: asyncio.Future[Outcome[T]], dispose: Callable[[T], object] | None
+        self, future: asyncio.Future[Outcome[object]], dispose: Dispose | None
     ) -> None:
         """Let go of a call whose value nobody waits for, after a grace if it can be cancelled."""
-        self._lost.add(cast("asyncio.Future[object]", future))
+        self._lost.add(future)
         future.add_done_callback(partial(self._late, dispose=dispose))
         try:
             if isinstance(future, asyncio.Task):
@@ -135,10 +149,8 @@ class Guard:
         finally:
             self.abandoned += not future.done()
 
-    def _late(
-        self, future: asyncio.Future[Outcome[T]], *, dispose: Callable[[T], object] | None
-    ) -> None:
-        self._lost.discard(cast("asyncio.Future[object]", future))
+    def _late(self, future: asyncio.Future[Outcome[object]], *, dispose: Dispose | None) -> None:
+        self._lost.discard(future)
         if future.cancelled() or dispose is None:
             return
         outcome = future.result()
@@ -157,7 +169,7 @@ def _bare(function: Callable[[], T]) -> Callable[..., object]:
 
 
 def attempt(function: Callable[[], T]) -> Outcome[T]:
-    """Call *function* at once, without a limit, and return the outcome.
+    """Call foreign code at once, without a limit, and return the outcome.
 
     >>> attempt(lambda: 1 / 0).reason
     'ZeroDivisionError: division by zero'
@@ -172,7 +184,8 @@ def attempt(function: Callable[[], T]) -> Outcome[T]:
         return Outcome(error=error)
 
 
-async def _awaited(awaitable: Awaitable[T]) -> Outcome[T]:
+async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:
+    """Await foreign code and return the outcome; only a cancellation is raised."""
     try:
         return Outcome(await awaitable)
     except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):

@@ -12,26 +12,9 @@ from oneiric.errors import ClosedError
 if TYPE_CHECKING:
     from oneiric.core.generation import Generation
     from oneiric.core.ref import ComponentRef
+    from oneiric.core.slots import Slot
 
 T = TypeVar("T")
-
-
-class Slot:
-    """Where one reference finds its instance: a place, or one provider's offer for it.
-
-    `shut` is set while the component takes no new work.
-    """
-
-    __slots__ = ("current", "history", "lock", "problem", "ref", "shut", "warming")
-
-    def __init__(self, ref: ComponentRef[Any]) -> None:
-        self.ref = ref
-        self.current: Generation[Any] | None = None
-        self.shut = False
-        self.lock = asyncio.Lock()
-        self.warming: asyncio.Task[None] | None = None
-        self.problem: BaseException | None = None
-        self.history: list[str] = []
 
 
 class Gate(Protocol):
@@ -83,20 +66,28 @@ class Handle(Generic[T]):
         return f"thread {holder.name}" if holder else "unknown"
 
     def take(self, generation: Generation[T]) -> bool:
-        """Enter the hold, unless the generation was retired or the slot shut meanwhile."""
+        """Enter the hold, unless the slot moved on, or was shut, meanwhile."""
         generation.holds[self] = None
-        if generation.retired or self._slot.shut:
+        slot = self._slot
+        if generation.retired or slot.shut or slot.current is not generation:
             generation.let_go(self)
             return False
         return True
 
     async def __aenter__(self) -> T:
-        self._unused()
+        self._begin(asyncio.current_task())
         generation: Generation[T] | None = self._slot.current
-        if generation is None or not self.take(generation):
-            generation = await self._gate.admit(self._slot, self)
+        if (
+            generation is None
+            or generation.loop is not asyncio.get_running_loop()
+            or not self.take(generation)
+        ):
+            try:
+                generation = await self._gate.admit(self._slot, self)
+            except BaseException:
+                self._by = None
+                raise
         self._generation = generation
-        self._by = asyncio.current_task()
         return generation.instance  # type: ignore[no-any-return]
 
     async def __aexit__(
@@ -108,17 +99,20 @@ class Handle(Generic[T]):
         self._leave()
 
     def __enter__(self) -> T:
-        self._unused()
-        generation: Generation[T] | None = self._slot.current
         if asyncio._get_running_loop() is not None:
             raise ClosedError(
                 f"{self._slot.ref}: a plain with-block would stop the event loop",
                 hint="write async with in a task, or leave the loop's thread",
             )
+        self._begin(threading.current_thread())
+        generation: Generation[T] | None = self._slot.current
         if generation is None or not self.take(generation):
-            generation = self._gate.admit_thread(self._slot, self)
+            try:
+                generation = self._gate.admit_thread(self._slot, self)
+            except BaseException:
+                self._by = None
+                raise
         self._generation = generation
-        self._by = threading.current_thread()
         return generation.instance  # type: ignore[no-any-return]
 
     def __exit__(
@@ -129,11 +123,12 @@ class Handle(Generic[T]):
     ) -> None:
         self._leave()
 
-    def _unused(self) -> None:
-        if self._generation is not None:
+    def _begin(self, by: asyncio.Task[Any] | threading.Thread | None) -> None:
+        if self._by is not None:
             raise RuntimeError(
                 f"this handle on {self._slot.ref} is in use; call use() once a block"
             )
+        self._by = by
 
     def _leave(self) -> None:
         generation, self._generation, self._by = self._generation, None, None

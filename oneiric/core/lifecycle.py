@@ -4,86 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent import futures
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
 
 from oneiric.clock import Clock, SystemClock
 from oneiric.core.activity import ActivityBoard, ActivityState
 from oneiric.core.build import Builder, DefaultSettings, PhaseLimits, SettingsSource
 from oneiric.core.decision import Reason, Rejection
 from oneiric.core.generation import Generation, LifecycleState
-from oneiric.core.handle import Handle, Link, Slot
+from oneiric.core.handle import Handle, Link
 from oneiric.core.health import HealthReport
-from oneiric.core.latency import Latency, LatencySummary
+from oneiric.core.hooks import Hook, HookPoint, Hooks, SwapContext
 from oneiric.core.precedence import Selection
 from oneiric.core.quarantine import Quarantine, QuarantinePolicy
 from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Assumption, Resolver
-from oneiric.core.swap import Binding, HookPoint, Swap, SwapContext, SwapReport
-from oneiric.errors import (
-    ClosedError,
-    ComponentError,
-    JSONValue,
-    NotFoundError,
-    OneiricError,
-)
+from oneiric.core.roster import Roster
+from oneiric.core.slots import Slot, Slots
+from oneiric.core.status import ComponentStatus, DrainReport
+from oneiric.core.swap import Binding, Choice, Swap, SwapReport
+from oneiric.errors import ClosedError, ComponentError, InvalidError, NotFoundError, OneiricError
 
 if TYPE_CHECKING:
     from oneiric.core.activity import Activity
     from oneiric.core.candidate import Candidate
 
 T = TypeVar("T")
-Hook = Callable[[SwapContext], object]
-HISTORY = 16
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentStatus:
-    """How one place stands at this moment, in this process."""
-
-    ref: ComponentRef[Any]
-    state: LifecycleState
-    provider: str
-    generation: int
-    in_flight: int
-    activity: Activity
-    problem: str
-    swaps: LatencySummary
-    failed_swaps: int
-
-    def as_json(self) -> dict[str, JSONValue]:
-        """Return the status as documented in `docs/reference/json.md`."""
-        return {
-            "ref": str(self.ref),
-            "state": str(self.state),
-            "provider": self.provider,
-            "generation": self.generation,
-            "in_flight": self.in_flight,
-            "activity": self.activity.as_json(),
-            "problem": self.problem,
-            "swaps": self.swaps.as_json(),
-            "failed_swaps": self.failed_swaps,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class DrainReport:
-    """What was in flight when a drain ended: nothing, or the holders that outlived it."""
-
-    ref: ComponentRef[Any]
-    in_flight: int
-    holders: tuple[str, ...]
+PULSE_SECONDS = 1.0
 
 
 class LifecycleManager:
     """Bring up what the resolver chose, lend it out, and replace it without failing a call.
 
-    A manager belongs to the event loop that first activates something. Whatever takes
-    time runs in tasks of its own: a caller that is cancelled stops waiting, and the work
-    ends in order. Close it, or use it as `async with`.
+    A manager belongs to the event loop that enters it or first activates something.
+    Whatever takes time runs in tasks of its own: a caller that is cancelled stops waiting,
+    and the work ends in order. Close it, or use it as `async with`.
 
     Args:
         resolver: who decides.
@@ -113,49 +70,57 @@ class LifecycleManager:
             allowed=allowed,
             link=self.link,
         )
+        self.hooks = Hooks(self.builder.guard, limit=self.builder.limits.hook)
         self._quarantine = Quarantine(resolver, quarantine or QuarantinePolicy())
-        self._slots: dict[str, Slot] = {}
-        self._live: dict[Generation[Any], None] = {}
+        self._slots = Slots(self.activity)
+        self._roster = Roster()
         self._numbers: dict[str, int] = {}
-        self._latencies: dict[str, Latency] = {}
-        self._failed_swaps: dict[str, int] = {}
-        self._hooks: dict[HookPoint, dict[object, Hook]] = {point: {} for point in HookPoint}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._ending: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
+        self._closing: asyncio.Task[list[ComponentError]] | None = None
 
     # -- lending ------------------------------------------------------------------------
 
+    @overload
     def use(
-        self, ref: ComponentRef[T] | str, *, provider: str = "", needs: Iterable[str] = ()
-    ) -> Handle[T]:
+        self, ref: ComponentRef[T], *, provider: str = "", needs: Iterable[str] = ()
+    ) -> Handle[T]: ...
+    @overload
+    def use(self, ref: str, *, provider: str = "", needs: Iterable[str] = ()) -> Handle[Any]: ...
+    def use(self, ref: str, *, provider: str = "", needs: Iterable[str] = ()) -> Handle[Any]:
         """Return a handle whose block holds the component, brought up if need be.
 
         `async with lifecycle.use("adapter:cache") as cache` gives the instance. With a
         provider it is that one or an error; with needs it is one that has them.
 
-        Raises (on entering):
+        Raises (on entering, unless it is clear before):
             NoCandidateError, UnknownSelectionError: nobody may serve.
             PausedError: the component takes no new work.
             ComponentError: it did not come up; the next caller tries anew.
             ClosedError: the manager was closed.
         """
+        if self._closing is not None:
+            raise _closed(ref)
         if needs:
             ref = self.resolver.resolve(ref, provider=provider, needs=needs).offer
         elif provider:
             ref = ComponentRef[Any](ref).offer(provider)
-        slot = self._slots.get(ref)
-        return Handle(self, slot if slot is not None else self._slot(ref))
+        return Handle(self, self._slots[ref])
 
-    def link(self, ref: ComponentRef[T] | str) -> Link[T]:
+    @overload
+    def link(self, ref: ComponentRef[T]) -> Link[T]: ...
+    @overload
+    def link(self, ref: str) -> Link[Any]: ...
+    def link(self, ref: str) -> Link[Any]:
         """Return a reference to keep: each of its `use` holds what serves at that time."""
-        return Link(self, self._slot(ref))
+        return Link(self, self._slots[ref])
 
     async def activate(self, ref: str, *, provider: str = "") -> ComponentStatus:
         """Bring a component up without holding it, and return its status."""
-        handle: Handle[Any] = self.use(ref, provider=provider)
-        async with handle:
-            return self.status(ref)
+        named = ComponentRef[Any](ref).offer(provider) if provider else ref
+        async with self.use(named):
+            return self.status(named)
 
     # -- changing -----------------------------------------------------------------------
 
@@ -170,16 +135,16 @@ class LifecycleManager:
 
         Raises:
             InvalidRefError: *ref* is not `domain:key`.
+            InvalidError: both *provider* and *clear* were given.
             ClosedError: the manager was closed.
         """
-        place = self._slot(ref)
-        if place.ref.provider:
-            place, provider = self._slot(place.ref.place), provider or place.ref.provider
-        chosen = Selection.of(place.ref, provider, origin="swap") if provider else None
-        assume = Assumption(
-            select=(chosen,) if chosen else (), unselect=(place.ref,) if clear else ()
-        )
-        return await asyncio.shield(self._own(self._swap(place, assume)))
+        named = ComponentRef[Any](ref)
+        place, chosen = self._slots[named.place], provider or named.provider
+        if chosen and clear:
+            raise InvalidError(f"a swap of {place.ref} selects {chosen} or clears, not both")
+        select = (Selection.of(place.ref, chosen, origin="swap"),) if chosen else ()
+        assume = Assumption(select=select, unselect=(place.ref,) if clear else ())
+        return await self._outcome(self._own(self._swap(place, assume)))
 
     async def rollback(self, ref: str) -> SwapReport:
         """Swap back to the provider that served before the last swap.
@@ -187,14 +152,12 @@ class LifecycleManager:
         Raises:
             NotFoundError: no earlier provider is known.
         """
-        place = self._slot(ComponentRef[Any](ref).place)
-        if not place.history:
+        place = self._slots[ComponentRef[Any](ref).place]
+        if not place.swaps.earlier:
             raise NotFoundError("earlier provider of", place.ref)
-        *older, earlier = place.history
-        report = await self.swap(place.ref, provider=earlier)
-        if report.ok:
-            place.history = older
-        return report
+        *before, earlier = place.swaps.earlier
+        assume = Assumption(select=(Selection.of(place.ref, earlier, origin="swap"),))
+        return await self._outcome(self._own(self._swap(place, assume, earlier=tuple(before))))
 
     async def probe(self, ref: str) -> HealthReport:
         """Ask what serves *ref* whether it is healthy.
@@ -202,16 +165,15 @@ class LifecycleManager:
         One that fails repeatedly is quarantined; the next best is then swapped in when
         failover is on, and the quarantined one tried again later.
         """
-        generation = self._slot(ref).current
+        self._belong()
+        slot = self._slots[ref]
+        generation = slot.current
         if generation is None:
-            return HealthReport(healthy=False, detail="inactive")
-        probing: Handle[Any] = Handle(self, self._slot(ref))
-        if not probing.take(generation):
+            return HealthReport(healthy=False, detail=str(self._state(slot)))
+        if slot.shut:
             return HealthReport(healthy=False, detail=str(self.activity.get(ref).state))
-        try:
+        async with Handle(self, slot):
             report = await self.builder.check(generation)
-        finally:
-            generation.let_go(probing)
         if report.healthy:
             self._quarantine.passed(generation.offer)
         elif self._suspect(generation.candidate, report.detail) and self.resolver.rules.failover:
@@ -221,24 +183,37 @@ class LifecycleManager:
     async def pause(self, ref: str, *, note: str = "", actor: str = "") -> Activity:
         """Refuse new work at once, then call the component's own `pause`.
 
-        Pausing an offer, `domain:key@provider`, takes it out of resolution.
+        Pausing an offer, `domain:key@provider`, takes it out of resolution, and the next
+        best serves.
+
+        Raises:
+            ComponentError: the component's `pause` failed; new work is refused all the same.
         """
-        return await self._set_activity(ref, ActivityState.PAUSED, note, actor)
+        slot, activity = self._refuse(ref, ActivityState.PAUSED, note, actor)
+        await self._outcome(self._own(self._tell(slot, "pause")))
+        return activity
 
     async def resume(self, ref: str, *, actor: str = "") -> Activity:
-        """Accept work again, after the component's own `resume`."""
-        return await self._set_activity(ref, ActivityState.ACTIVE, "", actor)
+        """Accept work again, after the component's own `resume`.
+
+        An offer competes again, and serves again if it wins.
+
+        Raises:
+            ComponentError: the component's `resume` failed; new work is still refused.
+        """
+        slot = self._slots[ComponentRef(ref)]
+        asked = self.activity.get(slot.ref)
+        return await self._outcome(self._own(self._resume(slot, asked, actor)))
 
     async def drain(
         self, ref: str, *, limit: float | None = None, note: str = "", actor: str = ""
     ) -> DrainReport:
         """Refuse new work and wait until nothing is in flight, at most *limit* seconds."""
-        await self._set_activity(ref, ActivityState.DRAINING, note, actor)
-        named: ComponentRef[Any] = ComponentRef(ref)
+        slot, _ = self._refuse(ref, ActivityState.DRAINING, note, actor)
         seconds = self.builder.limits.drain if limit is None else limit
-        held = [generation.drained(seconds) for generation in self._of(named)]
+        held = [generation.drained(seconds) for generation in self._roster.of(slot.ref)]
         holders = tuple(name for names in await asyncio.gather(*held) for name in names)
-        return DrainReport(named, self.in_flight(named), holders)
+        return DrainReport(slot.ref, self.in_flight(slot.ref), holders)
 
     def hook(self, point: HookPoint | str, function: Hook) -> Callable[[], None]:
         """Call *function* at every `pre_swap`, `post_swap` or `cleanup`; return its removal.
@@ -246,22 +221,19 @@ class LifecycleManager:
         A failing `pre_swap` or `post_swap` hook makes the swap fail; a failing `cleanup`
         hook is reported.
         """
-        key = object()
-        hooks = self._hooks[HookPoint(point)]
-        hooks[key] = function
-        return lambda: cast("None", hooks.pop(key, None))
+        return self.hooks.add(HookPoint(point), function)
 
     # -- looking ------------------------------------------------------------------------
 
     def in_flight(self, ref: str) -> int:
         """Return how many holds there are, on the present and on retired instances."""
-        return sum(len(generation.holds) for generation in self._of(ComponentRef(ref)))
+        return sum(len(generation.holds) for generation in self._roster.of(ComponentRef(ref)))
 
     def status(self, ref: str) -> ComponentStatus:
         """Return how a component stands in this process."""
         slot = self._slots.get(ref) or Slot(ComponentRef(ref))
+        place = self._slots.get(slot.ref.place, slot)
         current = slot.current
-        latency = self._latencies.get(slot.ref.place)
         return ComponentStatus(
             ref=slot.ref,
             state=self._state(slot),
@@ -269,9 +241,10 @@ class LifecycleManager:
             generation=current.number if current else 0,
             in_flight=self.in_flight(slot.ref),
             activity=self.activity.get(slot.ref),
-            problem=str(slot.problem or ""),
-            swaps=(latency or Latency()).summary(),
-            failed_swaps=self._failed_swaps.get(slot.ref.place, 0),
+            problem=slot.problem,
+            swaps=place.swaps.latency.summary(),
+            failed_swaps=place.swaps.failed,
+            forced_drains=place.swaps.forced,
         )
 
     def statuses(self) -> list[ComponentStatus]:
@@ -283,30 +256,26 @@ class LifecycleManager:
     async def close(self) -> None:
         """Stop all work of the manager and close every component, dependents first.
 
-        Holders get the drain limit to finish. Closing twice is one closing.
+        New work is refused at once; holders get the drain limit to finish, and may use
+        their links until then. Closing twice is one closing, and a cancelled caller only
+        stops waiting for it.
 
         Raises:
-            ExceptionGroup: cleanups failed; everything was closed all the same.
+            ExceptionGroup: cleanups failed, or an instance was still held; everything was
+                closed all the same. Raised once, however many callers there are.
         """
-        if self._closed:
-            return
-        self._closed = True
-        for slot in self._slots.values():
-            slot.shut = True
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        errors: list[ComponentError] = []
-        while self._live:
-            wave = [g for g in self._live if not self._is_required(g)] or list(self._live)
-            for failed in await asyncio.gather(*map(self._shut_down, wave)):
-                errors += failed
-        for slot in self._slots.values():
-            slot.current = None
+        self._belong()
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        await asyncio.wait({self._closing})
+        failed = self._closing.result()
+        errors = failed.copy()
+        failed.clear()
         if errors:
             raise ExceptionGroup("components failed while closing", errors)
 
     async def __aenter__(self) -> Self:
+        self._belong()
         return self
 
     async def __aexit__(
@@ -318,8 +287,9 @@ class LifecycleManager:
         await self.close()
 
     def __del__(self) -> None:
-        if self.__dict__.get("_live"):
-            names = ", ".join(sorted({generation.offer for generation in self._live}))
+        left = self.__dict__.get("_roster")
+        if left:
+            names = ", ".join(sorted({generation.offer for generation in left}))
             warnings.warn(
                 f"LifecycleManager was not closed; it left {names}", ResourceWarning, stacklevel=2
             )
@@ -330,77 +300,74 @@ class LifecycleManager:
         """Bring *slot* up if need be and enter *handle*'s hold."""
         self._belong()
         while True:
-            self._check_open(slot)
+            if self._closing is not None:
+                raise _closed(slot.ref)
+            if slot.shut:
+                self.activity.check(slot.ref)
             generation = slot.current
             if generation is not None and handle.take(generation):
                 return generation
-            self._check_open(slot)
             await self._warm(slot)
 
     def admit_thread(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
         """Let the manager's loop admit a handle of another thread, and wait for it."""
-        if self._loop is None or not self._loop.is_running():
+        loop = self._loop
+        if loop is None or not loop.is_running():
             raise ClosedError(
                 f"{slot.ref} is not up, and no event loop runs that could bring it up",
                 hint="activate something on the loop that shall own the components",
             )
-        return asyncio.run_coroutine_threadsafe(self.admit(slot, handle), self._loop).result()
-
-    async def run_hooks(self, point: HookPoint, context: SwapContext) -> ComponentError | None:
-        """Call the hooks of *point* in the order they were added; stop at the first failure."""
-        for function in tuple(self._hooks[point].values()):
-            outcome = await self.builder.guard.call(
-                partial(function, context), limit=self.builder.limits.hook
-            )
-            if outcome.error is not None:
-                reason = f"hook {getattr(function, '__qualname__', function)}: {outcome.reason}"
-                error = ComponentError(context.ref, context.after.provider, str(point), reason)
-                error.__cause__ = outcome.error
-                return error
-        return None
+        admitted = asyncio.run_coroutine_threadsafe(self.admit(slot, handle), loop)
+        while loop.is_running() and not futures.wait({admitted}, timeout=PULSE_SECONDS).done:
+            pass
+        if admitted.cancel() or admitted.cancelled():
+            raise ClosedError(f"{slot.ref}: the event loop ended before it was up")
+        return admitted.result()
 
     def bind(self, place: Slot, new: Generation[Any]) -> Binding:
-        """Move *place* and the new offer's slot to *new*; retire what that displaces.
+        """Move *place*, and the new offer's slot, to *new*; retire what that displaces.
 
-        An instance stays, though not bound to the place, while a component that serves
+        An instance stays, though not bound to the place, while a component that is up
         requires it by its provider's name.
         """
-        offer = self._slot(new.offer)
+        offer = self._slots[new.offer]
         moves: dict[Slot, Generation[Any] | None] = {place: new, offer: new}
         retire = [offer.current] if offer.current else []
         old = place.current
-        if old is not None and old not in retire and not self._is_pinned(old):
+        if old is not None and old not in retire and self._roster.may_go(old):
             retire.append(old)
-            moves[self._slot(old.offer)] = None
+            moves[self._slots[old.offer]] = None
         return Binding(moves, new=new, retire=tuple(retire))
 
-    async def retire(self, generation: Generation[Any]) -> list[ComponentError]:
-        """Clean up an instance and call the cleanup hooks; return what failed."""
-        self._live.pop(generation, None)
-        failed = await self.builder.end(generation)
-        candidate = generation.candidate
-        context = SwapContext(candidate.ref, candidate, generation.instance)
-        hooked = await self.run_hooks(HookPoint.CLEANUP, context)
-        return [error for error in (failed, hooked) if error is not None]
+    async def end(self, generation: Generation[Any]) -> list[ComponentError]:
+        """Clean up a retired instance and call the cleanup hooks; return what failed.
 
-    # -- inside -------------------------------------------------------------------------
+        Instances that stayed for it alone follow. `close` waits for what is ending instead
+        of cutting it short.
+        """
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._ending.add(task)
+        try:
+            failed = await self.builder.end(generation)
+            candidate = generation.candidate
+            context = SwapContext(candidate.ref, candidate, generation.instance)
+            hooked = await self.hooks.run(HookPoint.CLEANUP, context)
+        finally:
+            self._ending.discard(task)
+            self._roster.strike(generation)
+        errors = [error for error in (failed, hooked) if error is not None]
+        return errors if self._closing else errors + await self._let_released_go()
 
-    def _slot(self, ref: str) -> Slot:
-        slot = self._slots.get(ref)
-        if slot is None:
-            named: ComponentRef[Any] = ComponentRef(ref)
-            slot = self._slots.setdefault(named, Slot(named))
-            slot.shut = self._closed or not self._accepts(named)
-        return slot
+    # -- inside: slots and tasks --------------------------------------------------------
 
-    def _accepts(self, ref: ComponentRef[Any]) -> bool:
-        return self.activity.get(ref).state is ActivityState.ACTIVE
-
-    def _check_open(self, slot: Slot) -> None:
-        if self._closed:
-            raise ClosedError(f"{slot.ref}: the lifecycle was closed")
-        if slot.shut:
-            self.activity.check(slot.ref)
+    def _state(self, slot: Slot) -> LifecycleState:
+        if self._closing is not None:
+            return LifecycleState.CLOSED
+        if slot.current is not None:
+            return slot.current.state
+        if slot.warming is not None:
+            return LifecycleState.ACTIVATING
+        return LifecycleState.FAILED if slot.problem else LifecycleState.INACTIVE
 
     def _belong(self) -> None:
         loop = asyncio.get_running_loop()
@@ -414,10 +381,13 @@ class LifecycleManager:
 
     def _own(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run *coroutine* in a task of the manager's."""
-        self._belong()
-        if self._closed:
+        try:
+            self._belong()
+            if self._closing is not None:
+                raise ClosedError("the lifecycle was closed")
+        except ClosedError:
             coroutine.close()
-            raise ClosedError("the lifecycle was closed")
+            raise
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
@@ -429,19 +399,23 @@ class LifecycleManager:
         if not task.cancelled():
             task.exception()
 
-    async def _warm(self, slot: Slot) -> None:
-        """Wait for the one activation of *slot*; each waiter gets an error of its own."""
-        if slot.warming is None:
-            slot.warming = self._own(self._activate(slot))
-        task = slot.warming
+    async def _outcome(self, task: asyncio.Task[T]) -> T:
+        """Wait for a task of the manager's; each waiter gets an error of its own."""
         await asyncio.wait({task})
         if task.cancelled():
-            raise ClosedError(f"{slot.ref}: the lifecycle was closed")
+            raise ClosedError("the lifecycle was closed")
         error = task.exception()
         if isinstance(error, OneiricError):
             raise error.again() from error
-        if error is not None:
-            raise error
+        return task.result()
+
+    # -- inside: up and down ------------------------------------------------------------
+
+    async def _warm(self, slot: Slot) -> None:
+        """Wait for the one activation of *slot*."""
+        if slot.warming is None:
+            slot.warming = self._own(self._activate(slot))
+        await self._outcome(slot.warming)
 
     async def _activate(self, slot: Slot) -> None:
         try:
@@ -450,18 +424,25 @@ class LifecycleManager:
                     return
                 candidate = self.resolver.resolve(slot.ref)
                 if slot.ref.provider:
-                    slot.current = await self._build(candidate)
+                    await self._fill(slot, await self._build(candidate))
                 else:
-                    offer = self._slot(candidate.offer)
+                    offer = self._slots[candidate.offer]
                     if offer.current is None:
                         await self._warm(offer)
                     slot.current = offer.current
-                slot.problem = None
+                slot.problem = ""
         except OneiricError as error:
-            slot.problem = error
+            slot.problem = str(error)
             raise
         finally:
             slot.warming = None
+
+    async def _fill(self, slot: Slot, new: Generation[Any]) -> None:
+        """Give an offer's slot its instance, unless a swap filled it meanwhile."""
+        if slot.current is None:
+            slot.current = new
+        else:
+            await self._shut_down(new)
 
     async def _build(self, candidate: Candidate) -> Generation[Any]:
         number = self._numbers[candidate.ref] = self._numbers.get(candidate.ref, 0) + 1
@@ -470,94 +451,64 @@ class LifecycleManager:
         except ComponentError as error:
             self._suspect(candidate, error.reason)
             raise
-        self._quarantine.passed(candidate.offer)
-        self._live[generation] = None
+        self._quarantine.started(candidate.offer)
+        self._roster.enter(generation)
         return generation
 
-    async def _swap(self, place: Slot, assume: Assumption) -> SwapReport:
-        async with place.lock:
-            old = place.current
-            resolve = partial(self._resolve, place, assume)
-            swap = Swap(self, place, partial(self._select, assume))
-            report = await swap.run(resolve, self._build_for_swap)
-        if report.ok:
-            latency = self._latencies.setdefault(place.ref, Latency())
-            latency.add(report.duration_ms)
-            place.problem = None
-            if old is not None and report.before != report.after:
-                place.history = [*place.history, report.before][-HISTORY:]
-        else:
-            place.problem = report.error
-            self._failed_swaps[place.ref] = self._failed_swaps.get(place.ref, 0) + 1
-        return report
-
-    def _resolve(self, place: Slot, assume: Assumption) -> Candidate:
-        decision = self.resolver.explain(place.ref, assume=assume)
-        if decision.winner is None:
-            assert decision.problem is not None
-            raise decision.problem
-        return decision.winner
-
-    def _select(self, assume: Assumption) -> Callable[[], None]:
-        """Put the selection that a swap assumed in force; return the way back."""
-        refs = {*assume.unselect, *(choice.ref for choice in assume.select)}
-        before = {ref: self.resolver.rules.swapped.get(ref) for ref in refs}
-        for choice in assume.select:
-            self.resolver.select(choice)
-        for ref in assume.unselect:
-            self.resolver.unselect(ref)
-        return partial(self._reselect, before)
-
-    def _reselect(self, before: Mapping[str, Selection | None]) -> None:
-        for ref, choice in before.items():
-            if choice is None:
-                self.resolver.unselect(ref)
-            else:
-                self.resolver.select(choice)
-
     async def _build_for_swap(self, candidate: Candidate) -> Generation[Any]:
-        async with self._slot(candidate.offer).lock:
+        async with self._slots[candidate.offer].lock:
             return await self._build(candidate)
 
-    def _is_pinned(self, generation: Generation[Any]) -> bool:
-        return any(
-            generation.offer in other.candidate.requires.values()
-            for other in self._live
-            if other is not generation and not other.retired
-        )
+    async def _swap(
+        self, place: Slot, assume: Assumption, *, earlier: tuple[str, ...] | None = None
+    ) -> SwapReport:
+        async with place.lock:
+            choice = Choice(self.resolver, place.ref, assume)
+            report = await Swap(self, place, choice).run(self._build_for_swap)
+            place.problem = str(report.error or "")
+            place.swaps.add(report, earlier=earlier)
+        return report
 
-    def _is_required(self, generation: Generation[Any]) -> bool:
-        """Tell whether a component that is still up may call this one."""
-        names = (generation.offer, generation.candidate.ref)
-        return any(
-            required in names
-            for other in self._live
-            if other is not generation
-            for required in other.candidate.requires.values()
-        )
+    async def _close(self) -> list[ComponentError]:
+        for task in self._tasks - self._ending:
+            task.cancel()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+            await asyncio.sleep(0)
+        errors: list[ComponentError] = []
+        while wave := self._roster.next_to_close():
+            for failed in await asyncio.gather(*map(self._shut_down, wave)):
+                errors += failed
+        await self.builder.guard.settle(self.builder.limits.cleanup)
+        for slot in self._slots.values():
+            slot.current = None
+        return errors
 
     async def _shut_down(self, generation: Generation[Any]) -> list[ComponentError]:
         if not generation.retired:
             generation.retire()
-        await generation.drained(self.builder.limits.drain)
-        return await self.retire(generation)
+        holders = await generation.drained(self.builder.limits.drain)
+        errors = await self.end(generation)
+        if holders:
+            candidate, names = generation.candidate, ", ".join(holders)
+            reason = f"it was closed while held by {names}"
+            errors.append(ComponentError(candidate.ref, candidate.provider, "drain", reason))
+        return errors
 
-    def _of(self, ref: ComponentRef[Any]) -> list[Generation[Any]]:
-        return [g for g in self._live if ref in (g.candidate.ref, g.offer)]
+    async def _let_released_go(self) -> list[ComponentError]:
+        errors: list[ComponentError] = []
+        for generation in self._roster.released():
+            if self._slots[generation.candidate.ref].current is not generation:
+                self._slots[generation.offer].current = None
+                errors += await self._shut_down(generation)
+        return errors
 
-    def _state(self, slot: Slot) -> LifecycleState:
-        if self._closed:
-            return LifecycleState.CLOSED
-        if slot.current is not None:
-            return slot.current.state
-        if slot.warming is not None:
-            return LifecycleState.ACTIVATING
-        return LifecycleState.FAILED if slot.problem else LifecycleState.INACTIVE
+    # -- inside: quarantine and activity ------------------------------------------------
 
     def _suspect(self, candidate: Candidate, reason: str) -> bool:
         """Count a failure of *candidate*; tell whether that put it into quarantine."""
         seconds = self._quarantine.failed(candidate.offer, reason)
-        if seconds and not self._closed:
+        if seconds and self._closing is None:
             self._own(self._retry(candidate, seconds))
         return seconds > 0
 
@@ -565,45 +516,48 @@ class LifecycleManager:
         """Let a quarantined offer be tried again later, and follow if it wins then."""
         await self.clock.sleep(seconds)
         self._quarantine.release(candidate.offer)
-        if self._slot(candidate.ref).current is not None and self.resolver.rules.failover:
-            await self._follow(candidate.ref)
+        await self._follow(candidate.ref)
 
     async def _follow(self, ref: ComponentRef[Any]) -> None:
-        """Swap a place if resolution now chooses another provider than the one that serves."""
-        place = self._slot(ref)
+        """Swap a place if resolution now chooses another than the one that serves."""
+        current = self._slots[ref].current
         winner = self.resolver.explain(ref).winner
-        current = place.current
-        if winner is not None and current is not None and winner != current.candidate:
+        if current is not None and winner is not None and winner != current.candidate:
             await self.swap(ref)
 
-    async def _set_activity(
+    def _refuse(
         self, ref: str, state: ActivityState, note: str, actor: str
-    ) -> Activity:
-        named: ComponentRef[Any] = ComponentRef(ref)
-        generation = self._slot(named).current
-        if state is ActivityState.ACTIVE and generation is not None:
-            failed = await self.builder.phase(generation, "resume")
-            if failed is not None:
-                raise failed
-        activity = self.activity.set(named, state, note=note, actor=actor)
-        if named.provider:
-            self._exclude(named, activity)
-        for slot in self._slots.values():
-            if slot.ref.place == named.place:
-                slot.shut = self._closed or not self._accepts(slot.ref)
-        if state is ActivityState.PAUSED and generation is not None:
-            failed = await self.builder.phase(generation, "pause")
-            if failed is not None:
-                raise failed
-        return activity
+    ) -> tuple[Slot, Activity]:
+        """Take no new work from now on; return whose slot that is."""
+        self._belong()
+        slot = self._slots[ComponentRef(ref)]
+        activity = self._slots.set_activity(slot.ref, state, note=note, actor=actor)
+        if slot.ref.provider:
+            by = f" by {actor}" if actor else ""
+            why = f"{state}{by}: {note}" if note else f"{state}{by}"
+            self.resolver.exclude(slot.ref, Rejection(Reason.PAUSED, why))
+            place = self._slots[slot.ref.place]
+            if place.current is not None and place.current.offer == slot.ref:
+                place.current = None
+        return slot, activity
 
-    def _exclude(self, offer: ComponentRef[Any], activity: Activity) -> None:
-        """Take a paused offer out of resolution, and its place off it if another may serve."""
-        if activity.state is ActivityState.ACTIVE:
-            self.resolver.admit(offer, reason=Reason.PAUSED)
-            return
-        note = f": {activity.note}" if activity.note else ""
-        self.resolver.exclude(offer, Rejection(Reason.PAUSED, f"{activity.state}{note}"))
-        place = self._slot(offer.place)
-        if place.current is not None and place.current.offer == offer:
-            place.current = None
+    async def _resume(self, slot: Slot, asked: Activity, actor: str) -> Activity:
+        await self._tell(slot, "resume")
+        if self.activity.get(slot.ref) is asked:
+            self._slots.set_activity(slot.ref, ActivityState.ACTIVE, note="", actor=actor)
+            if slot.ref.provider:
+                self.resolver.admit(slot.ref, reason=Reason.PAUSED)
+                await self._follow(slot.ref.place)
+        return self.activity.get(slot.ref)
+
+    async def _tell(self, slot: Slot, phase: str) -> None:
+        """Call `pause` or `resume` of what serves, in the order in which they were asked for."""
+        async with slot.turn:
+            if slot.current is not None:
+                failed = await self.builder.phase(slot.current, phase)
+                if failed is not None:
+                    raise failed
+
+
+def _closed(ref: str) -> ClosedError:
+    return ClosedError(f"{ref}: the lifecycle was closed")

@@ -99,16 +99,17 @@ class StackOrder:
     def parse(cls, text: str, *, origin: str) -> StackOrder:
         """Read `name` and `name:level` tokens, separated by commas.
 
-        A bare name in front has level 0, any other stands 10 above what precedes it.
+        The first bare name has level 0, each further one stands 10 above what precedes it.
 
         Raises:
             ConfigError: a token is no name, repeats one, or does not rise; it shows the token.
         """
         levels: dict[str, int] = {}
         last: int | None = None
+        bare = False
         for token in (part.strip() for part in text.split(",") if part.strip()):
             name, colon, number = token.partition(":")
-            level = (0 if last is None else last + STEP) if not colon else _level(number)
+            level = _level(number) if colon else (last or 0) + STEP if bare else 0
             reason = _refusal(name.strip(), level, last, levels)
             if reason or level is None:
                 problem = Problem("stack_order", f"{token!r} {reason}", origin)
@@ -118,6 +119,7 @@ class StackOrder:
                     hint="list stacks bottom to top, as in base,team,site:50",
                 )
             levels[name.strip()] = last = level
+            bare = bare or not colon
         return cls(levels, origin)
 
     def level_of(self, candidate: Candidate) -> int:

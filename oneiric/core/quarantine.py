@@ -25,33 +25,45 @@ class QuarantinePolicy:
 class Quarantine:
     """Count failures of offers and keep the bad ones out of resolution.
 
-    An offer that was excluded before is excluded again at its first failure.
+    An offer that was excluded before is excluded again, for longer, at its first failure,
+    until a probe finds it healthy. Coming up is not enough: what comes up well and fails
+    soon after would otherwise be tried at the same pace for ever.
     """
 
-    __slots__ = ("_failures", "_policy", "_resolver", "_terms")
+    __slots__ = ("_excluded", "_failures", "_policy", "_resolver", "_terms")
 
     def __init__(self, resolver: Resolver, policy: QuarantinePolicy) -> None:
         self._resolver = resolver
         self._policy = policy
+        self._excluded: set[str] = set()
         self._failures: dict[str, int] = {}
         self._terms: dict[str, int] = {}
 
+    def started(self, offer: str) -> None:
+        """End a row of failures: the offer came up."""
+        self._failures.pop(offer, None)
+
     def passed(self, offer: str) -> None:
-        """Forget the failures of an offer that proved healthy."""
+        """Forget all failures of an offer that a probe found healthy."""
         self._failures.pop(offer, None)
         self._terms.pop(offer, None)
 
     def failed(self, offer: str, reason: str) -> float:
         """Count a failure; when it is one too many, exclude the offer.
 
+        Failures while it is excluded do not count.
+
         Returns:
-            The seconds until it may be tried again, or 0.0 when it is not excluded.
+            The seconds after which to `release` it, or 0.0 when nothing changed.
         """
+        if offer in self._excluded:
+            return 0.0
         failures = self._failures[offer] = self._failures.get(offer, 0) + 1
         term = self._terms.get(offer, 0)
         if not term and failures < self._policy.failures:
             return 0.0
         self._terms[offer] = term + 1
+        self._excluded.add(offer)
         seconds = self._policy.backoff.delay(term + 1)
         count = "once" if failures == 1 else f"{failures} times"
         detail = f"quarantined for {seconds:g} s: failed {count}, last: {reason}"
@@ -59,5 +71,6 @@ class Quarantine:
         return seconds
 
     def release(self, offer: str) -> None:
-        """Let the offer be tried again; its next failure excludes it for longer."""
+        """Let the offer be tried again."""
+        self._excluded.discard(offer)
         self._resolver.admit(offer, reason=Reason.QUARANTINE)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from oneiric.core.guard import Outcome, attempt_async
+
+if TYPE_CHECKING:
+    from oneiric.core.guard import Guard
 
 T = TypeVar("T")
-Keep = Callable[[Coroutine[object, object, object]], "asyncio.Task[object]"]
 
 
 class Residence(Generic[T]):
@@ -18,38 +21,48 @@ class Residence(Generic[T]):
     them; so a task of its own does both.
     """
 
-    __slots__ = ("_entered", "_keep", "_leaving", "_manager", "_task")
+    __slots__ = ("_entered", "_guard", "_leaving", "_manager", "_task")
 
-    def __init__(self, manager: AbstractAsyncContextManager[T], keep: Keep) -> None:
+    def __init__(self, manager: AbstractAsyncContextManager[T], guard: Guard) -> None:
         self._manager = manager
-        self._keep = keep
+        self._guard = guard
         self._entered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._leaving = asyncio.Event()
         self._task: asyncio.Task[object] | None = None
 
     async def enter(self) -> T:
         """Enter and return what the context manager yields."""
-        self._task = self._keep(self._live())
-        return await asyncio.shield(self._entered)
+        self._task = self._guard.keep(attempt_async(self._live()))
+        either: set[asyncio.Future[Any]] = {self._entered, self._task}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not self._entered.done():
+            _raise(self._task)
+        return self._entered.result()
 
     async def leave(self) -> None:
         """Leave, and raise what leaving raised; nothing happens when it was never entered."""
-        if self._task is None:
+        task = self._task
+        if task is None:
             return
         self._leaving.set()
         if not self._entered.done():
-            self._task.cancel()
-        await asyncio.wait({self._task})
-        if not self._task.cancelled() and self._entered.exception() is None:
-            self._task.result()
+            task.cancel()
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        if self._entered.done() and not task.cancelled():
+            _raise(task)
 
     async def _live(self) -> None:
-        try:
-            async with self._manager as instance:
-                self._entered.set_result(instance)
-                await self._leaving.wait()
-        except BaseException as error:
-            if not self._entered.done():
-                self._entered.set_exception(error)
-                self._entered.exception()
-            raise
+        async with self._manager as instance:
+            self._entered.set_result(instance)
+            await self._leaving.wait()
+
+
+def _raise(task: asyncio.Task[object]) -> None:
+    error = cast("Outcome[None]", task.result()).error
+    if error is not None:
+        raise error

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-from oneiric.errors import ComponentError, JSONValue, OneiricError
+from oneiric.core.hooks import HookPoint, SwapContext
+from oneiric.errors import ComponentError, JSONValue, OneiricError, UnknownSelectionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,31 +19,13 @@ if TYPE_CHECKING:
     from oneiric.core.build import Builder
     from oneiric.core.candidate import Candidate
     from oneiric.core.generation import Generation
-    from oneiric.core.handle import Slot
+    from oneiric.core.hooks import Hooks
+    from oneiric.core.precedence import Selection
     from oneiric.core.ref import ComponentRef
+    from oneiric.core.resolver import Assumption, Resolver
+    from oneiric.core.slots import Slot
 
 SCHEMA = "oneiric.swap/1"
-
-
-class HookPoint(StrEnum):
-    """When a hook is called."""
-
-    PRE_SWAP = "pre_swap"
-    POST_SWAP = "post_swap"
-    CLEANUP = "cleanup"
-
-
-class SwapContext(NamedTuple):
-    """What a hook is told: the place, what serves afterwards and what served before.
-
-    At `cleanup`, `after` and `instance` are what has just been cleaned up.
-    """
-
-    ref: ComponentRef[Any]
-    after: Candidate
-    instance: object
-    before: Candidate | None = None
-    previous: object = None
 
 
 @dataclass(slots=True)
@@ -150,12 +134,63 @@ class Binding:
         return loose
 
 
+class Choice:
+    """Whom a swap chooses: the winner under what it assumes.
+
+    `enforce` puts the assumed selections in force and returns the way back.
+    """
+
+    __slots__ = ("_assume", "_place", "_resolver")
+
+    def __init__(self, resolver: Resolver, place: str, assume: Assumption) -> None:
+        self._resolver = resolver
+        self._place = place
+        self._assume = assume
+
+    def resolve(self) -> Candidate:
+        """Return the winner; raise what `Resolver.resolve` would, if there is none.
+
+        Where a provider is asked for, nobody else is the winner, failover or not.
+        """
+        decision = self._resolver.explain(self._place, assume=self._assume)
+        if decision.winner is None:
+            assert decision.problem is not None
+            raise decision.problem
+        for asked in self._assume.select:
+            if asked.provider != decision.winner.provider:
+                why = {standing.provider: standing.why for standing in decision.standings}
+                raise UnknownSelectionError(
+                    asked.ref,
+                    asked.provider,
+                    asked.origin,
+                    known=sorted(why),
+                    why=why.get(asked.provider, ""),
+                )
+        return decision.winner
+
+    def enforce(self) -> Callable[[], None]:
+        """Select, or unselect, as assumed; calling the result restores what was before."""
+        assume = self._assume
+        refs = {*assume.unselect, *(choice.ref for choice in assume.select)}
+        before = {ref: self._resolver.rules.swapped.get(ref) for ref in refs}
+        after = dict.fromkeys(assume.unselect) | {choice.ref: choice for choice in assume.select}
+        self._choose(after)
+        return partial(self._choose, before)
+
+    def _choose(self, choices: Mapping[str, Selection | None]) -> None:
+        for ref, choice in choices.items():
+            if choice is None:
+                self._resolver.unselect(ref)
+            else:
+                self._resolver.select(choice)
+
+
 class SwapHost(Protocol):
     """What a swap needs of the lifecycle."""
 
     @property
     def builder(self) -> Builder:
-        """Who makes and ends instances."""
+        """Who makes, checks and ends instances."""
         ...
 
     @property
@@ -163,16 +198,17 @@ class SwapHost(Protocol):
         """The source of time."""
         ...
 
-    async def run_hooks(self, point: HookPoint, context: SwapContext) -> ComponentError | None:
-        """Call the hooks of *point* and return the first failure."""
+    @property
+    def hooks(self) -> Hooks:
+        """Who is told before and after a swap, and at cleanup."""
         ...
 
     def bind(self, place: Slot, new: Generation[Any]) -> Binding:
         """Move *place*, and the offer's own slot, to *new*."""
         ...
 
-    async def retire(self, generation: Generation[Any]) -> list[ComponentError]:
-        """Clean up an instance that nobody holds, with its hooks; return what failed."""
+    async def end(self, generation: Generation[Any]) -> list[ComponentError]:
+        """Clean up a retired instance, with its hooks; return what failed."""
         ...
 
 
@@ -183,32 +219,26 @@ class Swap:
     probation, cleanup.
 
     Until bind the old one serves, whatever happens. After bind, failing hooks or a
-    failing probation bind the old one again. `select` puts the swap's selection in force
-    and returns the way back; it runs in the same step as bind.
+    failing probation bind the old one again. The choice is put in force in the same step
+    as bind, and taken back with it.
     """
 
-    __slots__ = ("_host", "_place", "_select", "_started", "report")
+    __slots__ = ("_choice", "_host", "_place", "_started", "report")
 
-    def __init__(
-        self, host: SwapHost, place: Slot, select: Callable[[], Callable[[], None]]
-    ) -> None:
+    def __init__(self, host: SwapHost, place: Slot, choice: Choice) -> None:
         self._host = host
         self._place = place
-        self._select = select
+        self._choice = choice
         self.report = SwapReport(place.ref)
         self._started = host.clock.monotonic()
 
-    async def run(
-        self,
-        resolve: Callable[[], Candidate],
-        build: Callable[[Candidate], Awaitable[Generation[Any]]],
-    ) -> SwapReport:
+    async def run(self, build: Callable[[Candidate], Awaitable[Generation[Any]]]) -> SwapReport:
         """Swap, and report; only bugs and cancellation raise."""
         report, old = self.report, self._place.current
         report.before = old.candidate.provider if old else ""
         try:
             with self._phase("resolve"):
-                candidate = resolve()
+                candidate = self._choice.resolve()
             report.after = candidate.provider
             with self._phase("create"):
                 new = await build(candidate)
@@ -223,33 +253,43 @@ class Swap:
             old.instance if old else None,
         )
         with self._phase("pre_swap"):
-            failure = await self._host.run_hooks(HookPoint.PRE_SWAP, context)
+            failure = await self._host.hooks.run(HookPoint.PRE_SWAP, context)
         if failure is not None:
-            self._cleanup_errors(await self._host.retire(new))
-            return self._failed(failure, "pre_swap")
+            self._failed(failure, "pre_swap")
+            new.retire()
+            await self._end((new,))
+            return report
         await self._bind(new, context)
         return report
 
     async def _bind(self, new: Generation[Any], context: SwapContext) -> None:
         with self._phase("bind"):
-            binding, unselect = self._host.bind(self._place, new), self._select()
-        with self._phase("post_swap"):
-            failure = await self._host.run_hooks(HookPoint.POST_SWAP, context)
-        if failure is None:
-            self.report.duration_ms = self._elapsed_ms()
-            await self._drain(binding.retired)
-            failure = await self._probation(new)
-            phase = "probation"
-        else:
-            phase = "post_swap"
+            binding, unchoose = self._host.bind(self._place, new), self._choice.enforce()
+        try:
+            failure, phase = await self._prove(new, binding.retired, context)
+        except asyncio.CancelledError:
+            unchoose()
+            raise
         if failure is None:
             await self._end(binding.retired)
             return
         self._failed(failure, phase)
-        unselect()
+        unchoose()
         loose = binding.undo()
         await self._drain(loose)
         await self._end(loose)
+
+    async def _prove(
+        self, new: Generation[Any], old: tuple[Generation[Any], ...], context: SwapContext
+    ) -> tuple[ComponentError | None, str]:
+        """See whether the new one holds while the old ones could still be bound again."""
+        with self._phase("post_swap"):
+            failure = await self._host.hooks.run(HookPoint.POST_SWAP, context)
+        if failure is not None:
+            return failure, "post_swap"
+        self.report.duration_ms = self._elapsed_ms()
+        await self._drain(old)
+        return await self._probation(new), "probation"
 
     async def _drain(self, generations: tuple[Generation[Any], ...]) -> None:
         with self._phase("drain"):
@@ -271,10 +311,7 @@ class Swap:
     async def _end(self, generations: tuple[Generation[Any], ...]) -> None:
         with self._phase("cleanup"):
             for generation in generations:
-                self._cleanup_errors(await self._host.retire(generation))
-
-    def _cleanup_errors(self, errors: list[ComponentError]) -> None:
-        self.report.cleanup_errors += tuple(errors)
+                self.report.cleanup_errors += tuple(await self._host.end(generation))
 
     def _failed(self, error: OneiricError, phase: str = "") -> SwapReport:
         inside = error.phase if isinstance(error, ComponentError) else ""

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from oneiric.core.activity import Activity
     from oneiric.core.decision import Decision
     from oneiric.core.handle import Handle
-    from oneiric.core.lifecycle import DrainReport, LifecycleManager
+    from oneiric.core.lifecycle import LifecycleManager
+    from oneiric.core.status import DrainReport
     from oneiric.domains.domain import Domain
 
 

@@ -10,7 +10,7 @@ from oneiric.core.decision import Place
 if TYPE_CHECKING:
     from oneiric.config import Setting
     from oneiric.core.decision import Decision, DecisionDiff, Standing
-    from oneiric.core.lifecycle import ComponentStatus
+    from oneiric.core.status import ComponentStatus
     from oneiric.errors import JSONValue
     from oneiric.runtime.discovery import Discovered
 

@@ -76,7 +76,7 @@ def test_a_place_that_nobody_fills_is_listed_with_the_reason(call: Call, tmp_pat
     assert row == {"ref": "adapter:cache", "provider": None, "standing": None}
     code, out, _ = call("explain", "cache")
     assert code == 0
-    assert "  shadowed  memory     nobody is selected\n" in out
+    assert "  shadowed  memory     oneiric.toml:2 selects another\n" in out
     assert "problem: oneiric.toml:2 selects rdis for adapter:cache, but nobody offers it" in out
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -117,10 +117,10 @@ class Entered(Plain):
 
 
 class Staged(Plain):
-    """Write every phase into the log, and fail in those of *fails*."""
+    """Write every phase into the log, and fail in those that *fails* holds by then."""
 
-    def __init__(self, ledger: Ledger, name: str, *, fails: Iterable[str] = ()) -> None:
-        self.fails = set(fails)
+    def __init__(self, ledger: Ledger, name: str, *, fails: Collection[str] = ()) -> None:
+        self.fails = fails
         self.ledger = ledger
         self.name = name
         self._step("create")

@@ -82,7 +82,9 @@ def test_defect_oneiric_r4_a_bad_level_is_an_error_of_ours_with_the_token() -> N
 
 def test_defect_oneiric_r4_levels_always_rise() -> None:
     """Mixing names with and without levels never puts a later stack below an earlier one."""
-    assert dict(order("a:50,b,c").levels) == {"a": 50, "b": 60, "c": 70}
+    assert dict(order("a,b:50,c,d").levels) == {"a": 0, "b": 50, "c": 60, "d": 70}
+    with pytest.raises(ConfigError, match="'b' has level 0, which does not rise above 50"):
+        order("a:50,b,c")
 
 
 def test_defect_oneiric_r5_offers_can_be_replaced_and_withdrawn() -> None:

@@ -23,9 +23,8 @@ def levels(text: str) -> dict[str, int]:
         ("base", {"base": 0}),
         ("base,team,site", {"base": 0, "team": 10, "site": 20}),
         ("base,team,site:50", {"base": 0, "team": 10, "site": 50}),
-        ("base:5,team", {"base": 5, "team": 15}),
-        ("a:50,b,c", {"a": 50, "b": 60, "c": 70}),
-        ("low:-20,base", {"low": -20, "base": -10}),
+        ("a,b:50,c,d", {"a": 0, "b": 50, "c": 60, "d": 70}),
+        ("low:-20,base", {"low": -20, "base": 0}),
         (" base , team : 7 ,", {"base": 0, "team": 7}),
         ("acme-cache,my.site_2:1000", {"acme-cache": 0, "my.site_2": 1000}),
     ],
@@ -54,7 +53,8 @@ def test_promise_r1_the_stack_order_lists_stacks_bottom_to_top(
         ("base,team,base", "'base' names base a second time"),
         ("base,team:0", "'team:0' has level 0, which does not rise above 0"),
         ("base:50,team:20", "'team:20' has level 20, which does not rise above 50"),
-        ("a:50,b,c:55", "'c:55' has level 55, which does not rise above 60"),
+        ("a,b:50,c,d:55", "'d:55' has level 55, which does not rise above 60"),
+        ("a:50,b", "'b' has level 0, which does not rise above 50"),
     ],
 )
 def test_promise_r1_a_bad_token_is_shown(text: str, problem: str) -> None:

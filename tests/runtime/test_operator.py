@@ -142,6 +142,7 @@ def test_explain_tells_what_assumptions_change(operator: Make) -> None:
     assert elsewhere.diff is not None
     assert not elsewhere.diff
     assert elsewhere.as_json()["assumed"] == {
+        "schema": "oneiric.decision-diff/1",
         "ref": "adapter:shelf",
         "before": "oak",
         "after": "oak",

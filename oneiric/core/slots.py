@@ -1,0 +1,70 @@
+"""Where references find what serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+from oneiric.core.activity import ActivityState
+from oneiric.core.ref import ComponentRef
+from oneiric.core.status import SwapRecord
+
+if TYPE_CHECKING:
+    from oneiric.core.activity import Activity, ActivityBoard
+    from oneiric.core.generation import Generation
+
+
+class Slot:
+    """Where one reference finds its instance: a place, or one provider's offer for it.
+
+    `shut` is set while the component takes no new work. `lock` is held by whoever brings
+    an instance up for the slot, `turn` by whoever calls `pause` or `resume` on it.
+    """
+
+    __slots__ = ("current", "lock", "problem", "ref", "shut", "swaps", "turn", "warming")
+
+    def __init__(self, ref: ComponentRef[Any]) -> None:
+        self.ref = ref
+        self.current: Generation[Any] | None = None
+        self.shut = False
+        self.lock = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        self.warming: asyncio.Task[None] | None = None
+        self.problem = ""
+        self.swaps = SwapRecord()
+
+
+class Slots(dict[str, Slot]):
+    """Every slot by its reference; asking for a new one makes it.
+
+    The board that tells people what is paused and the flag that holders look at change
+    together, whichever thread asks for a slot meanwhile.
+    """
+
+    def __init__(self, board: ActivityBoard) -> None:
+        super().__init__()
+        self._board = board
+        self._lock = threading.Lock()
+
+    def __missing__(self, ref: str) -> Slot:
+        named: ComponentRef[Any] = ComponentRef(ref)
+        with self._lock:
+            slot = self.get(named)
+            if slot is None:
+                slot = Slot(named)
+                slot.shut = not self._accepts(named)
+                self[named] = slot
+        return slot
+
+    def set_activity(self, ref: str, state: ActivityState, *, note: str, actor: str) -> Activity:
+        """Set the activity of a place or an offer, for whoever enters from now on."""
+        with self._lock:
+            activity = self._board.set(ref, state, note=note, actor=actor)
+            for slot in self.values():
+                if slot.ref.place == ComponentRef[Any](ref).place:
+                    slot.shut = not self._accepts(slot.ref)
+        return activity
+
+    def _accepts(self, ref: str) -> bool:
+        return self._board.get(ref).state is ActivityState.ACTIVE
