@@ -492,6 +492,8 @@ class LifecycleManager:
         return report
 
     def _resolve(self, place: Slot, assume: Assumption) -> Candidate:
+        if not assume.select and not assume.unselect:
+            return self.resolver.resolve(place.ref)
         decision = self.resolver.explain(place.ref, assume=assume)
         if decision.winner is None:
             assert decision.problem is not None
