@@ -152,6 +152,8 @@ class Choice:
 
         Where a provider is asked for, nobody else is the winner, failover or not.
         """
+        if not self._assume.select and not self._assume.unselect:
+            return self._resolver.resolve(self._place)
         decision = self._resolver.explain(self._place, assume=self._assume)
         if decision.winner is None:
             assert decision.problem is not None

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from oneiric.core.ref import ComponentRef
     from oneiric.core.registry import Offered
 
+_MANIFEST = SourceKind.MANIFEST  # looking up a member of an enum costs three of a global
+_SELECTION, _LATEST = Rule.SELECTION, Rule.LATEST
+_SHADOWED, _REJECTED = Place.SHADOWED, Place.REJECTED
 _ELSEWHERE = Rejection(Reason.PROVIDER, "another provider was asked for")
 
 
@@ -102,7 +105,7 @@ class View:
         if winner is None:
             problem = unmet if barred else self._nobody(ref, rows)
         origin = chosen.origin if chosen else ""
-        bench = Bench(rows, field, winner, self._rules.stacks, origin, barred)
+        bench = Judgement(rows, field, winner, self._rules.stacks, origin, barred)
         return Decision(
             ref=ref,
             standings=tuple(bench.standings()),
@@ -221,7 +224,7 @@ class View:
         return NoCandidateError(ref, rejected, known=known)
 
 
-class Bench(NamedTuple):
+class Judgement(NamedTuple):
     """All rows of a decision once the winner is known; tells each where it stands.
 
     `field` are the contenders, best first; `barred` tells that a selection which nobody
@@ -242,7 +245,7 @@ class Bench(NamedTuple):
         kin = {
             row.entry.candidate.source.id: row
             for row in self.field
-            if row.entry.candidate.source.kind is SourceKind.MANIFEST
+            if row.entry.candidate.source.kind is _MANIFEST
         }
         for row in self.rows:
             if row is self.winner:
@@ -251,9 +254,7 @@ class Bench(NamedTuple):
                 yield self._shadowed(row, kin)
             else:
                 candidate, sequence = row.entry
-                yield Standing(
-                    candidate, Place.REJECTED, sequence, self.stacks, rejection=row.rejection
-                )
+                yield Standing(candidate, _REJECTED, sequence, self.stacks, rejection=row.rejection)
 
     def _selected(self, winner: Row) -> Standing:
         candidate, sequence = winner.entry
@@ -263,7 +264,7 @@ class Bench(NamedTuple):
                 Place.SELECTED,
                 sequence,
                 self.stacks,
-                Rule.SELECTION,
+                _SELECTION,
                 1,
                 within=self.origin,
             )
@@ -288,18 +289,18 @@ class Bench(NamedTuple):
         best = kin.get(candidate.source.id, row) if kin else row
         rival = self.field[0] if best is row else best
         if self.barred:
-            rule, against, value, inside = Rule.SELECTION, 1, 0, False
+            rule, against, value, inside = _SELECTION, 1, 0, False
         elif kin:
             rule, against, value, inside = _compare(rival, row)
         else:
             (rule, against, value), inside = deciding_rule(rival.rank, row.rank), False
         within = str(candidate.source) if inside else ""
-        if rule is Rule.SELECTION:
+        if rule is _SELECTION:
             within = self.origin
-        elif rule is Rule.LATEST:
+        elif rule is _LATEST:
             within = _told_apart(rival.entry.candidate, candidate)
         return Standing(
-            candidate, Place.SHADOWED, sequence, self.stacks, rule, value, against, None, within
+            candidate, _SHADOWED, sequence, self.stacks, rule, value, against, None, within
         )
 
 
@@ -324,7 +325,7 @@ def _champions(rows: list[Row]) -> list[Row]:
     best: dict[str, Row] = {}
     for row in rows:
         source = row.entry.candidate.source
-        if source.kind is SourceKind.MANIFEST:
+        if source.kind is _MANIFEST:
             rival = best.setdefault(source.id, row)
             if inner_rank(row.rank, row.entry) > inner_rank(rival.rank, rival.entry):
                 best[source.id] = row
@@ -342,7 +343,7 @@ def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int, bool]:
     ours, theirs = winner.rank, loser.rank
     mine, yours = winner.entry.candidate, loser.entry.candidate
     inside = (
-        mine.source.kind is SourceKind.MANIFEST
+        mine.source.kind is _MANIFEST
         and mine.source.id == yours.source.id
         and ours[:2] == theirs[:2]
     )

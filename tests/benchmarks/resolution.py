@@ -76,7 +76,8 @@ def resolve(size: Size) -> list[Row]:
     rows = []
     for keys in size.keys:
         found = hit(*keyed(keys), size)
-        rows.append(Row(f"resolve, {keys:,} keys", found.measured, "ns", found.floor))
+        plural = "" if keys == 1 else "s"
+        rows.append(Row(f"resolve, {keys:,} key{plural}", found.measured, "ns", found.floor))
     many = crowded(size.offers)
     many.resolve("adapter:cache")
     found = hit(many, ["adapter:cache"], size)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tests.benchmarks import commands, curves, install, lifecycle, resolution
 from tests.benchmarks.measure import FULL, TINY, Curve, Row, Size
-from tests.benchmarks.targets import target_of
+from tests.benchmarks.targets import FLOORS, target_of
 
 BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "resolve": resolution.resolve,
@@ -118,7 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.json:
         lines = [json.dumps(document(rows, found), indent=2)]
     else:
-        lines = table(rows) if rows else []
+        lines = [*table(rows), "", *(f"floor of {what}: {floor}" for what, floor in FLOORS)]
+        lines = lines if rows else []
         for curve in found:
             lines += ["", *curves.chart(curve)]
     sys.stdout.write("\n".join(lines) + "\n")

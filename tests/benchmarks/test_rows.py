@@ -28,7 +28,7 @@ def test_a_hit_costs_a_few_lookups_whatever_there_is_to_choose_from() -> None:
     rows = {row.name: row for row in resolution.resolve(TINY)}
     ratios = [row.ratio for row in rows.values()]
     assert all(ratio is not None and ratio <= SLACK for ratio in ratios), rows
-    alone, among = rows["resolve, 1 keys"], rows["resolve, 10,000 keys"]
+    alone, among = rows["resolve, 1 key"], rows["resolve, 10,000 keys"]
     assert among.measured < 2 * alone.measured + (among.floor or 0) - (alone.floor or 0), rows
 
 
@@ -50,7 +50,7 @@ def test_no_call_fails_while_a_few_callers_meet_a_few_swaps() -> None:
 def test_every_target_is_of_a_row_that_is_measured() -> None:
     """No target is left for a row that nobody measures, at the sizes people see."""
     names = (
-        "resolve, 1 keys",
+        "resolve, 1 key",
         "explain, 50 offers",
         "register 100,000, distinct keys",
         "register 100,000, one key",
