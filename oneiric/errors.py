@@ -122,6 +122,9 @@ class InvalidRefError(InvalidError):
         self.text = text
         self.reason = reason
 
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"text": str(self.text), "reason": self.reason}
+
 
 class InvalidCandidateError(InvalidError):
     """An offer that no registry would take, and where it came from."""
@@ -298,12 +301,17 @@ class NotFoundError(OneiricError):
     code = "not-found"
     exit_code = 6
 
-    def __init__(self, what: str, name: str, *, known: Iterable[str] = ()) -> None:
+    def __init__(self, what: str, name: str, *, known: Iterable[str] = (), hint: str = "") -> None:
+        super().__init__(f"no {what} {name}", hint=hint)
         self.what = what
         self.name = name
         self.known = tuple(known)
-        close = nearest(name, self.known)
-        super().__init__(f"no {what} {name}", hint=f"did you mean {close}?" if close else "")
+
+    @property
+    def hint(self) -> str:
+        """The known name that is nearest in spelling, looked for only now; else what was given."""
+        close = nearest(self.name, self.known)
+        return f"did you mean {close}?" if close not in ("", self.name) else super().hint
 
     def details(self) -> Mapping[str, JSONValue]:
         return {"what": self.what, "name": self.name, "known": list(self.known)}
@@ -328,7 +336,8 @@ class NoCandidateError(NotFoundError):
 
     @property
     def hint(self) -> str:
-        return f"oneiric explain {self.ref}" if self.rejected else super().hint
+        explain = f"oneiric explain {self.ref.partition('@')[0]}" if self.rejected else ""
+        return super().hint or explain
 
     def lines(self) -> Sequence[str]:
         width = max((len(provider) for provider, _ in self.rejected), default=0)
@@ -357,6 +366,10 @@ class UnknownSelectionError(NotFoundError):
     def message(self) -> str:
         reason = self.why or "nobody offers it"
         return f"{self.origin} selects {self.provider} for {self.ref}, but {reason}"
+
+    @property
+    def hint(self) -> str:
+        return super().hint or f"oneiric explain {self.ref}"
 
     def lines(self) -> Sequence[str]:
         return [f"offered: {', '.join(self.known) or 'nothing'}"]

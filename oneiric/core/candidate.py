@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -54,6 +53,7 @@ class Source:
 
 
 CODE = Source()
+LARGEST = 2**53
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -132,7 +132,7 @@ class Candidate:
         metadata: Mapping[str, JSONValue] = _NOTHING,
         source: Source = CODE,
     ) -> None:
-        keep = partial(object.__setattr__, self)
+        keep = object.__setattr__.__get__(self)  # half the cost of a partial, 18 times
         keep("provider", provider)
         keep("factory", factory)
         keep("settings_model", settings_model)
@@ -149,25 +149,33 @@ class Candidate:
         try:
             keep("ref", ComponentRef(ref))
             keep("requires", _links(requires) if requires else _NOTHING)
-            keep("conflicts_with", tuple(ComponentRef(other) for other in conflicts_with))
+            keep("conflicts_with", tuple(map(ComponentRef, _several(conflicts_with))))
         except InvalidRefError as error:
             raise self._invalid(ref, error.message, hint=error.hint) from error
         keep("capabilities", words(capabilities))
-        keep("os_platform", tuple(words(os_platform)))
+        keep("os_platform", tuple(dict.fromkeys(_several(os_platform))))
         self._check()
 
     def _check(self) -> None:
         if self.ref.provider:
             raise self._invalid(self.ref, "a candidate fills a place, so its ref has no @provider")
-        named = (self.provider, *self.capabilities, *((self.stack,) if self.stack else ()))
-        for name in named:
+        stack = (self.stack,) if self.stack else ()
+        for name in (self.provider, *self.capabilities, *self.os_platform, *stack):
             if not is_name(name):
                 raise self._invalid(self.ref, f"{name!r} is no name")
-        for field_name in ("stack_level", "priority"):
-            number = getattr(self, field_name)
+        for number_name in ("stack_level", "priority"):
+            number = getattr(self, number_name)
             if type(number) is not int:
-                raise self._invalid(self.ref, f"{field_name} must be an integer, not {number!r}")
-        if wrong := check_python(self.python_version):
+                raise self._invalid(self.ref, f"{number_name} must be an integer, not {number!r}")
+            if abs(number) > LARGEST:
+                raise self._invalid(self.ref, f"{number_name} lies beyond ±2^53")
+        for text_name in ("version", "unavailable"):
+            if not isinstance(text := getattr(self, text_name), str):
+                raise self._invalid(self.ref, f"{text_name} must be text, not {text!r}")
+        self._check_target()
+
+    def _check_target(self) -> None:
+        if self.python_version != "" and (wrong := check_python(self.python_version)):
             raise self._invalid(self.ref, f"python_version: {wrong}")
         if isinstance(self.factory, str):
             if not is_target(self.factory):
@@ -209,6 +217,10 @@ def is_target(text: str) -> bool:
         and attribute.isidentifier()
         and all(part.isidentifier() for part in module.split("."))
     )
+
+
+def _several(given: Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _links(requires: Mapping[str, str]) -> Mapping[str, ComponentRef[Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from oneiric.core.ref import ComponentRef
 
 SCHEMA = "oneiric.decision/1"
+DIFF_SCHEMA = "oneiric.decision-diff/1"
 
 
 class Place(StrEnum):
@@ -57,7 +60,8 @@ class Standing(NamedTuple):
 
     A shadowed one names the `rule` that put it below the winner, its own `value` and the
     value it stood `against`; the selected one names the rule that put it above the next.
-    `tied` tells that only the order of registration decided.
+    `tied` tells that only the order of registration decided. `within` names the selection,
+    the rival or the manifest by which the rule decided, where there is one.
     """
 
     candidate: Candidate
@@ -96,7 +100,7 @@ class Standing(NamedTuple):
         if self.rejection is not None:
             return self.rejection.detail
         if self.rule is None:
-            return "the only candidate"
+            return "the only candidate" if self.place is Place.SELECTED else "nobody is selected"
         if self.place is Place.SELECTED:
             return _why_selected(self)
         return _why_shadowed(self)
@@ -108,6 +112,8 @@ class Standing(NamedTuple):
             "standing": str(self.place),
             "why": self.why,
             "rule": self.rule and str(self.rule),
+            "value": self.value if self.rule else None,
+            "against": self.against if self.rule else None,
             "rejection": self.rejection and str(self.rejection.reason),
             "stack": self.candidate.stack,
             "stack_level": self.level._asdict(),
@@ -126,7 +132,8 @@ def _why_selected(standing: Standing) -> str:
     if standing.rule is Rule.LATEST:
         return str(Rule.LATEST)
     number = standing.level if standing.rule is Rule.STACK else standing.priority
-    return f"{standing.rule} {standing.value}{_from(number)}"
+    inside = f" within {standing.within}" if standing.within else ""
+    return f"{standing.rule} {standing.value}{inside or _from(number)}"
 
 
 def _why_shadowed(standing: Standing) -> str:
@@ -141,7 +148,7 @@ def _why_shadowed(standing: Standing) -> str:
 
 
 def _from(number: Number) -> str:
-    return "" if number.origin == "default" else f" ({number.origin})"
+    return "" if number.origin in ("default", "code") else f" ({number.origin})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +196,7 @@ class Decision:
             "rule": self.rule and str(self.rule),
             "selection": _selection_json(self.selection),
             "overridden": _selection_json(self.overridden),
-            "problem": self.problem.message if self.problem else None,
+            "problem": self.problem.as_json()["error"] if self.problem else None,
             "warning": self.warning,
             "generation": self.generation,
             "standings": [standing.as_json() for standing in self.standings],
@@ -203,15 +210,16 @@ class Decision:
           selected  redis   stack level 1
           shadowed  memory  stack level 0 is below 1
         """
-        return "\n".join(_lines(self, max(width, 40), colour))
+        return "\n".join(_lines(self, max(width, 40), colour=colour))
 
     def diff(self, other: Decision) -> DecisionDiff:
         """Tell what changes from this decision to *other*."""
         before = {_key(standing): standing for standing in self.standings}
         after = {_key(standing): standing for standing in other.standings}
         changed = [
-            StandingChange(provider, before.get((provider, source)), after.get((provider, source)))
-            for provider, source in sorted({*before, *after})
+            StandingChange(provider, source, before.get(key), after.get(key))
+            for key in sorted({*before, *after})
+            for provider, source in (key,)
         ]
         return DecisionDiff(self, other, tuple(change for change in changed if change.is_change))
 
@@ -220,6 +228,7 @@ class StandingChange(NamedTuple):
     """How one candidate stood before and stands after; None where it was not registered."""
 
     provider: str
+    source: str
     before: Standing | None
     after: Standing | None
 
@@ -257,16 +266,18 @@ class DecisionDiff:
         return "\n".join((f"{self.before.ref}  {winners}", *(f"  {c}" for c in self.changes)))
 
     def as_json(self) -> dict[str, JSONValue]:
-        """Return `{"ref", "before", "after", "changes": [{"provider", "before", "after"}]}`."""
+        """Return the difference as documented in `docs/reference/json.md`."""
         return {
+            "schema": DIFF_SCHEMA,
             "ref": str(self.before.ref),
             "before": self.before.winner.provider if self.before.winner else None,
             "after": self.after.winner.provider if self.after.winner else None,
             "changes": [
                 {
                     "provider": change.provider,
-                    "before": change.before and str(change.before.place),
-                    "after": change.after and str(change.after.place),
+                    "source": change.source,
+                    "before": _side_json(change.before),
+                    "after": _side_json(change.after),
                 }
                 for change in self.changes
             ],
@@ -281,37 +292,67 @@ def _winner(decision: Decision) -> str:
     return decision.winner.provider if decision.winner else "nobody"
 
 
+def _side_json(standing: Standing | None) -> Mapping[str, JSONValue] | None:
+    return {"standing": str(standing.place), "why": standing.why} if standing else None
+
+
 def _selection_json(selection: Selection | None) -> Mapping[str, JSONValue] | None:
     if selection is None:
         return None
     return {"provider": selection.provider, "origin": selection.origin}
 
 
-_COLOURS = {Place.SELECTED: "32", Place.SHADOWED: "2", Place.REJECTED: "33"}
+_COLOURS: Mapping[Place, str] = {Place.SELECTED: "32", Place.SHADOWED: "2", Place.REJECTED: "33"}
+_ROOM = 24
 
 
 def _paint(text: str, code: str, *, colour: bool) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
 
-def _lines(decision: Decision, width: int, colour: bool) -> Iterator[str]:  # noqa: FBT001
+def _lines(decision: Decision, width: int, *, colour: bool) -> Iterator[str]:
     yield _paint(str(decision.ref), "1", colour=colour)
-    names = max((len(standing.provider) for standing in decision.standings), default=0)
-    for standing in decision.standings:
-        head = f"  {standing.place:<8}  {standing.provider:<{names}}  "
-        room = max(width - len(head), 24)
-        first, *rest = wrap(standing.why, room) or [""]
-        yield _paint(head + first, _COLOURS[standing.place], colour=colour)
-        yield from (_paint(" " * len(head) + line, "2", colour=colour) for line in rest)
+    names = _names(decision)
+    longest = max(map(len, names), default=0)
+    column = 14 + longest if 14 + longest + _ROOM <= width else 0
+    for name, standing in zip(names, decision.standings, strict=True):
+        paint = partial(_paint, colour=colour)
+        head = f"  {standing.place:<8}  {name}"
+        why = _wrapped(standing.why, width - (column or 4))
+        if column:
+            head, *why = (f"{head:<{column}}{why[0]}", *why[1:])
+        yield paint(head, _COLOURS[standing.place])
+        yield from (paint(" " * (column or 4) + line, "2") for line in why)
     if not decision.standings:
         yield "  no candidate is registered"
     for note in _notes(decision):
-        yield from (f"  {line}" for line in wrap(note, width - 2))
+        yield from (f"  {line}" for line in _wrapped(note, width - 2))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return lines of *text*, without what could steer a terminal."""
+    plain = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return wrap(plain, width, break_on_hyphens=False) or [""]
+
+
+def _names(decision: Decision) -> list[str]:
+    """Return what to call each candidate: its provider, and its source where that matters."""
+    count = Counter(standing.provider for standing in decision.standings)
+    return [
+        f"{s.provider} from {s.candidate.source}"
+        if count[s.provider] > 1 or not s.candidate.source.signed
+        else s.provider
+        for s in decision.standings
+    ]
 
 
 def _notes(decision: Decision) -> Iterator[str]:
     if decision.problem:
         yield f"problem: {decision.problem.message}"
+        if isinstance(decision.problem, UnknownSelectionError):
+            yield from decision.problem.lines()
+        if decision.problem.hint not in ("", f"oneiric explain {decision.ref.place}"):
+            yield f"hint: {decision.problem.hint}"
     if decision.warning:
         yield f"warning: {decision.warning}"
     if decision.overridden:

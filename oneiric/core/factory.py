@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from oneiric.core.candidate import is_target
+from oneiric.core.ref import words
 from oneiric.errors import ForbiddenFactoryError
 
 
@@ -28,7 +29,7 @@ def load(target: str, allowed: Iterable[str]) -> Callable[..., Any]:
         ForbiddenFactoryError: either is not, or the target names nothing that can be called.
         ImportError: the module cannot be imported.
     """
-    prefixes = tuple(allowed)
+    prefixes = words(allowed)
     if not is_target(target):
         raise ForbiddenFactoryError(target, "it is not package.module:attr", allowed=prefixes)
     module, _, attribute = target.partition(":")

@@ -2,13 +2,18 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import eq, ge, gt, le, lt, ne
 
-SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
-_ALIASES = {"darwin": "macos", "osx": "macos", "win32": "windows"}
-_CLAUSE = re.compile(r"(~=|===?|!=|<=|>=|<|>)\s*(\d+(?:\.\d+)*)(\.\*)?\Z")
-_COMPARE: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
+SYSTEMS: Mapping[str, str] = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_ALIASES: Mapping[str, str] = {"darwin": "macos", "osx": "macos", "win32": "windows"}
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})"
+_CLAUSE = re.compile(
+    rf"(?:(?P<wild>==|!=)\s*(?P<family>{_NUMBER}*)\.\*"
+    rf"|(?P<near>~=)\s*(?P<least>{_NUMBER}+)"
+    rf"|(?P<operator>===?|!=|<=|>=|<|>)\s*(?P<version>{_NUMBER}*))\Z"
+)
+_COMPARE: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     "<": lt,
     "<=": le,
     ">": gt,
@@ -30,12 +35,14 @@ def runs_on(platforms: Iterable[str]) -> bool:
     return not names or system() in names
 
 
-def check_python(specifier: str) -> str:
+def check_python(specifier: object) -> str:
     """Return what is wrong with a version specifier, or an empty string.
 
     >>> check_python(">=3.11,<3.14"), check_python("3.11+")
     ('', "'3.11+' is no version clause such as >=3.11")
     """
+    if not isinstance(specifier, str):
+        return f"it is {type(specifier).__name__}, not text"
     for clause in _clauses(specifier):
         if not _CLAUSE.match(clause):
             return f"{clause!r} is no version clause such as >=3.11"
@@ -61,14 +68,16 @@ def _holds(clause: str, version: tuple[int, ...]) -> bool:
     match = _CLAUSE.match(clause)
     if match is None:
         return False
-    operator, number, wildcard = match.groups()
+    operator = match["operator"] or match["wild"] or match["near"]
+    number = match["version"] or match["family"] or match["least"]
     wanted = tuple(map(int, number.split(".")))
-    if operator == "~=":
-        return version >= wanted and version[: len(wanted) - 1] == wanted[:-1]
-    if wildcard:
-        return _COMPARE[operator](_padded(version, len(wanted))[: len(wanted)], wanted)
     length = max(len(version), len(wanted))
-    return _COMPARE[operator](_padded(version, length), _padded(wanted, length))
+    ours, theirs = _padded(version, length), _padded(wanted, length)
+    if match["near"]:
+        return ours >= theirs and ours[: len(wanted) - 1] == wanted[:-1]
+    if match["wild"]:
+        return _COMPARE[operator](ours[: len(wanted)], wanted)
+    return _COMPARE[operator](ours, theirs)
 
 
 def _padded(numbers: tuple[int, ...], length: int) -> tuple[int, ...]:

@@ -94,9 +94,9 @@ class Guard:
             first = await self._limited(_in_thread(function), limit, dispose)
             left = deadline - clock()
         else:
-            first = _settled(function)
+            first = attempt(function)
         if first is not None and first.error is None and inspect.isawaitable(first.value):
-            task = asyncio.ensure_future(attempt(first.value))
+            task = asyncio.ensure_future(attempt_async(first.value))
             first = await self._limited(task, left, dispose)
         if first is None:
             return Outcome(error=TimeoutError(f"took longer than {limit:g} s"), timed_out=True)
@@ -168,7 +168,12 @@ def _bare(function: Callable[[], T]) -> Callable[..., object]:
     return function
 
 
-def _settled(function: Callable[[], T]) -> Outcome[T]:
+def attempt(function: Callable[[], T]) -> Outcome[T]:
+    """Call foreign code at once, without a limit, and return the outcome.
+
+    >>> attempt(lambda: 1 / 0).reason
+    'ZeroDivisionError: division by zero'
+    """
     try:
         return Outcome(function())
     except asyncio.CancelledError:
@@ -179,7 +184,7 @@ def _settled(function: Callable[[], T]) -> Outcome[T]:
         return Outcome(error=error)
 
 
-async def attempt(awaitable: Awaitable[T]) -> Outcome[T]:
+async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:
     """Await foreign code and return the outcome; only a cancellation is raised."""
     try:
         return Outcome(await awaitable)
@@ -200,7 +205,7 @@ def _in_thread(function: Callable[[], T]) -> asyncio.Future[Outcome[T]]:
             future.set_result(outcome)
 
     def run() -> None:
-        outcome = context.run(_settled, function)
+        outcome = context.run(attempt, function)
         with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             loop.call_soon_threadsafe(deliver, outcome)
 

@@ -13,7 +13,6 @@ from oneiric.clock import Clock, SystemClock
 from oneiric.core.activity import ActivityBoard, ActivityState
 from oneiric.core.build import Builder, DefaultSettings, PhaseLimits, SettingsSource
 from oneiric.core.decision import Reason, Rejection
-from oneiric.core.exclusion import Exclusions
 from oneiric.core.generation import Generation, LifecycleState
 from oneiric.core.handle import Handle, Link
 from oneiric.core.health import HealthReport
@@ -72,8 +71,7 @@ class LifecycleManager:
             link=self.link,
         )
         self.hooks = Hooks(self.builder.guard, limit=self.builder.limits.hook)
-        self._exclusions = Exclusions(resolver)
-        self._quarantine = Quarantine(self._exclusions, quarantine or QuarantinePolicy())
+        self._quarantine = Quarantine(resolver, quarantine or QuarantinePolicy())
         self._slots = Slots(self.activity)
         self._roster = Roster()
         self._numbers: dict[str, int] = {}
@@ -524,7 +522,7 @@ class LifecycleManager:
         """Swap a place if resolution now chooses another than the one that serves."""
         current = self._slots[ref].current
         winner = self.resolver.explain(ref).winner
-        if current is not None and winner is not None and winner is not current.candidate:
+        if current is not None and winner is not None and winner != current.candidate:
             await self.swap(ref)
 
     def _refuse(
@@ -537,7 +535,7 @@ class LifecycleManager:
         if slot.ref.provider:
             by = f" by {actor}" if actor else ""
             why = f"{state}{by}: {note}" if note else f"{state}{by}"
-            self._exclusions.add(slot.ref, Rejection(Reason.PAUSED, why))
+            self.resolver.exclude(slot.ref, Rejection(Reason.PAUSED, why))
             place = self._slots[slot.ref.place]
             if place.current is not None and place.current.offer == slot.ref:
                 place.current = None
@@ -548,7 +546,7 @@ class LifecycleManager:
         if self.activity.get(slot.ref) is asked:
             self._slots.set_activity(slot.ref, ActivityState.ACTIVE, note="", actor=actor)
             if slot.ref.provider:
-                self._exclusions.lift(slot.ref, Reason.PAUSED)
+                self.resolver.admit(slot.ref, reason=Reason.PAUSED)
                 await self._follow(slot.ref.place)
         return self.activity.get(slot.ref)
 

@@ -10,6 +10,7 @@ Nothing else decides. Capabilities, platforms and the like only reject.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 STEP = 10
 UNNAMED_MANIFEST = -1
+_WHOLE = re.compile(r"-?[0-9]{1,15}\Z")
 
 
 class Rule(StrEnum):
@@ -38,6 +40,8 @@ class Rule(StrEnum):
 
 
 RULES = tuple(Rule)
+_LAST = len(RULES) - 1
+_MANIFEST = SourceKind.MANIFEST  # looking up a member of an enum costs three of a global
 
 
 class Number(NamedTuple):
@@ -47,8 +51,8 @@ class Number(NamedTuple):
     origin: str
 
 
-Rank: TypeAlias = tuple[bool, int, int, int]
-"""What the four rules see of an offer, in their order: selected, level, priority, sequence."""
+Rank: TypeAlias = tuple[int, int, int, int]
+"""What the four rules see of an offer: 1 if selected or 0, level, priority, sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,10 @@ class Selection:
     provider: str
     origin: str = "configuration"
 
+    def __post_init__(self) -> None:
+        named = ComponentRef[Any](self.ref).offer(self.provider)
+        object.__setattr__(self, "ref", named.place)
+
     @classmethod
     def of(cls, ref: str, provider: str, *, origin: str = "configuration") -> Selection:
         """Make a selection from text.
@@ -69,7 +77,7 @@ class Selection:
         Raises:
             InvalidRefError: *ref* is not `domain:key`, or *provider* is no name.
         """
-        return cls(ComponentRef[Any](ref).offer(provider).place, provider, origin)
+        return cls(ComponentRef(ref), provider, origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +92,24 @@ class StackOrder:
     levels: Mapping[str, int] = field(default_factory=dict)
     origin: str = "default"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", MappingProxyType(dict(self.levels)))
+
     @classmethod
     def parse(cls, text: str, *, origin: str) -> StackOrder:
         """Read `name` and `name:level` tokens, separated by commas.
 
-        The first bare name has level 0, each further one stands 10 above its predecessor.
+        The first bare name has level 0, each further one stands 10 above what precedes it.
 
         Raises:
             ConfigError: a token is no name, repeats one, or does not rise; it shows the token.
         """
         levels: dict[str, int] = {}
         last: int | None = None
+        bare = False
         for token in (part.strip() for part in text.split(",") if part.strip()):
             name, colon, number = token.partition(":")
-            level = (0 if last is None else last + STEP) if not colon else _level(number)
+            level = _level(number) if colon else (last or 0) + STEP if bare else 0
             reason = _refusal(name.strip(), level, last, levels)
             if reason or level is None:
                 problem = Problem("stack_order", f"{token!r} {reason}", origin)
@@ -107,12 +119,13 @@ class StackOrder:
                     hint="list stacks bottom to top, as in base,team,site:50",
                 )
             levels[name.strip()] = last = level
-        return cls(MappingProxyType(levels), origin)
+            bare = bare or not colon
+        return cls(levels, origin)
 
     def level_of(self, candidate: Candidate) -> int:
         """Return the level at which *candidate* competes."""
         own = candidate.stack_level
-        if candidate.source.kind is SourceKind.MANIFEST:
+        if candidate.source.kind is _MANIFEST:
             own = UNNAMED_MANIFEST
         return self.levels.get(candidate.stack, own) if self.levels else own
 
@@ -120,7 +133,7 @@ class StackOrder:
         """Return that level with where it was set."""
         if candidate.stack in self.levels:
             return Number(self.levels[candidate.stack], self.origin)
-        if candidate.source.kind is SourceKind.MANIFEST:
+        if candidate.source.kind is _MANIFEST:
             return Number(UNNAMED_MANIFEST, "no stack order names the manifest's stack")
         origin = str(candidate.source) if candidate.stack_level else "default"
         return Number(candidate.stack_level, origin)
@@ -135,29 +148,29 @@ def rank(entry: Entry, chosen: str, stacks: StackOrder) -> Rank:
     """Return what the rules see of *entry* when the selection names *chosen*."""
     candidate = entry.candidate
     return (
-        candidate.provider == chosen,
+        1 if candidate.provider == chosen else 0,
         stacks.level_of(candidate),
         candidate.priority,
         entry.sequence,
     )
 
 
-def own_rank(entry: Entry) -> tuple[int, int, int]:
-    """Return the order among the offers of one manifest, where its own levels count."""
-    return (entry.candidate.stack_level, entry.candidate.priority, entry.sequence)
+def inner_rank(rank: Rank, entry: Entry) -> tuple[int, ...]:
+    """Return the order among one manifest's offers: its own levels rank below the stack order."""
+    return (*rank[:2], entry.candidate.stack_level, *rank[2:])
 
 
 def deciding_rule(winner: Rank, loser: Rank) -> tuple[Rule, int, int]:
     """Return the first rule by which *winner* stands above *loser*, and the two values."""
-    for rule, ours, theirs in zip(RULES, winner, loser, strict=True):
-        if ours != theirs:
-            return rule, ours, theirs
-    return Rule.LATEST, winner[3], loser[3]
+    place = 0
+    while place < _LAST and winner[place] == loser[place]:
+        place += 1
+    return RULES[place], winner[place], loser[place]
 
 
 def _level(number: str) -> int | None:
     text = number.strip()
-    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() else None
+    return int(text) if _WHOLE.match(text) else None
 
 
 def _refusal(name: str, level: int | None, last: int | None, levels: Mapping[str, int]) -> str:

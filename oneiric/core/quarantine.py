@@ -9,7 +9,7 @@ from oneiric.core.backoff import Backoff
 from oneiric.core.decision import Reason, Rejection
 
 if TYPE_CHECKING:
-    from oneiric.core.exclusion import Exclusions
+    from oneiric.core.resolver import Resolver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,10 @@ class Quarantine:
     soon after would otherwise be tried at the same pace for ever.
     """
 
-    __slots__ = ("_excluded", "_exclusions", "_failures", "_policy", "_terms")
+    __slots__ = ("_excluded", "_failures", "_policy", "_resolver", "_terms")
 
-    def __init__(self, exclusions: Exclusions, policy: QuarantinePolicy) -> None:
-        self._exclusions = exclusions
+    def __init__(self, resolver: Resolver, policy: QuarantinePolicy) -> None:
+        self._resolver = resolver
         self._policy = policy
         self._excluded: set[str] = set()
         self._failures: dict[str, int] = {}
@@ -67,10 +67,10 @@ class Quarantine:
         seconds = self._policy.backoff.delay(term + 1)
         count = "once" if failures == 1 else f"{failures} times"
         detail = f"quarantined for {seconds:g} s: failed {count}, last: {reason}"
-        self._exclusions.add(offer, Rejection(Reason.QUARANTINE, detail))
+        self._resolver.exclude(offer, Rejection(Reason.QUARANTINE, detail))
         return seconds
 
     def release(self, offer: str) -> None:
         """Let the offer be tried again."""
         self._excluded.discard(offer)
-        self._exclusions.lift(offer, Reason.QUARANTINE)
+        self._resolver.admit(offer, reason=Reason.QUARANTINE)

@@ -6,24 +6,24 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from oneiric.core.ref import ComponentRef
+from oneiric.errors import InvalidCandidateError
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate, Source
 
 Slot: TypeAlias = tuple[str, str]  # provider, source id: what tells the offers of one place apart
+Wanted: TypeAlias = tuple[str, Slot]
 
 
-class Entry:
+class Entry(NamedTuple):
     """A registered candidate and its place in the order of registration."""
 
-    __slots__ = ("candidate", "sequence")
-
-    def __init__(self, candidate: Candidate, sequence: int) -> None:
-        self.candidate = candidate
-        self.sequence = sequence
+    candidate: Candidate
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,20 @@ class SourceChange:
     unchanged: tuple[str, ...] = ()
 
 
+class Offered(NamedTuple):
+    """One generation of offers, held still: by place, and the last number in the order."""
+
+    places: Mapping[str, Mapping[Slot, Entry]]
+    last: int
+    generation: int
+
+
 class Registry:
     """Keep what is on offer.
 
-    One lock guards every change. `derived` holds what readers worked out from the
-    present generation; a change replaces it by an empty one in the same step, so a
-    reader that finds something there needs no lock and still never sees a mix.
+    One lock guards every change, and every change ends with a new `generation`. What a
+    reader worked out holds as long as the generation it read it from; comparing the two
+    needs no lock.
 
     >>> registry = Registry()
     >>> registry.register(Candidate("adapter:cache", "memory", dict))
@@ -49,14 +57,13 @@ class Registry:
     (1, ['memory'])
     """
 
-    __slots__ = ("_count", "_lock", "_places", "derived", "generation")
+    __slots__ = ("_count", "_lock", "_places", "generation")
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._places: dict[str, dict[Slot, Entry]] = {}
         self._count = 0
         self.generation = 0
-        self.derived: dict[str, Candidate] = {}
 
     def register(self, candidate: Candidate) -> None:
         """Add an offer, or replace the one with the same place, provider and source.
@@ -64,7 +71,9 @@ class Registry:
         An equal offer keeps its place in the order; a changed one counts as the latest.
         """
         with self.change():
-            self._put(candidate)
+            slot = (candidate.provider, candidate.source.id)
+            present = self._places.get(candidate.ref, {}).get(slot)
+            self._put(candidate, present if _same(present, candidate) else None)
 
     def withdraw(self, ref: str, *, source: Source | None = None) -> tuple[Candidate, ...]:
         """Take back the offers that *ref* names and return them.
@@ -86,30 +95,18 @@ class Registry:
         """Make *candidates* all that *source* offers, in one step.
 
         Raises:
-            ValueError: a candidate came from another source, or two fill the same place alike.
+            InvalidCandidateError: one came from another source, or two fill a place alike.
         """
-        wanted: dict[tuple[str, Slot], Candidate] = {}
-        for candidate in candidates:
-            if candidate.source.id != source.id:
-                raise ValueError(f"{candidate.offer} comes from {candidate.source}, not {source}")
-            name = (str(candidate.ref), (candidate.provider, source.id))
-            if name in wanted:
-                raise ValueError(f"{source} offers {candidate.offer} twice")
-            wanted[name] = candidate
+        wanted = offered_by(source, candidates)
         with self.change():
             return self._replace(source.id, wanted)
 
     def offers(self, ref: str) -> tuple[Candidate, ...]:
         """Return what is offered for a place, in the order of registration."""
         place = ComponentRef[Any](ref).place
-        return tuple(entry.candidate for entry in self.entries(place))
-
-    def entries(self, place: str) -> list[Entry]:
-        """Return the entries of a place, in the order of registration."""
         with self._lock:
             entries = list(self._places.get(place, {}).values())
-        entries.sort(key=_sequence)
-        return entries
+        return tuple(entry.candidate for entry in sorted(entries, key=_sequence))
 
     def refs(self, domain: str = "") -> list[ComponentRef[Any]]:
         """Return every place that has an offer, sorted; those of *domain* if given."""
@@ -120,10 +117,10 @@ class Registry:
         )
 
     @contextmanager
-    def reading(self) -> Iterator[Mapping[str, Mapping[Slot, Entry]]]:
+    def reading(self) -> Iterator[Offered]:
         """Hold the present generation still while reading it."""
         with self._lock:
-            yield self._places
+            yield Offered(MappingProxyType(self._places), self._count, self.generation)
 
     @contextmanager
     def change(self) -> Iterator[None]:
@@ -133,17 +130,14 @@ class Registry:
                 yield
             finally:
                 self.generation += 1
-                self.derived = {}
 
-    def _put(self, candidate: Candidate) -> str:
+    def _put(self, candidate: Candidate, same: Entry | None) -> None:
+        """Keep *candidate*: where its equal stood, or as the latest."""
+        if same is None:
+            self._count += 1
         entries = self._places.setdefault(candidate.ref, {})
         slot = (candidate.provider, candidate.source.id)
-        present = entries.get(slot)
-        if present is not None and present.candidate == candidate:
-            return "unchanged"
-        self._count += 1
-        entries[slot] = Entry(candidate, self._count)
-        return "changed" if present else "added"
+        entries[slot] = Entry(candidate, same.sequence if same else self._count)
 
     def _drop(self, place: str, slot: Slot) -> Candidate:
         entries = self._places[place]
@@ -152,21 +146,49 @@ class Registry:
             del self._places[place]
         return candidate
 
-    def _replace(self, origin: str, wanted: Mapping[tuple[str, Slot], Candidate]) -> SourceChange:
+    def _replace(self, origin: str, wanted: Mapping[Wanted, Candidate]) -> SourceChange:
+        """Compare first, which calls foreign code, then change, which cannot fail."""
+        done: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
+        kept: dict[Wanted, Entry] = {}
+        for (place, slot), candidate in wanted.items():
+            present = self._places.get(place, {}).get(slot)
+            if present is not None and _same(present, candidate):
+                kept[place, slot] = present
+            kind = "added" if present is None else "changed"
+            done["unchanged" if (place, slot) in kept else kind].append(str(candidate.offer))
         gone = [
             (place, slot)
             for place, entries in self._places.items()
             for slot in entries
             if slot[1] == origin and (place, slot) not in wanted
         ]
-        done: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
         removed = [str(self._drop(place, slot).offer) for place, slot in gone]
-        for candidate in wanted.values():
-            done[self._put(candidate)].append(str(candidate.offer))
+        for name, candidate in wanted.items():
+            self._put(candidate, kept.get(name))
         return SourceChange(
             removed=tuple(sorted(removed)),
             **{kind: tuple(sorted(offers)) for kind, offers in done.items()},
         )
+
+
+def offered_by(source: Source, candidates: Iterable[Candidate]) -> dict[Wanted, Candidate]:
+    """Return *candidates* by place, provider and source, if they may be all that *source* offers.
+
+    Raises:
+        InvalidCandidateError: one came from another source, or two fill a place alike.
+    """
+    wanted: dict[Wanted, Candidate] = {}
+    for candidate in candidates:
+        name = (str(candidate.ref), (candidate.provider, source.id))
+        if candidate.source.id != source.id or name in wanted:
+            reason = "it is offered twice" if name in wanted else f"it is no offer of {source}"
+            raise InvalidCandidateError(candidate.offer, reason, origin=str(candidate.source))
+        wanted[name] = candidate
+    return wanted
+
+
+def _same(present: Entry | None, candidate: Candidate) -> bool:
+    return present is not None and present.candidate == candidate
 
 
 def _sequence(entry: Entry) -> int:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from oneiric.core.guard import Outcome, attempt
+from oneiric.core.guard import Outcome, attempt_async
 
 if TYPE_CHECKING:
     from oneiric.core.guard import Guard
@@ -32,7 +32,7 @@ class Residence(Generic[T]):
 
     async def enter(self) -> T:
         """Enter and return what the context manager yields."""
-        self._task = self._guard.keep(attempt(self._live()))
+        self._task = self._guard.keep(attempt_async(self._live()))
         either: set[asyncio.Future[Any]] = {self._entered, self._task}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not self._entered.done():

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.ref import ComponentRef, words
-from oneiric.core.registry import Registry, SourceChange
+from oneiric.core.registry import Offered, Registry, SourceChange, offered_by
 from oneiric.core.view import Rules, View
+from oneiric.errors import InvalidRefError
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate, Source
-    from oneiric.core.decision import Decision, DecisionDiff, Rejection
+    from oneiric.core.decision import Decision, DecisionDiff, Reason, Rejection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +28,25 @@ class Assumption:
         unselect: places whose choice made with `swap` is cleared.
         withdraw: offers, or all offers for a place, that are gone.
         replace: all that a source offers from then on, as a manifest would.
+
+    Raises:
+        InvalidRefError: *unselect* or *withdraw* holds what is no reference.
+        InvalidCandidateError: `replace_source` would not take what *replace* holds.
     """
 
     select: tuple[Selection, ...] = ()
     unselect: tuple[str, ...] = ()
     withdraw: tuple[str, ...] = ()
     replace: Mapping[Source, Iterable[Candidate]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        keep = partial(object.__setattr__, self)
+        keep("unselect", tuple(ComponentRef[Any](ref).place for ref in self.unselect))
+        keep("withdraw", tuple(ComponentRef[Any](ref) for ref in self.withdraw))
+        keep(
+            "replace",
+            {source: tuple(offered_by(source, o).values()) for source, o in self.replace.items()},
+        )
 
 
 class Resolver:
@@ -47,11 +63,13 @@ class Resolver:
     'redis'
     """
 
-    __slots__ = ("_rules", "registry")
+    __slots__ = ("_generation", "_rules", "_winners", "registry")
 
     def __init__(self, registry: Registry | None = None) -> None:
         self.registry = registry if registry is not None else Registry()
         self._rules = Rules()
+        self._winners: dict[str, Candidate] = {}
+        self._generation = self.registry.generation
 
     @property
     def rules(self) -> Rules:
@@ -75,7 +93,7 @@ class Resolver:
 
         Args:
             ref: `domain:key`, or `domain:key@provider` to ask for one provider.
-            provider: the provider to ask for, beside *ref*.
+            provider: the provider to ask for, where *ref* names a place.
             needs: capabilities that the one chosen must have.
 
         Raises:
@@ -83,9 +101,9 @@ class Resolver:
             NoCandidateError: nobody may serve; carries each offer and its reason.
             UnknownSelectionError: a selection names nobody who may serve.
         """
-        if not provider and not needs:
+        if not provider and not needs and self._generation == self.registry.generation:
             try:
-                return self.registry.derived[ref]
+                return self._winners[ref]
             except KeyError:
                 pass
         decision = self.explain(ref, provider=provider, needs=needs)
@@ -114,23 +132,29 @@ class Resolver:
           shadowed  memory  stack level 0 is below 1
 
         Raises:
-            InvalidRefError: *ref* is not a reference.
+            InvalidRefError: *ref* is not a reference, or names another than *provider*.
         """
-        named: ComponentRef[Any] = ComponentRef(ref)
-        asked = named.offer(provider) if provider else named
+        asked = _asked(ref, provider)
         wanted = words(needs)
-        with self.registry.reading() as places:
-            decision = self._view(places, assume).decide(asked, wanted)
+        with self.registry.reading() as offered:
+            decision = self._view(offered, assume).decide(asked, wanted)
             if assume is None and not wanted and decision.winner is not None:
-                self.registry.derived[asked] = decision.winner
+                self._remember(offered.generation, asked, decision.winner)
         return decision
+
+    def _remember(self, generation: int, asked: str, winner: Candidate) -> None:
+        """Keep a winner for `resolve`, which looks without the lock, generation first."""
+        if self._generation != generation:
+            self._winners = {}
+            self._generation = generation
+        self._winners[asked] = winner
 
     def preview(self, assume: Assumption) -> list[DecisionDiff]:
         """Return every decision that would change if *assume* held, by reference."""
-        with self.registry.reading() as places:
-            now, then = self._view(places, None), self._view(places, assume)
+        with self.registry.reading() as offered:
+            now, then = self._view(offered, None), self._view(offered, assume)
             refs: list[ComponentRef[Any]] = [
-                ComponentRef(place) for place in sorted({*places, *then.extra_places()})
+                ComponentRef(place) for place in sorted({*offered.places, *then.assumed_places})
             ]
             pairs = [(now.decide(ref), then.decide(ref)) for ref in refs]
         diffs = [before.diff(after) for before, after in pairs]
@@ -175,29 +199,54 @@ class Resolver:
         return gone
 
     def exclude(self, offer: str, rejection: Rejection) -> None:
-        """Reject one offer, `domain:key@provider`, until `admit`."""
+        """Reject one offer, `domain:key@provider`, until `admit`.
+
+        An offer may be excluded for several reasons at once; each ends by itself.
+
+        Raises:
+            InvalidRefError: *offer* names no offer.
+        """
+        named = _offer(offer)
         with self.registry.change():
-            excluded = {**self._rules.excluded, ComponentRef[Any](offer): rejection}
+            reasons = {**self._rules.excluded.get(named, {}), rejection.reason: rejection}
+            excluded = {**self._rules.excluded, named: MappingProxyType(reasons)}
             self._rules = replace(self._rules, excluded=excluded)
 
-    def admit(self, offer: str) -> None:
-        """End the rejection of an offer."""
+    def admit(self, offer: str, *, reason: Reason | None = None) -> None:
+        """End the rejection of an offer for *reason*, or for every reason."""
+        named = _offer(offer)
         with self.registry.change():
             excluded = dict(self._rules.excluded)
-            excluded.pop(ComponentRef[Any](offer), None)
+            reasons = excluded.pop(named, {})
+            if left := {why: reasons[why] for why in reasons if reason not in (None, why)}:
+                excluded[named] = MappingProxyType(left)
             self._rules = replace(self._rules, excluded=excluded)
 
-    def _view(self, places: Mapping[str, Any], assume: Assumption | None) -> View:
+    def _view(self, offered: Offered, assume: Assumption | None) -> View:
         if assume is None:
-            return View(places, self._rules, self.registry.generation)
+            return View(offered, self._rules)
         swapped = {
             ref: choice for ref, choice in self._rules.swapped.items() if ref not in assume.unselect
         }
         swapped.update((choice.ref, choice) for choice in assume.select)
         return View(
-            places,
+            offered,
             replace(self._rules, swapped=swapped),
-            self.registry.generation,
             withdrawn=frozenset(assume.withdraw),
             replaced={source.id: tuple(offers) for source, offers in assume.replace.items()},
         )
+
+
+def _asked(ref: str, provider: str) -> ComponentRef[Any]:
+    named: ComponentRef[Any] = ComponentRef(ref)
+    if provider and named.provider not in ("", provider):
+        raise InvalidRefError(ref, f"it names {named.provider}, and {provider} was asked for")
+    return named.offer(provider) if provider else named
+
+
+def _offer(offer: str) -> ComponentRef[Any]:
+    named: ComponentRef[Any] = ComponentRef(offer)
+    if not named.provider:
+        reason = "it names a place, not an offer"
+        raise InvalidRefError(offer, reason, hint=f"write {offer}@provider")
+    return named

@@ -152,6 +152,8 @@ class Choice:
 
         Where a provider is asked for, nobody else is the winner, failover or not.
         """
+        if not self._assume.select and not self._assume.unselect:
+            return self._resolver.resolve(self._place)
         decision = self._resolver.explain(self._place, assume=self._assume)
         if decision.winner is None:
             assert decision.problem is not None
@@ -189,11 +191,20 @@ class SwapHost(Protocol):
     """What a swap needs of the lifecycle."""
 
     @property
-    def builder(self) -> Builder: ...
+    def builder(self) -> Builder:
+        """Who makes, checks and ends instances."""
+        ...
+
     @property
-    def clock(self) -> Clock: ...
+    def clock(self) -> Clock:
+        """The source of time."""
+        ...
+
     @property
-    def hooks(self) -> Hooks: ...
+    def hooks(self) -> Hooks:
+        """Who is told before and after a swap, and at cleanup."""
+        ...
+
     def bind(self, place: Slot, new: Generation[Any]) -> Binding:
         """Move *place*, and the offer's own slot, to *new*."""
         ...

@@ -17,17 +17,21 @@ from oneiric.core.precedence import (
     Selection,
     StackOrder,
     deciding_rule,
-    own_rank,
+    inner_rank,
     rank,
 )
-from oneiric.core.ref import ComponentRef
 from oneiric.core.registry import Entry
+from oneiric.core.requirement import Requirements, Row
 from oneiric.errors import NoCandidateError, UnknownSelectionError
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
-    from oneiric.core.registry import Slot
+    from oneiric.core.ref import ComponentRef
+    from oneiric.core.registry import Offered
 
+_MANIFEST = SourceKind.MANIFEST  # looking up a member of an enum costs three of a global
+_SELECTION, _LATEST = Rule.SELECTION, Rule.LATEST
+_SHADOWED, _REJECTED = Place.SHADOWED, Place.REJECTED
 _ELSEWHERE = Rejection(Reason.PROVIDER, "another provider was asked for")
 
 
@@ -38,7 +42,7 @@ class Rules:
     Args:
         configured: choices from configuration, by place.
         swapped: choices made with `swap`, by place; they outrank the configured ones.
-        excluded: offers that may not serve for now (quarantine, pause).
+        excluded: offers that may not serve for now, and for which reasons.
         strict: whether a selection that names nobody is an error, or a warning.
         failover: whether the next best serves while a better one is excluded.
     """
@@ -46,9 +50,13 @@ class Rules:
     configured: Mapping[str, Selection] = field(default_factory=dict)
     swapped: Mapping[str, Selection] = field(default_factory=dict)
     stacks: StackOrder = field(default_factory=StackOrder)
-    excluded: Mapping[str, Rejection] = field(default_factory=dict)
+    excluded: Mapping[str, Mapping[Reason, Rejection]] = field(default_factory=dict)
     strict: bool = True
     failover: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("configured", "swapped", "excluded"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def configured_anew(self, configured: Mapping[str, Selection]) -> Rules:
         """Return the rules with other configured choices; swaps they contradict end."""
@@ -60,64 +68,68 @@ class Rules:
         return replace(self, configured=configured, swapped=swapped)
 
 
-class Row(NamedTuple):
-    """An entry under judgement: what the rules see of it, and why it may not serve."""
-
-    rank: Rank
-    entry: Entry
-    rejection: Rejection | None
-
-
 class View:
     """Judge references against one generation, with assumptions laid over it."""
 
-    __slots__ = ("_generation", "_places", "_replaced", "_rules", "_withdrawn")
+    __slots__ = ("_assumed", "_offered", "_replaced", "_requirements", "_rules", "_withdrawn")
 
     def __init__(
         self,
-        places: Mapping[str, Mapping[Slot, Entry]],
+        offered: Offered,
         rules: Rules,
-        generation: int,
         *,
         withdrawn: frozenset[str] = frozenset(),
         replaced: Mapping[str, tuple[Candidate, ...]] = MappingProxyType({}),
     ) -> None:
-        self._places = places
+        self._offered = offered
         self._rules = rules
-        self._generation = generation
         self._withdrawn = withdrawn
         self._replaced = replaced
+        self._assumed = _registered(offered, replaced) if replaced else {}
+        self._requirements = Requirements(self._judge, self._serving)
 
-    def extra_places(self) -> Iterator[str]:
-        """Return the places for which only assumed offers may exist."""
-        return (str(offer.ref) for offers in self._replaced.values() for offer in offers)
+    @property
+    def assumed_places(self) -> Iterable[str]:
+        """The places for which offers are assumed."""
+        return self._assumed.keys()
 
     def decide(self, ref: ComponentRef[Any], needs: frozenset[str] = frozenset()) -> Decision:
         """Judge every offer for *ref* and return the decision."""
-        place = ref.place
-        chosen = None if ref.provider else self._selection(place)
-        rows = self._rows(ref, needs, ())
-        winner, problem, warning = self._choose(rows, ref, chosen)
+        chosen = self._chosen(ref)
+        rows = self._requirements.judged(ref, self._judge(ref, needs))
+        field = self._contenders(rows)
+        unmet = self._unmet(rows, chosen) if chosen else None
+        barred = unmet is not None and self._rules.strict
+        winner = None if barred else _winner(field)
+        problem: NoCandidateError | UnknownSelectionError | None = None
+        if winner is None:
+            problem = unmet if barred else self._nobody(ref, rows)
+        origin = chosen.origin if chosen else ""
+        bench = Judgement(rows, field, winner, self._rules.stacks, origin, barred)
         return Decision(
             ref=ref,
-            standings=tuple(self._standings(rows, winner, chosen)),
+            standings=tuple(bench.standings()),
             winner=winner.entry.candidate if winner else None,
             needs=needs,
             selection=chosen,
-            overridden=self._rules.configured.get(place) if self._is_swap(chosen) else None,
+            overridden=self._overridden(chosen),
             problem=problem,
-            warning=warning,
-            generation=self._generation,
+            warning=unmet.message if unmet and not barred else "",
+            generation=self._offered.generation,
         )
 
-    def _selection(self, place: str) -> Selection | None:
-        return self._rules.swapped.get(place) or self._rules.configured.get(place)
+    def _chosen(self, ref: ComponentRef[Any]) -> Selection | None:
+        if "@" in ref:
+            return None
+        return self._rules.swapped.get(ref) or self._rules.configured.get(ref)
 
-    def _is_swap(self, chosen: Selection | None) -> bool:
-        return chosen is not None and self._rules.swapped.get(chosen.ref) is chosen
+    def _overridden(self, chosen: Selection | None) -> Selection | None:
+        if chosen is None or self._rules.swapped.get(chosen.ref) is not chosen:
+            return None
+        return self._rules.configured.get(chosen.ref)
 
     def _entries(self, place: str) -> Iterable[Entry]:
-        present: Iterable[Entry] = self._places.get(place, {}).values()
+        present: Iterable[Entry] = self._offered.places.get(place, {}).values()
         if not self._withdrawn and not self._replaced:
             return present
         kept = [
@@ -127,48 +139,36 @@ class View:
             and place not in self._withdrawn
             and entry.candidate.offer not in self._withdrawn
         ]
-        return [*kept, *self._assumed(place)]
+        return [*kept, *self._assumed.get(place, ())]
 
-    def _assumed(self, place: str) -> Iterator[Entry]:
-        """Yield the assumed offers, each where registering it would put it in the order."""
-        latest = sys.maxsize - sum(map(len, self._replaced.values()))
-        for source, offers in self._replaced.items():
-            for number, offer in enumerate(offers):
-                if offer.ref == place:
-                    old = self._places.get(place, {}).get((offer.provider, source))
-                    same = old is not None and old.candidate == offer
-                    yield old if same and old else Entry(offer, latest + number)
-
-    def _rows(
-        self, ref: ComponentRef[Any], needs: frozenset[str], path: tuple[str, ...]
-    ) -> list[Row]:
-        """Return every offer for *ref*'s place, best first, with why it may not serve."""
-        selection = None if ref.provider else self._selection(ref.place)
+    def _judge(self, ref: ComponentRef[Any], needs: frozenset[str] = frozenset()) -> list[Row]:
+        """Return every offer for *ref*'s place, best first, requirements aside."""
+        selection = self._chosen(ref)
         chosen = selection.provider if selection else ""
         stacks, asked = self._rules.stacks, ref.provider
         rows = [
-            Row(rank(entry, chosen, stacks), entry, self._rejection(entry, asked, needs, path))
+            Row(rank(entry, chosen, stacks), entry, self._rejection(entry.candidate, asked, needs))
             for entry in self._entries(ref.place)
         ]
         rows.sort(key=_rank, reverse=True)
         return rows
 
     def _rejection(
-        self, entry: Entry, asked: str, needs: frozenset[str], path: tuple[str, ...]
+        self, candidate: Candidate, asked: str, needs: frozenset[str]
     ) -> Rejection | None:
-        candidate = entry.candidate
         if asked and candidate.provider != asked:
             return _ELSEWHERE
-        rejection = _unfit(candidate)
-        if rejection is None and self._rules.excluded:
-            rejection = self._rules.excluded.get(candidate.offer)
-        if rejection is None and not needs <= candidate.capabilities:
+        rejection = None
+        if candidate.unavailable or candidate.os_platform or candidate.python_version:
+            rejection = _unfit(candidate)
+        if needs and rejection is None and not needs <= candidate.capabilities:
             missing = ", ".join(sorted(needs - candidate.capabilities))
             rejection = Rejection(Reason.CAPABILITY, f"lacks {missing}")
         if rejection is None and candidate.conflicts_with:
             rejection = self._conflict(candidate)
-        if rejection is None and candidate.requires:
-            rejection = self._requirement(candidate, path)
+        if rejection is None and self._rules.excluded:
+            excluded = self._rules.excluded.get(candidate.offer)
+            rejection = next(iter(excluded.values())) if excluded else None
         return rejection
 
     def _conflict(self, candidate: Candidate) -> Rejection | None:
@@ -183,63 +183,141 @@ class View:
                     return Rejection(Reason.CONFLICT, f"conflicts with {rival.offer}")
         return None
 
-    def _requirement(self, candidate: Candidate, path: tuple[str, ...]) -> Rejection | None:
-        here = (*path, str(candidate.ref), str(candidate.offer))
-        for required in candidate.requires.values():
-            if required in here:
-                way = " -> ".join((*here[1::2], required))
-                return Rejection(Reason.REQUIREMENT, f"requires itself: {way}")
-            rows = self._rows(required, frozenset(), here)
-            chosen = None if required.provider else self._selection(required)
-            winner, _, _ = self._choose(rows, required, chosen)
-            if winner is None:
-                return Rejection(Reason.REQUIREMENT, f"requires {required}, which nobody serves")
-        return None
-
-    def _choose(
-        self, rows: list[Row], ref: ComponentRef[Any], chosen: Selection | None
-    ) -> tuple[Row | None, NoCandidateError | UnknownSelectionError | None, str]:
-        """Return the winner, or what `resolve` raises, and a warning."""
-        fit = _champions([row for row in rows if row.rejection is None])
-        problem = _unmet(rows, chosen, failover=self._rules.failover) if chosen else None
-        if problem is not None and self._rules.strict:
-            return None, problem, ""
-        waiting = rows[0].rejection if rows and not self._rules.failover else None
-        if not fit or (waiting is not None and waiting.reason.passing):
-            rejected = [
-                (r.entry.candidate.provider, r.rejection.detail) for r in rows if r.rejection
+    def _contenders(self, rows: list[Row]) -> list[Row]:
+        """Return who competes, best first; without failover also who is out for a while."""
+        waits = not self._rules.failover
+        return _champions(
+            [
+                row
+                for row in rows
+                if row.rejection is None or (waits and row.rejection.reason.passing)
             ]
-            return None, NoCandidateError(ref, rejected, known=self._places), ""
-        return fit[0], None, problem.message if problem else ""
+        )
 
-    def _standings(
-        self, rows: list[Row], winner: Row | None, chosen: Selection | None
-    ) -> Iterator[Standing]:
-        stacks = self._rules.stacks
-        origin = chosen.origin if chosen else ""
-        if winner is not None:
-            second = next((r for r in rows if r is not winner and r.rejection is None), None)
-            yield _selected(winner, second, stacks, origin)
-        for row in rows:
-            if row is winner:
+    def _serving(self, ref: ComponentRef[Any], rows: list[Row]) -> Row | None:
+        """Return the one of *rows* that serves *ref*."""
+        chosen = self._chosen(ref)
+        if chosen and self._rules.strict and self._unmet(rows, chosen):
+            return None
+        return _winner(self._contenders(rows))
+
+    def _unmet(self, rows: list[Row], chosen: Selection) -> UnknownSelectionError | None:
+        """Return why no offer of the provider that *chosen* names may serve, if none may."""
+        named = [row for row in rows if row.entry.candidate.provider == chosen.provider]
+        rejections = [row.rejection for row in named if row.rejection]
+        if len(rejections) < len(named):
+            return None
+        if self._rules.failover and any(r.reason.passing for r in rejections):
+            return None
+        why = f"it may not serve: {rejections[0].detail}" if rejections else ""
+        known = sorted({row.entry.candidate.provider for row in rows})
+        return UnknownSelectionError(
+            chosen.ref, chosen.provider, chosen.origin, known=known, why=why
+        )
+
+    def _nobody(self, ref: ComponentRef[Any], rows: list[Row]) -> NoCandidateError:
+        rejected = [(r.entry.candidate.provider, r.rejection.detail) for r in rows if r.rejection]
+        known: Iterable[str] = self._offered.places
+        if rows:
+            offers = [str(row.entry.candidate.offer) for row in rows]
+            known = () if not ref.provider or ref in offers else offers
+        return NoCandidateError(ref, rejected, known=known)
+
+
+class Judgement(NamedTuple):
+    """All rows of a decision once the winner is known; tells each where it stands.
+
+    `field` are the contenders, best first; `barred` tells that a selection which nobody
+    meets keeps them all from serving.
+    """
+
+    rows: list[Row]
+    field: list[Row]
+    winner: Row | None
+    stacks: StackOrder
+    origin: str
+    barred: bool
+
+    def standings(self) -> Iterator[Standing]:
+        """Yield a standing for every row, the winner's first."""
+        if self.winner is not None:
+            yield self._selected(self.winner)
+        kin = {
+            row.entry.candidate.source.id: row
+            for row in self.field
+            if row.entry.candidate.source.kind is _MANIFEST
+        }
+        for row in self.rows:
+            if row is self.winner:
                 continue
-            if row.rejection is not None:
-                candidate, sequence = row.entry.candidate, row.entry.sequence
-                yield Standing(candidate, Place.REJECTED, sequence, stacks, rejection=row.rejection)
+            if row.rejection is None:
+                yield self._shadowed(row, kin)
             else:
-                yield _shadowed(row, rows, winner, stacks, origin)
+                candidate, sequence = row.entry
+                yield Standing(candidate, _REJECTED, sequence, self.stacks, rejection=row.rejection)
+
+    def _selected(self, winner: Row) -> Standing:
+        candidate, sequence = winner.entry
+        if winner.rank[0]:
+            return Standing(
+                candidate,
+                Place.SELECTED,
+                sequence,
+                self.stacks,
+                _SELECTION,
+                1,
+                within=self.origin,
+            )
+        second = self._second(winner)
+        if second is None:
+            return Standing(candidate, Place.SELECTED, sequence, self.stacks)
+        rule, value, against, inside = _compare(winner, second)
+        within = str(candidate.source) if inside else ""
+        return Standing(
+            candidate, Place.SELECTED, sequence, self.stacks, rule, value, against, within=within
+        )
+
+    def _second(self, winner: Row) -> Row | None:
+        """Return the next best contender, or else the next best offer of the same manifest."""
+        if len(self.field) > 1:
+            return self.field[1]
+        rest = [row for row in self.rows if row.rejection is None and row is not winner]
+        return _champions(rest)[0] if rest else None
+
+    def _shadowed(self, row: Row, kin: Mapping[str, Row]) -> Standing:
+        candidate, sequence = row.entry
+        best = kin.get(candidate.source.id, row) if kin else row
+        rival = self.field[0] if best is row else best
+        if self.barred:
+            rule, against, value, inside = _SELECTION, 1, 0, False
+        elif kin:
+            rule, against, value, inside = _compare(rival, row)
+        else:
+            (rule, against, value), inside = deciding_rule(rival.rank, row.rank), False
+        within = str(candidate.source) if inside else ""
+        if rule is _SELECTION:
+            within = self.origin
+        elif rule is _LATEST:
+            within = _told_apart(rival.entry.candidate, candidate)
+        return Standing(
+            candidate, _SHADOWED, sequence, self.stacks, rule, value, against, None, within
+        )
 
 
-def _unmet(rows: list[Row], chosen: Selection, *, failover: bool) -> UnknownSelectionError | None:
-    """Return why no offer of the provider that *chosen* names may serve, if none may."""
-    named = [row for row in rows if row.entry.candidate.provider == chosen.provider]
-    if any(row.rejection is None for row in named):
-        return None
-    if failover and any(row.rejection and row.rejection.reason.passing for row in named):
-        return None
-    why = next((f"it {row.rejection.detail}" for row in named if row.rejection), "")
-    known = sorted({row.entry.candidate.provider for row in rows})
-    return UnknownSelectionError(chosen.ref, chosen.provider, chosen.origin, known=known, why=why)
+def _registered(
+    offered: Offered, replaced: Mapping[str, tuple[Candidate, ...]]
+) -> dict[str, list[Entry]]:
+    """Return assumed offers by place, each where registering it would put it in the order."""
+    assumed: dict[str, list[Entry]] = {}
+    last = offered.last
+    for source, offers in replaced.items():
+        for offer in offers:
+            old = offered.places.get(offer.ref, {}).get((offer.provider, source))
+            same = old is not None and old.candidate == offer
+            last += not same
+            entry = Entry(offer, old.sequence if same and old else last)
+            assumed.setdefault(str(offer.ref), []).append(entry)
+    return assumed
 
 
 def _champions(rows: list[Row]) -> list[Row]:
@@ -247,65 +325,37 @@ def _champions(rows: list[Row]) -> list[Row]:
     best: dict[str, Row] = {}
     for row in rows:
         source = row.entry.candidate.source
-        if source.kind is SourceKind.MANIFEST:
+        if source.kind is _MANIFEST:
             rival = best.setdefault(source.id, row)
-            if (row.rank[0], own_rank(row.entry)) > (rival.rank[0], own_rank(rival.entry)):
+            if inner_rank(row.rank, row.entry) > inner_rank(rival.rank, rival.entry):
                 best[source.id] = row
     if not best:
         return rows
     return [row for row in rows if best.get(row.entry.candidate.source.id, row) is row]
 
 
-def _rival(row: Row, rows: list[Row], winner: Row | None) -> Row | None:
-    """Return the row that put a manifest's *row* in the shadow: its own best, or the winner."""
-    source = row.entry.candidate.source
-    kin = [r for r in rows if r.rejection is None and r.entry.candidate.source.id == source.id]
-    best = _champions(kin)[0]
-    return winner if best is row else best
+def _winner(field: list[Row]) -> Row | None:
+    return field[0] if field and field[0].rejection is None else None
 
 
-def _selected(winner: Row, second: Row | None, stacks: StackOrder, origin: str) -> Standing:
-    candidate, sequence = winner.entry.candidate, winner.entry.sequence
-    if winner.rank[0]:
-        return Standing(candidate, Place.SELECTED, sequence, stacks, Rule.SELECTION, within=origin)
-    if second is None:
-        return Standing(candidate, Place.SELECTED, sequence, stacks)
-    rule, value, against = _compare(winner, second)
-    return Standing(candidate, Place.SELECTED, sequence, stacks, rule, value, against)
-
-
-def _shadowed(
-    row: Row, rows: list[Row], winner: Row | None, stacks: StackOrder, origin: str
-) -> Standing:
-    candidate, sequence = row.entry.candidate, row.entry.sequence
-    manifest = candidate.source.kind is SourceKind.MANIFEST
-    rival = _rival(row, rows, winner) if manifest else winner
-    if rival is None:
-        return Standing(candidate, Place.SHADOWED, sequence, stacks)
-    compare = _compare(rival, row) if manifest else deciding_rule(rival.rank, row.rank)
-    rule, against, value = compare
-    within = ""
-    if rule is Rule.SELECTION:
-        within = origin
-    elif rule is Rule.LATEST:
-        within = rival.entry.candidate.provider
-    elif manifest and _same_manifest(rival, row):
-        within = str(candidate.source)
-    return Standing(candidate, Place.SHADOWED, sequence, stacks, rule, value, against, None, within)
-
-
-def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int]:
-    """Return the rule that put *winner* above *loser*, and the two values it compared."""
+def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int, bool]:
+    """Return the rule that put *winner* above *loser*, the values, whether a manifest gave them."""
     ours, theirs = winner.rank, loser.rank
-    if _same_manifest(winner, loser):
-        ours = (ours[0], winner.entry.candidate.stack_level, *ours[2:])
-        theirs = (theirs[0], loser.entry.candidate.stack_level, *theirs[2:])
-    return deciding_rule(ours, theirs)
+    mine, yours = winner.entry.candidate, loser.entry.candidate
+    inside = (
+        mine.source.kind is _MANIFEST
+        and mine.source.id == yours.source.id
+        and ours[:2] == theirs[:2]
+    )
+    if inside:
+        ours = (ours[0], mine.stack_level, *ours[2:])
+        theirs = (theirs[0], yours.stack_level, *theirs[2:])
+    return *deciding_rule(ours, theirs), inside
 
 
-def _same_manifest(one: Row, other: Row) -> bool:
-    mine, yours = one.entry.candidate.source, other.entry.candidate.source
-    return mine.kind is SourceKind.MANIFEST and mine.id == yours.id
+def _told_apart(candidate: Candidate, other: Candidate) -> str:
+    same = candidate.provider == other.provider
+    return f"{candidate.provider} from {candidate.source}" if same else candidate.provider
 
 
 def _unfit(candidate: Candidate) -> Rejection | None:

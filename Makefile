@@ -1,0 +1,69 @@
+# `make test` in a fresh clone is enough: the first target that needs it makes $(VENV).
+# With a fresh $(VENV)/.stamp nothing here touches the network.
+
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS := redis
+PYTEST_ARGS ?=
+
+EXAMPLE := $(wildcard examples/plugin/pyproject.toml)
+STAMP := $(VENV)/.stamp
+RUN := $(VENV)/bin/python
+INSTALL := -c constraints.txt --group test -e '.[$(EXTRAS)]' $(if $(EXAMPLE),-e examples/plugin)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench soak manifests docs clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt $(EXAMPLE)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "error: $(PYTHON) is no Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; \
+	    exit 2; }
+	@set -e; begin=$$(date +%s); \
+	if command -v uv >/dev/null 2>&1; then \
+	  echo "making $(VENV) with uv, $$($(PYTHON) --version)"; \
+	  uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); \
+	  uv pip install --quiet --python $(RUN) $(INSTALL); \
+	else \
+	  echo "making $(VENV) with venv and pip, $$($(PYTHON) --version)"; \
+	  $(PYTHON) -m venv $(VENV); \
+	  $(RUN) -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
+	  $(RUN) -m pip install --quiet --disable-pip-version-check $(INSTALL); \
+	fi; \
+	touch $@; echo "$(VENV) is ready after $$(( $$(date +%s) - begin )) s"
+
+run: $(STAMP)  ## run the demonstration
+	@$(RUN) main.py
+
+test: $(STAMP)  ## run the whole suite
+	@$(RUN) -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP)  ## lint, format, types, architecture
+	@set -e; \
+	step() { echo "$$1"; begin=$$(date +%s); shift; "$$@"; \
+	  echo "  done in $$(( $$(date +%s) - begin )) s"; }; \
+	step 'ruff check' $(RUN) -m ruff check --quiet .; \
+	step 'ruff format --check' $(RUN) -m ruff format --quiet --check .; \
+	step 'mypy --strict' $(RUN) -m mypy; \
+	step 'architecture tests' $(RUN) -m pytest tests/architecture
+
+bench: $(STAMP)  ## measure, and compare with the floors of the same run
+	@$(RUN) -m tests.benchmarks.run
+
+soak: $(STAMP)  ## run the long forms of the tests
+	@$(RUN) -m pytest -m soak --timeout=1800
+
+manifests:  ## check the manifests under manifests/
+	@test ! -d manifests || \
+	  { echo "error: manifests/ has sources that this target does not check yet" >&2; exit 1; }
+	@echo "manifests: there are no sources under manifests/, so nothing to check"
+
+docs: $(STAMP)  ## write the reference pages anew
+	@$(RUN) -m tests.docs.reference
+
+clean:  ## remove what was made here
+	@rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "removed environments, builds and caches"

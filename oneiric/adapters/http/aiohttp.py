@@ -1,0 +1,205 @@
+"""An HTTP client on aiohttp."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import ClassVar, Unpack
+
+import aiohttp
+from pydantic import Field, SecretStr
+from yarl import URL
+
+from oneiric.adapters.http.call import REDIRECTS, Call, prepare
+from oneiric.adapters.http.verbs import Verbs
+from oneiric.adapters.settings import AdapterSettings
+from oneiric.ports.errors import (
+    AdapterError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from oneiric.ports.http import Headers, HTTPResponse, HTTPStream, RequestOptions
+
+CHUNK_SIZE = 64 * 1024
+
+
+class AiohttpClientSettings(AdapterSettings):
+    """Name the usual host and what every request to it carries, and bound the answers.
+
+    `headers` go to the host of `base_url` only, or to every host where there is
+    none. `ca_file` names the authorities to trust instead of the system's.
+    """
+
+    base_url: str = ""
+    headers: Mapping[str, SecretStr] = Field(default_factory=dict)
+    timeout: float = Field(default=10.0, gt=0)
+    healthcheck_path: str = "/"
+    healthcheck_timeout: float = Field(default=2.0, gt=0)
+    max_response_bytes: int = Field(default=16 * 1024 * 1024, ge=1)
+    max_redirects: int = Field(default=5, ge=0)
+    max_connections: int = Field(default=100, ge=1)
+    ca_file: Path | None = None
+
+
+class AiohttpClient(Verbs):
+    """Call others over HTTP/1.1 with aiohttp; no cookies are kept, no proxy is guessed."""
+
+    capabilities: ClassVar[frozenset[str]] = frozenset({"http", "rest", "stream"})
+
+    def __init__(self, settings: AiohttpClientSettings | None = None) -> None:
+        self._settings = settings or AiohttpClientSettings()
+        self._headers = {
+            name: text.get_secret_value() for name, text in self._settings.headers.items()
+        }
+        self._session: aiohttp.ClientSession | None = None
+
+    async def init(self) -> None:
+        """Read the authorities to trust and open the pool of connections.
+
+        Raises:
+            InvalidRequestError: `ca_file` cannot be read or holds no certificate.
+        """
+        if self._session is not None:
+            return
+        ca_file = self._settings.ca_file
+        try:
+            trust = await asyncio.to_thread(ssl.create_default_context, cafile=ca_file)
+        except OSError as error:
+            raise InvalidRequestError("http", f"no certificates in {ca_file}") from error
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=trust, limit=self._settings.max_connections),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            trust_env=False,
+        )
+
+    async def health(self) -> bool:
+        """Tell whether `healthcheck_path` below `base_url` answers with less than 500.
+
+        Without a `base_url` there is nobody to ask: true while it is up.
+        """
+        if not self._settings.base_url:
+            return self._session is not None
+        path, limit = self._settings.healthcheck_path, self._settings.healthcheck_timeout
+        try:
+            return (await self.get(path, timeout=limit)).status < 500
+        except AdapterError:
+            return False
+
+    async def cleanup(self) -> None:
+        """Close all connections; calls in flight fail with `UnavailableError`."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def request(
+        self, method: str, url: str, **options: Unpack[RequestOptions]
+    ) -> HTTPResponse:
+        """Send a request and return the whole answer, whatever its status."""
+        call = self._prepared(method, url, options)
+        with _translated(call.origin):
+            async with (
+                asyncio.timeout(options.get("timeout") or self._settings.timeout),
+                self._answer(call, aiohttp.ClientTimeout(total=None)) as answer,
+            ):
+                return HTTPResponse(
+                    status=answer.status,
+                    headers=Headers(answer.headers.items()),
+                    content=await self._content(answer),
+                    url=str(answer.url),
+                )
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, **options: Unpack[RequestOptions]
+    ) -> AsyncIterator[HTTPStream]:
+        """Send a request and read its answer piece by piece, inside `async with`."""
+        call = self._prepared(method, url, options)
+        limit = options.get("timeout") or self._settings.timeout
+        silence = aiohttp.ClientTimeout(total=None, connect=limit, sock_read=limit)
+        async with AsyncExitStack() as held:
+            with _translated(call.origin):
+                answer = await held.enter_async_context(self._answer(call, silence))
+            yield _Stream(answer, call.origin)
+
+    def _prepared(self, method: str, url: str, options: RequestOptions) -> Call:
+        base_url = self._settings.base_url
+        return prepare(method, url, options, base_url=base_url, headers=self._headers)
+
+    @asynccontextmanager
+    async def _answer(
+        self, call: Call, timeout: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send *call*, follow where it is redirected, and hold the last answer."""
+        for _ in range(self._settings.max_redirects + 1):
+            if self._session is None:
+                raise UnavailableError(call.origin, "the client is not up")
+            async with self._session.request(
+                call.method,
+                URL(call.url),
+                headers=call.headers,
+                data=call.content,
+                allow_redirects=False,
+                timeout=timeout,
+            ) as answer:
+                location = answer.headers.get("location")
+                if answer.status not in REDIRECTS or location is None:
+                    yield answer
+                    return
+                call = call.redirected(answer.status, location)
+        limit = self._settings.max_redirects
+        raise AdapterError(call.origin, f"redirects more than {limit} times")
+
+    async def _content(self, answer: aiohttp.ClientResponse) -> bytes:
+        limit = self._settings.max_response_bytes
+        content = bytearray()
+        async for piece in answer.content.iter_chunked(CHUNK_SIZE):
+            content += piece
+            if len(content) > limit:
+                answer.close()
+                origin = str(answer.url.origin())
+                raise AdapterError(origin, f"the answer is longer than {limit} bytes")
+        return bytes(content)
+
+
+class _Stream:
+    """Read an aiohttp answer as the port says."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, origin: str) -> None:
+        self._answer = answer
+        self._origin = origin
+        self.status = answer.status
+        self.headers = Headers(answer.headers.items())
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the content as it comes."""
+        pieces = self._answer.content.iter_chunked(CHUNK_SIZE)
+        while True:
+            with _translated(self._origin):
+                piece = await anext(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+
+@contextmanager
+def _translated(origin: str) -> Iterator[None]:
+    """Turn aiohttp's errors inside the block into the port's; none quotes a URL."""
+    try:
+        yield
+    except aiohttp.ClientSSLError as error:
+        raise PermissionDeniedError(origin, "its certificate is not trusted") from error
+    except aiohttp.InvalidURL as error:
+        raise InvalidRequestError(origin, "the address cannot be used") from error
+    except aiohttp.ClientConnectorError as error:
+        raise UnavailableError(origin, error.strerror or "cannot be reached") from error
+    except TimeoutError as error:
+        raise UnavailableError(origin, "took too long") from error
+    except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
+        raise UnavailableError(origin, "the connection broke") from error
+    except aiohttp.ClientError as error:
+        raise AdapterError(origin, f"no HTTP answer ({type(error).__name__})") from error
+    except ValueError as error:
+        raise InvalidRequestError(origin, "a method or header cannot be sent") from error

@@ -1,0 +1,98 @@
+"""What the house offers of its own, as data: listing it imports no provider and no library.
+
+All offers have stack level 0. Priority ranks what is embedded above what needs a
+server or an account, so installing an extra never changes who serves.
+"""
+
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from types import MappingProxyType
+
+from oneiric.core.candidate import Candidate
+from oneiric.core.plugin import Plugin
+from oneiric.core.ref import ComponentRef
+
+EMBEDDED = 50
+COMPOSED = 20
+REMOTE = 10
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def _offer(
+    offer: str,
+    target: str,
+    *,
+    priority: int,
+    capabilities: Iterable[str],
+    requires: Mapping[str, str] = _NOTHING,
+    extra: str = "",
+    library: str = "",
+) -> Candidate:
+    """Offer `oneiric.adapters.<target>`, whose settings are `<Class>Settings` beside it.
+
+    With an *extra* it is shown as unavailable while *library* (by default of the
+    same name) is not installed; that is looked up without importing it.
+    """
+    missing = extra and find_spec(library or extra) is None
+    ref = ComponentRef[object](offer)
+    return Candidate(
+        ref.place,
+        ref.provider,
+        f"oneiric.adapters.{target}",
+        requires=requires,
+        settings_model=f"oneiric.adapters.{target}Settings",
+        capabilities=capabilities,
+        priority=priority,
+        unavailable=f"install oneiric[{extra}]" if missing else "",
+    )
+
+
+PLUGIN = Plugin(
+    [
+        _offer(
+            "adapter:cache@memory",
+            "cache.memory:MemoryCache",
+            priority=EMBEDDED,
+            capabilities=("kv", "ttl"),
+        ),
+        _offer(
+            "adapter:cache@multitier",
+            "cache.multitier:MultiTierCache",
+            priority=COMPOSED,
+            capabilities=("kv", "ttl", "distributed"),
+            requires={"near": "adapter:cache@memory", "far": "adapter:cache@redis"},
+            extra="redis",
+        ),
+        _offer(
+            "adapter:cache@redis",
+            "cache.redis:RedisCache",
+            priority=REMOTE,
+            capabilities=("kv", "ttl", "distributed", "invalidation"),
+            extra="redis",
+        ),
+        _offer(
+            "adapter:secrets@env",
+            "secrets.env:EnvSecrets",
+            priority=EMBEDDED,
+            capabilities=("read",),
+        ),
+        _offer(
+            "adapter:secrets@file",
+            "secrets.file:FileSecrets",
+            priority=EMBEDDED - 10,
+            capabilities=("read",),
+        ),
+        _offer(
+            "adapter:storage@local",
+            "storage.local:LocalStorage",
+            priority=EMBEDDED,
+            capabilities=("blob", "stream", "delete"),
+        ),
+        _offer(
+            "adapter:http@aiohttp",
+            "http.aiohttp:AiohttpClient",
+            priority=EMBEDDED,
+            capabilities=("http", "rest", "stream"),
+        ),
+    ]
+)

@@ -1,0 +1,1 @@
+"""Providers that keep objects; each module is loaded only when it serves."""

@@ -1,0 +1,191 @@
+"""The root command, which imports a command only when it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from oneiric.cli.usage import USAGE, UsageError
+from oneiric.errors import OneiricError, UnavailableError
+
+if TYPE_CHECKING:
+    from oneiric.runtime.operator import Operator
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "list": ("oneiric.cli.inspect:list_components", "List who serves each component."),
+        "explain": ("oneiric.cli.inspect:explain", "Say who serves a component, and why."),
+        "status": ("oneiric.cli.inspect:status", "Show how each component stands."),
+        "swap": ("oneiric.cli.swap:swap", "Select another provider for a component."),
+        "plugins": ("oneiric.cli.inspect:plugins", "List plugins, and what each brought."),
+        "config": ("oneiric.cli.config:app", "Show the configuration, and who set what."),
+    }
+)
+"""Every command: where it is, and its help in the list of commands."""
+
+
+class LazyGroup(TyperGroup):
+    """List commands from a table; import one when it is to run or to be completed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a stand-in that knows the name and the help."""
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import and return the command that is called."""
+        name, stub, rest = super().resolve_command(ctx, args)
+        return name, _loaded(stub.name) if stub and stub.name else stub, rest
+
+
+def _loaded(name: str) -> Any:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        command = typer.Typer(add_completion=False)
+        command.command(name)(found)
+        found = command
+    loaded = get_command(found)
+    loaded.name = name
+    return loaded
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """What the root options said; `operator` answers the command."""
+
+    config: Path | None = None
+    profile: str | None = None
+    demo: bool = False
+    debug: bool = False
+
+    @property
+    def operator(self) -> Operator:
+        """The operator that the root options describe."""
+        from oneiric.cli.output import operator_for
+
+        return operator_for(self)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Choose, explain, hold and swap the components of a running system.",
+)
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib_metadata import version
+
+        typer.echo(f"oneiric {version('oneiric')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    *,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file; ./oneiric.toml unless named.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Profile laid over the file.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Add the demonstration's offers.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all logs.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version.",
+            is_eager=True,
+            callback=lambda wanted: _show_version(wanted=wanted),
+        ),
+    ] = False,
+) -> None:
+    """Keep the root options for the command."""
+    context.obj = Session(config=config, profile=profile, demo=demo, debug=debug)
+
+
+def main() -> None:
+    """Run the command line; every error ends in one line and an exit code."""
+    arguments = sys.argv[1:]
+    try:
+        status = app(standalone_mode=False, prog_name="oneiric")
+        sys.stdout.flush()
+    except USAGE as error:
+        _report(UsageError.told(error, COMMANDS), arguments)
+        raise SystemExit(UsageError.exit_code) from None
+    except OneiricError as error:
+        _report(error, arguments)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        raise SystemExit(1) from None
+    except OSError as error:
+        _report(UnavailableError(_system(error)), arguments)
+        _let_go_of_stdout()
+        raise SystemExit(UnavailableError.exit_code) from None
+    except Exception as error:  # noqa: BLE001  the last resort: a bug, told in one line
+        _report(_bug(error), arguments)
+        raise SystemExit(1) from None
+    raise SystemExit(status or 0)
+
+
+def _report(error: OneiricError, arguments: list[str]) -> None:
+    if not error.message:
+        return  # a command without arguments has shown its help
+    if "--debug" in arguments:
+        traceback.print_exception(error)
+    if "--json" in arguments:
+        sys.stdout.write(json.dumps(error.as_json(), indent=2) + "\n")
+    else:
+        sys.stderr.write(error.render() + "\n")
+
+
+def _let_go_of_stdout() -> None:
+    """Drop what cannot be written any more, or the interpreter tries again as it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _system(error: OSError) -> str:
+    reason = (error.strerror or type(error).__name__).lower()
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+class BugError(OneiricError):
+    """An error of the program itself."""
+
+    code = "bug"
+
+
+def _bug(error: Exception) -> BugError:
+    found = BugError(
+        f"{type(error).__name__}: {error}",
+        hint="this is a mistake in oneiric; run it with --debug and report what it prints",
+    )
+    found.__cause__ = error
+    return found

@@ -1,0 +1,90 @@
+"""Print answers: JSON for machines, tables and text for people."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from oneiric.runtime.operator import Operator
+from oneiric.runtime.settings import LoggingSettings
+
+if TYPE_CHECKING:
+    from oneiric.cli.app import Session
+    from oneiric.core.plugin import Plugin
+    from oneiric.errors import JSONValue
+
+UNBOUNDED = 1_000
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def operator_for(session: Session) -> Operator:
+    """Return the operator that the root options describe, with logs on stderr."""
+    plugins: tuple[Plugin, ...] = ()
+    if session.demo:
+        from oneiric.demo.plugin import PLUGIN  # known to commands that ask for it
+
+        plugins = (PLUGIN,)
+    operator = Operator(path=session.config, profile=session.profile, plugins=plugins)
+    with redirect_stdout(sys.stderr):  # what a plugin prints as it loads is no data of ours
+        settings = operator.orchestrator.config.section("logging")
+    assert isinstance(settings, LoggingSettings)
+    if session.debug or settings != LoggingSettings():
+        from oneiric.core.logging import configure_logging  # costs a third of a short command
+
+        level = "debug" if session.debug else settings.level
+        configure_logging(sys.stderr, level=level, emit_json=settings.emit_json)
+    return operator
+
+
+def width() -> int:
+    """Return the columns of the terminal; what is piped is not cut."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNBOUNDED
+
+
+def show_json(document: JSONValue) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def show(text: str) -> None:
+    """Print text, unless there is none."""
+    if text:
+        sys.stdout.write(text + "\n")
+
+
+def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Print rows in columns that fit the terminal; *empty* where there are none."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not cells:
+        show(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(file=sys.stdout, width=width(), highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    show("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+
+
+def session_of(context: typer.Context) -> Session:
+    """Return what the root options said."""
+    session: Any = context.obj
+    return session  # type: ignore[no-any-return]
+
+
+def colour() -> bool:
+    """Tell whether the terminal shows colours and its owner wants them."""
+    return sys.stdout.isatty() and not Console(file=sys.stdout).no_color

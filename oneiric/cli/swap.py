@@ -1,0 +1,37 @@
+"""The command that selects another provider."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from oneiric.cli.output import AsJSON, session_of, show, show_json
+
+
+def swap(
+    context: typer.Context,
+    ref: Annotated[str, typer.Argument(help="domain:key, or a key.", metavar="REF")],
+    *,
+    provider: Annotated[str, typer.Option(help="Who shall serve.")] = "",
+    clear: Annotated[
+        bool, typer.Option("--clear", help="End the selection of an earlier swap.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print which decisions would change.")
+    ] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Select another provider for a component; the selection outranks the configuration."""
+    answer = session_of(context).operator.swap(ref, provider=provider, clear=clear, dry_run=dry_run)
+    if as_json:
+        show_json(answer.as_json())
+        return
+    show("\n".join(diff.render() for diff in answer.changes) or "no decision changes")
+    if dry_run:
+        show("dry run: nothing was stored")
+    elif clear and not answer.cleared:
+        show(f"there was no selection of an earlier swap for {answer.ref}")
+    else:
+        what = "the selection was cleared" if clear else f"{answer.provider} was selected"
+        show(f"{answer.applied}: {what} for {answer.ref}; no running orchestrator was asked")

@@ -1,0 +1,164 @@
+"""Load the configuration. The only module that reads the environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import BaseModel
+
+from oneiric.config.layers import Layers
+from oneiric.config.paths import ConfigFile, find_file
+from oneiric.config.profiles import built_in
+from oneiric.config.sections import Config
+from oneiric.config.variables import Variable, values_of, variables_in
+from oneiric.core.settings import unknown_keys, validate_settings
+from oneiric.errors import ConfigError, JSONValue, Problem, nearest
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+_PROFILES = "profiles"
+_OWN = ("ONEIRIC_CONFIG", "ONEIRIC_PROFILE")
+
+
+def load_config(
+    sections: Mapping[str, type[BaseModel]],
+    *,
+    path: Path | None = None,
+    profile: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    variables: Mapping[str, str] = _NONE,
+) -> Config:
+    """Read the file, the profile and the environment, and check it all against *sections*.
+
+    The environment is read and never changed. What is missing has the model's
+    default; then count, each over the one before: the file, the profile (built
+    in, then `[profiles.NAME]` of the file), `ONEIRIC_SECTION__KEY`.
+
+    >>> config = load_config({}, environ={}, folder=Path("/nowhere"))
+    >>> config.profile, config.file
+    ('default', None)
+
+    Args:
+        sections: section name to the model of its settings.
+        path: the file; else `ONEIRIC_CONFIG`, else what `find_file` finds in *folder*.
+        profile: its name; else `ONEIRIC_PROFILE`, else `default`.
+        environ: the variables; `os.environ` when left out.
+        folder: what relative paths start from; the working directory when left out.
+        variables: single names to dotted keys, `ONEIRIC_STACK_ORDER` to `resolver.stack_order`.
+
+    Raises:
+        ConfigError: with every problem at once, each with where it was written.
+        NotFoundError: the file that was named does not exist.
+        InvalidPathError: it is no regular file, or longer than 1 MiB.
+        UnavailableError: it cannot be read.
+        DocumentError: it is not one strict TOML, YAML or JSON document.
+    """
+    seen = dict(os.environ if environ is None else environ)
+    here = Path.cwd() if folder is None else folder
+    named = path or (Path(seen["ONEIRIC_CONFIG"]) if seen.get("ONEIRIC_CONFIG") else None)
+    file = find_file(here, named=named)
+    name = profile or seen.get("ONEIRIC_PROFILE") or "default"
+    layers = Layers()
+    problems = _lay_file(layers, file, name, sections)
+    problems += _lay_variables(layers, seen, variables, sections)
+    checked, more = _check(layers, sections)
+    if problems or more:
+        where = file.shown if file.path else "the environment"
+        raise ConfigError(f"the configuration of {where} is wrong", problems=problems + more)
+    return Config(file.path, name, here, MappingProxyType(checked), layers)
+
+
+def _lay_file(
+    layers: Layers, file: ConfigFile, name: str, sections: Mapping[str, type[BaseModel]]
+) -> list[Problem]:
+    values = dict(file.values)
+    profiles = values.pop(_PROFILES, {})
+    if not isinstance(profiles, Mapping):
+        return [Problem(_PROFILES, "it must be a table of profiles", file.origin(_PROFILES))]
+    problems = _profile_problems(profiles, file, name, sections)
+    base = built_in(name, written=profiles)
+    layers.lay(values, file.origin)
+    layers.lay({key: base[key] for key in base if key in sections}, lambda _: f"profile {name}")
+    chosen = profiles.get(name)
+    if isinstance(chosen, Mapping):
+        layers.lay(
+            chosen, lambda path: f"profile {name} at {file.origin(f'{_PROFILES}.{name}.{path}')}"
+        )
+    return problems
+
+
+def _profile_problems(
+    profiles: Mapping[str, JSONValue],
+    file: ConfigFile,
+    name: str,
+    sections: Mapping[str, type[BaseModel]],
+) -> list[Problem]:
+    """Check the keys of the profiles that are not chosen: a slip shows before its day."""
+    problems: list[Problem] = []
+    for profile, values in profiles.items():
+        path = f"{_PROFILES}.{profile}"
+        if not isinstance(values, Mapping):
+            problems.append(Problem(path, "it must be a table of sections", file.origin(path)))
+        elif profile != name:
+            for section, entries in values.items():
+                where = f"{path}.{section}"
+                if section not in sections:
+                    problems.append(_unknown(where, section, sections, file.origin(where)))
+                elif isinstance(entries, Mapping):
+                    problems += unknown_keys(
+                        sections[section], entries, key=where, origin_of=file.origin
+                    )
+    return problems
+
+
+def _lay_variables(
+    layers: Layers,
+    environ: Mapping[str, str],
+    names: Mapping[str, str],
+    sections: Mapping[str, type[BaseModel]],
+) -> list[Problem]:
+    problems = []
+    found = [each for each in variables_in(environ, names) if each.name not in _OWN]
+    for outcome in values_of(found, sections):
+        if isinstance(outcome, Problem):
+            problems.append(outcome)
+        else:
+            variable, value = outcome
+            _lay_variable(layers, variable, value)
+    return problems
+
+
+def _lay_variable(layers: Layers, variable: Variable, value: JSONValue) -> None:
+    for key in reversed(variable.keys):
+        value = {key: value}
+    assert isinstance(value, Mapping)
+    layers.lay(value, lambda _: variable.name)
+
+
+def _check(
+    layers: Layers, sections: Mapping[str, type[BaseModel]]
+) -> tuple[dict[str, BaseModel], list[Problem]]:
+    checked: dict[str, BaseModel] = {}
+    problems = [
+        _unknown(name, name, sections, layers.place(name))
+        for name in layers.values
+        if name not in sections
+    ]
+    for name, model in sections.items():
+        values = layers.values.get(name, {})
+        if not isinstance(values, Mapping):
+            problems.append(Problem(name, "it must be a table", layers.place(name)))
+            continue
+        try:
+            checked[name] = validate_settings(model, values, key=name, origin_of=layers.place)
+        except ConfigError as error:
+            told = error.problems or [Problem(name, error.message, layers.place(name))]
+            problems += told
+    return checked, problems
+
+
+def _unknown(path: str, name: str, known: Mapping[str, object], origin: str) -> Problem:
+    close = nearest(name, known)
+    what = f"unknown section; did you mean {close}?" if close else "unknown section"
+    return Problem(path, what, origin)

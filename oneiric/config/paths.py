@@ -1,0 +1,120 @@
+"""Which file configures, and where state is kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oneiric.documents import Kind, kind_of, line_of, locate, parse
+from oneiric.errors import ConfigError, JSONValue, Problem
+from oneiric.files import read_bounded
+
+NAMES = ("oneiric.toml", "oneiric.yaml", "oneiric.yml", "oneiric.json")
+"""Files looked for in the folder, before `[tool.oneiric]` in `pyproject.toml`."""
+
+_PYPROJECT = "pyproject.toml"
+_TABLE = "tool.oneiric"
+_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CachePaths:
+    """Name the files that the runtime keeps, all below one folder.
+
+    Nothing is created here.
+
+    >>> CachePaths.under(Path("/srv/app")).database
+    PosixPath('/srv/app/.oneiric_cache/oneiric.sqlite')
+    """
+
+    root: Path
+
+    @classmethod
+    def under(cls, folder: Path) -> "CachePaths":
+        """Return the paths for a working folder: `.oneiric_cache` in it."""
+        return cls(folder / ".oneiric_cache")
+
+    @property
+    def database(self) -> Path:
+        """Runs, leases, schedules, dead letters and selections."""
+        return self.root / "oneiric.sqlite"
+
+    @property
+    def activity(self) -> Path:
+        """What is paused or draining."""
+        return self.root / "domain_activity.sqlite"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of private keys, mode 0700."""
+        return self.root / "keys"
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of fetched artifacts, named by digest."""
+        return self.root / "artifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The tables of one configuration file and the line of each key.
+
+    `shown` is how errors and origins name the file: as seen from the folder.
+    """
+
+    path: Path | None = None
+    shown: str = "default"
+    values: Mapping[str, JSONValue] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
+    prefix: str = ""
+
+    def origin(self, path: str) -> str:
+        """Return `oneiric.toml:12`, the line of the key or of its nearest parent."""
+        line = line_of(self.lines, f"{self.prefix}{path}")
+        return f"{self.shown}:{line}" if line else self.shown
+
+
+def find_file(folder: Path, *, named: Path | None) -> ConfigFile:
+    """Read the file that was named, else the one that *folder* holds, else none.
+
+    Raises:
+        ConfigError: the folder holds several, or the file holds no table.
+        NotFoundError: the named file does not exist.
+        InvalidPathError: it is no regular file, or longer than 1 MiB.
+        UnavailableError: it cannot be read.
+        DocumentError: it is not one strict TOML, YAML or JSON document.
+    """
+    if named is not None:
+        path = folder / named
+        return _read(path, folder, table=_TABLE if path.name == _PYPROJECT else "", named=True)
+    present = [folder / name for name in NAMES if (folder / name).exists()]
+    if len(present) > 1:
+        raise ConfigError(
+            f"{folder} holds {' and '.join(path.name for path in present)}; which one counts?",
+            hint="keep one, or name it with --config",
+        )
+    if present:
+        return _read(present[0], folder, table="", named=True)
+    project = folder / _PYPROJECT
+    if project.exists():
+        return _read(project, folder, table=_TABLE, named=False)
+    return ConfigFile()
+
+
+def _read(path: Path, folder: Path, *, table: str, named: bool) -> ConfigFile:
+    shown = str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+    kind: Kind = kind_of(path)
+    data = read_bounded(path, limit=_LIMIT)
+    values = parse(data, kind, source=shown)
+    for key in filter(None, table.split(".")):
+        values = values.get(key) if isinstance(values, Mapping) else None
+    if values is None and table:
+        if named:
+            raise ConfigError(f"{shown} has no table [{table}]")
+        return ConfigFile()
+    if not isinstance(values, Mapping):
+        what = f"it is {type(values).__name__}, not a table of sections"
+        raise ConfigError(
+            f"{shown} configures nothing", problems=[Problem(table or ".", what, shown)]
+        )
+    prefix = f"{table}." if table else ""
+    return ConfigFile(path, shown, values, locate(data, kind), prefix)

@@ -1,0 +1,168 @@
+"""Whether what an offer requires is served, and does not lead back to the offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from oneiric.core.decision import Reason, Rejection
+
+if TYPE_CHECKING:
+    from oneiric.core.precedence import Rank
+    from oneiric.core.ref import ComponentRef
+    from oneiric.core.registry import Entry
+
+Edges: TypeAlias = Mapping[int, tuple[int, ...]]
+
+
+class Row(NamedTuple):
+    """An entry under judgement: what the rules see of it, and why it may not serve."""
+
+    rank: Rank
+    entry: Entry
+    rejection: Rejection | None
+
+
+class Requirements:
+    """Reject every offer whose requirements nobody serves, or that would wait for itself.
+
+    What serves a requirement is what `resolve` would return for it, so the two have to be
+    settled together: offers are rejected until every winner's requirements have a winner and
+    no chain of winners closes. All winners on such a chain are rejected alike; chains that
+    others lead to come first. So the outcome depends neither on the order of registration
+    nor on where one starts to ask, and it is kept for further questions to the same view.
+
+    Args:
+        judge: gives the rows of a reference, requirements aside.
+        choose: gives the one of these rows that serves, or None.
+    """
+
+    __slots__ = ("_choose", "_judge", "_rejected", "_rows", "_serving")
+
+    def __init__(
+        self,
+        judge: Callable[[ComponentRef[Any]], list[Row]],
+        choose: Callable[[ComponentRef[Any], list[Row]], Row | None],
+    ) -> None:
+        self._judge = judge
+        self._choose = choose
+        self._rows: dict[str, list[Row]] = {}
+        self._rejected: dict[int, Rejection] = {}
+        self._serving: dict[str, Row | None] = {}
+
+    def judged(self, ref: ComponentRef[Any], rows: list[Row]) -> list[Row]:
+        """Return *rows* of *ref*, with those rejected whose requirements are not met."""
+        for row in rows:
+            if row.rejection is None and row.entry.candidate.requires:
+                self._settle(ref.place)
+                return self._marked(rows)
+        return rows
+
+    def _settle(self, ref: ComponentRef[Any]) -> None:
+        reached = self._reach(ref)
+        self._reject_unserved(reached)
+        while closed := self._closed_chains(reached):
+            for row in self._rows_of(reached):
+                if row.entry.sequence in closed:
+                    self._reject(row, closed[row.entry.sequence])
+            self._reject_unserved(reached)
+
+    def _reach(self, start: ComponentRef[Any]) -> list[ComponentRef[Any]]:
+        """Collect the rows of all that *start* leads to; return what is new, nearest first."""
+        reached, pending = [], [start]
+        while pending:
+            ref = pending.pop()
+            if ref in self._rows:
+                continue
+            self._rows[ref] = rows = self._judge(ref)
+            reached.append(ref)
+            for row in rows:
+                if row.rejection is None:
+                    pending += row.entry.candidate.requires.values()
+        return reached
+
+    def _rows_of(self, refs: list[ComponentRef[Any]]) -> list[Row]:
+        return [row for ref in reversed(refs) for row in self._rows[ref]]
+
+    def _reject_unserved(self, reached: list[ComponentRef[Any]]) -> None:
+        rows = [r for r in self._rows_of(reached) if r.entry.candidate.requires]
+        found = True
+        while found:
+            found = False
+            for row in rows:
+                if row.rejection is None and row.entry.sequence not in self._rejected:
+                    required = row.entry.candidate.requires.values()
+                    missing = next((r for r in required if self._winner(r) is None), None)
+                    if missing is not None:
+                        detail = f"requires {missing}, which nobody serves"
+                        self._reject(row, Rejection(Reason.REQUIREMENT, detail))
+                        found = True
+
+    def _reject(self, row: Row, rejection: Rejection) -> None:
+        candidate = row.entry.candidate
+        self._rejected[row.entry.sequence] = rejection
+        self._serving.pop(candidate.ref, None)
+        self._serving.pop(candidate.offer, None)
+
+    def _winner(self, ref: ComponentRef[Any]) -> Row | None:
+        if ref not in self._serving:
+            self._serving[ref] = self._choose(ref, self._marked(self._rows[ref]))
+        return self._serving[ref]
+
+    def _marked(self, rows: list[Row]) -> list[Row]:
+        rejected = self._rejected
+        return [
+            row._replace(rejection=rejected[row.entry.sequence])
+            if row.rejection is None and row.entry.sequence in rejected
+            else row
+            for row in rows
+        ]
+
+    def _closed_chains(self, reached: list[ComponentRef[Any]]) -> dict[int, Rejection]:
+        """Return whom chains of winners lead back to, by sequence."""
+        winners = [row for ref in reached if (row := self._winner(ref)) is not None]
+        names: dict[int, str] = {}
+        edges: dict[int, tuple[int, ...]] = {}
+        for row in winners:
+            required = [self._winner(ref) for ref in row.entry.candidate.requires.values()]
+            names[row.entry.sequence] = str(row.entry.candidate.offer)
+            edges[row.entry.sequence] = tuple(r.entry.sequence for r in required if r is not None)
+        try:
+            TopologicalSorter(edges).prepare()
+        except CycleError:
+            return {
+                number: Rejection(
+                    Reason.REQUIREMENT,
+                    f"requires itself: {' -> '.join(names[n] for n in _way_back(number, edges))}",
+                )
+                for number in _innermost(edges)
+            }
+        return {}
+
+
+def _innermost(edges: Edges) -> list[int]:
+    """Return the members of those cycles from which no other cycle can be reached."""
+    reach = {number: set(_ways(number, edges)) for number in edges}
+    cyclic = {number for number, reached in reach.items() if number in reached}
+    return [n for n in edges if n in cyclic and all(n in reach[o] for o in reach[n] & cyclic)]
+
+
+def _ways(start: int, edges: Edges) -> dict[int, int]:
+    """Return all that *start* leads to, each with its predecessor on a shortest way."""
+    ways: dict[int, int] = {}
+    pending = [start]
+    for number in pending:
+        for following in edges.get(number, ()):
+            if following not in ways:
+                ways[following] = number
+                pending.append(following)
+    return ways
+
+
+def _way_back(start: int, edges: Edges) -> list[int]:
+    ways = _ways(start, edges)
+    way = [start]
+    while len(way) == 1 or way[-1] != start:
+        way.append(ways[way[-1]])
+    return way[::-1]

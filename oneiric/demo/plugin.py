@@ -1,0 +1,45 @@
+"""The offers that `oneiric --demo` adds: two for each component."""
+
+from collections.abc import Iterable
+
+from oneiric.core.candidate import Candidate
+from oneiric.core.plugin import Plugin
+from oneiric.errors import JSONValue
+
+_HOME = "oneiric.demo.components"
+
+
+def _pair(ref: str, first: tuple[str, str], second: tuple[str, str]) -> Iterable[Candidate]:
+    """Offer two providers for *ref*, each a name and a class; the first outranks."""
+    for (provider, kind), priority in zip((first, second), (20, 10), strict=True):
+        yield Candidate(ref, provider, f"{_HOME}:{kind}", priority=priority, stack="demo")
+
+
+def _workflow(provider: str, kind: str, priority: int) -> Candidate:
+    nodes: list[JSONValue] = [{"id": "count", "task": "demo-words"}]
+    return Candidate(
+        "workflow:word-report",
+        provider,
+        f"{_HOME}:{kind}",
+        priority=priority,
+        stack="demo",
+        requires={"words": "task:demo-words"},
+        metadata={"dag": {"nodes": nodes}},
+    )
+
+
+PLUGIN = Plugin(
+    [
+        *_pair("service:status", ("plain", "StatusService"), ("counting", "CountingStatusService")),
+        *_pair("service:payment", ("sandbox", "SandboxPayment"), ("ledger", "LedgerPayment")),
+        *_pair(
+            "service:notification",
+            ("outbox", "OutboxNotification"),
+            ("digest", "DigestNotification"),
+        ),
+        *_pair("task:demo-words", ("all", "CountWords"), ("distinct", "CountDistinctWords")),
+        *_pair("event:order-created", ("remember", "RememberOrder"), ("count", "CountOrders")),
+        _workflow("plain", "WordReport", 20),
+        _workflow("loud", "LoudWordReport", 10),
+    ]
+)

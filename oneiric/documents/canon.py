@@ -1,0 +1,46 @@
+"""A value to the bytes that stand for it: canonical JSON, and its digest."""
+
+import hashlib
+
+import rfc8785
+
+from oneiric.documents.limits import DocumentLimits
+from oneiric.documents.plain import check, thaw
+from oneiric.documents.refused import Refused
+from oneiric.errors import JSONValue
+
+_ANY = 1 << 62
+_UNBOUNDED = DocumentLimits(max_bytes=_ANY, max_depth=_ANY, max_aliases=_ANY, max_nodes=_ANY)
+
+
+def canonical(value: JSONValue) -> bytes:
+    """Return the one JSON text of *value*: equal values give equal bytes.
+
+    Whatever `parse` gave has one. Floats beyond 2^53 and below 1e21 are written
+    as integers, which `parse` does not take back.
+
+    >>> canonical({"b": 1.0, "a": [True, None]})
+    b'{"a":[true,null],"b":1}'
+
+    Raises:
+        DocumentError: something in *value* is not JSON; names its path.
+
+    Source: RFC 8785.
+    """
+    try:
+        plain = thaw(value)
+        check(plain, _UNBOUNDED)
+        return rfc8785.dumps(plain)  # type: ignore[arg-type]  # checked
+    except Refused as refused:
+        raise refused.error("", None) from None
+    except RecursionError:
+        raise Refused("too-deep", "it is too deep, or contains itself").error("", None) from None
+
+
+def digest(value: JSONValue) -> str:
+    """Return `sha256:` and the hexadecimal digest of the canonical bytes.
+
+    >>> digest({})
+    'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a'
+    """
+    return f"sha256:{hashlib.sha256(canonical(value)).hexdigest()}"

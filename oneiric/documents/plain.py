@@ -1,0 +1,133 @@
+"""What a plain JSON value is, and where in a tree something else stands."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oneiric.documents.limits import DocumentLimits
+from oneiric.documents.refused import Refused
+from oneiric.errors import JSONValue
+
+MAX_INTEGER = (1 << 53) - 1
+"""The largest integer of I-JSON (RFC 7493): beyond it, doubles skip numbers."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unfit:
+    """Stand in a tree for what may not be there, until `check` knows its path.
+
+    `key` is set when the fault is one key's of the table that this stands for.
+    """
+
+    reason: str
+    problem: str
+    key: str = ""
+
+
+def check(root: object, limits: DocumentLimits) -> None:
+    """Refuse all that is not plain JSON or beyond the limits, naming its path.
+
+    Walks level by level, so no depth can exhaust the stack; *root* holds only
+    `dict`, `list` and single values.
+    """
+    level: list[Any] = [root]
+    nodes = depth = 0
+    while level:
+        depth += 1
+        nodes += len(level)
+        below: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is dict:
+                below.extend(_entries(item, root))
+            elif kind is list:
+                below.extend(item)
+            elif fault := _fault(item):
+                _refuse(fault, root, item)
+            if depth > limits.max_depth and (kind is dict or kind is list):
+                _refuse(
+                    Unfit("too-deep", f"it is deeper than {limits.max_depth} levels"), root, item
+                )
+        if nodes + len(below) > limits.max_nodes:
+            problem = f"it holds more than {limits.max_nodes} values"
+            _refuse(Unfit("too-many-values", problem), root, below[0] if below else root)
+        level = below
+
+
+def thaw(value: JSONValue) -> object:
+    """Copy into `dict`, `list` and exact scalars, which is what encoders expect."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Mapping):
+        return {_key(key): thaw(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [thaw(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    return value
+
+
+def _key(key: object) -> object:
+    return str.__str__(key) if isinstance(key, str) else key
+
+
+def _entries(table: dict[object, object], root: object) -> list[object]:
+    for key in table:
+        if type(key) is not str:
+            kind = type(key).__name__
+            _refuse(Unfit("key-not-text", f"a key must be text, not {kind}"), root, table)
+        elif not key.isascii() and _SURROGATE.search(key):
+            _refuse(Unfit("surrogate", "a key holds a lone surrogate", key=key), root, table)
+    return list(table.values())
+
+
+def _fault(item: Any) -> Unfit | None:
+    kind = type(item)
+    if kind is str:
+        if item.isascii() or not _SURROGATE.search(item):
+            return None
+        return Unfit("surrogate", "its text holds a lone surrogate")
+    if item is None or kind is bool:
+        return None
+    if kind is int:
+        fits = -MAX_INTEGER <= item <= MAX_INTEGER
+        return None if fits else too_large()
+    if kind is float:
+        return None if math.isfinite(item) else not_finite()
+    return item if isinstance(item, Unfit) else Unfit("not-json", f"{kind.__name__} is not JSON")
+
+
+def too_large() -> Unfit:
+    """Return the stand-in for an integer that a double cannot hold."""
+    return Unfit("integer-too-large", "an integer must be between -(2^53)+1 and 2^53-1")
+
+
+def not_finite() -> Unfit:
+    """Return the stand-in for NaN and the infinities."""
+    return Unfit("not-finite", "NaN and infinity are not JSON")
+
+
+def _refuse(fault: Unfit, root: object, item: object) -> None:
+    keys = _path(root, item)
+    tail = (fault.key,) if fault.key else ()
+    raise Refused(fault.reason, fault.problem, keys=(*keys, *tail))
+
+
+def _path(root: object, target: object) -> tuple[str, ...]:
+    level: list[tuple[object, tuple[str, ...]]] = [(root, ())]
+    while level:
+        for item, keys in level:
+            if item is target:
+                return keys
+        below: list[tuple[object, tuple[str, ...]]] = []
+        for item, keys in level:
+            if isinstance(item, dict):
+                below += [(value, (*keys, str(key))) for key, value in item.items()]
+            elif isinstance(item, list):
+                below += [(value, (*keys, str(index))) for index, value in enumerate(item)]
+        level = below
+    return ()

@@ -1,0 +1,7 @@
+"""The six namespaces and the way into each."""
+
+from oneiric.domains.bridge import DomainBridge
+from oneiric.domains.domain import ALL, Domain
+from oneiric.domains.settings import DomainSettings
+
+__all__ = ["ALL", "Domain", "DomainBridge", "DomainSettings"]

@@ -1,0 +1,162 @@
+"""What commands answer, as data; `as_json` is what `--json` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oneiric.core.decision import Place
+
+if TYPE_CHECKING:
+    from oneiric.config import Setting
+    from oneiric.core.decision import Decision, DecisionDiff, Standing
+    from oneiric.core.status import ComponentStatus
+    from oneiric.errors import JSONValue
+    from oneiric.runtime.discovery import Discovered
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Every place that has offers, with the decision for it."""
+
+    decisions: tuple[Decision, ...]
+    domain: str = ""
+    shadowed: bool = False
+
+    def standings(self) -> list[tuple[Decision, Standing | None]]:
+        """Return a row for each winner, or for each loser with `shadowed`."""
+        rows: list[tuple[Decision, Standing | None]] = []
+        for decision in self.decisions:
+            shown = [
+                standing
+                for standing in decision.standings
+                if (standing.place is Place.SELECTED) is not self.shadowed
+            ]
+            rows += [(decision, standing) for standing in shown]
+            if not shown and not self.shadowed:
+                rows.append((decision, None))
+        return rows
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.list/1`: the rows, each with its reference and standing."""
+        return {
+            "schema": "oneiric.list/1",
+            "domain": self.domain,
+            "shadowed": self.shadowed,
+            "components": [
+                {"ref": str(decision.ref), **(standing.as_json() if standing else _nobody())}
+                for decision, standing in self.standings()
+            ],
+        }
+
+
+def _nobody() -> dict[str, JSONValue]:
+    return {"provider": None, "standing": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision; under assumptions, with what they change."""
+
+    decision: Decision
+    diff: DecisionDiff | None = None
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.decision/1`, with `assumed` when there were assumptions."""
+        assumed = {} if self.diff is None else {"assumed": self.diff.as_json()}
+        return {**self.decision.as_json(), **assumed}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How each component stands, in the process that `applied` names."""
+
+    rows: tuple[tuple[Decision, ComponentStatus], ...]
+    profile: str
+    config: str
+    applied: str = "local"
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.status/1`."""
+        return {
+            "schema": "oneiric.status/1",
+            "applied": self.applied,
+            "profile": self.profile,
+            "config": self.config,
+            "status": [
+                {
+                    **status.as_json(),
+                    "winner": decision.winner.provider if decision.winner else None,
+                    "selection": decision.as_json()["selection"],
+                    "candidates": len(decision.standings),
+                }
+                for decision, status in self.rows
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SwapAnswer:
+    """What a swap from the command line did, or with a dry run would do."""
+
+    ref: str
+    provider: str
+    applied: str
+    changes: tuple[DecisionDiff, ...]
+    dry_run: bool = False
+    cleared: bool = False
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.swap-request/1`."""
+        return {
+            "schema": "oneiric.swap-request/1",
+            "ref": self.ref,
+            "provider": self.provider or None,
+            "applied": None if self.dry_run else self.applied,
+            "dry_run": self.dry_run,
+            "cleared": self.cleared,
+            "changes": [diff.as_json() for diff in self.changes],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PluginListing:
+    """Every plugin of an installed distribution, with what it brought or why nothing."""
+
+    plugins: tuple[Discovered, ...]
+    prefixes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.plugins/1`."""
+        return {
+            "schema": "oneiric.plugins/1",
+            "allowed_prefixes": list(self.prefixes),
+            "registered": sum(len(plugin.candidates) for plugin in self.plugins),
+            "plugins": [plugin.as_json() for plugin in self.plugins],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigListing:
+    """Every effective setting, secrets redacted, with who set it."""
+
+    settings: tuple[Setting, ...]
+    profile: str
+    file: str
+    sources: bool = False
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.config/1`; origins only when sources were asked for."""
+        return {
+            "schema": "oneiric.config/1",
+            "file": self.file or None,
+            "profile": self.profile,
+            "settings": [
+                {
+                    "path": setting.path,
+                    "value": setting.value,
+                    **({"origin": setting.origin} if self.sources else {}),
+                }
+                for setting in self.settings
+            ],
+        }

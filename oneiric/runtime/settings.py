@@ -1,0 +1,124 @@
+"""The sections of the configuration, and the variables with names of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from oneiric.core.backoff import Backoff
+from oneiric.core.build import PhaseLimits
+from oneiric.core.quarantine import QuarantinePolicy
+from oneiric.domains import ALL, DomainSettings
+
+
+class AppSettings(BaseModel):
+    """Who this deployment is, in logs and reports."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = "oneiric"
+    """The name of the deployment; told by `config show`."""
+    environment: str = "development"
+    """Where it runs, such as `production`; told by `config show`."""
+
+
+class ResolverSettings(BaseModel):
+    """How offers are ranked: the stack order, and what an unknown selection means."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stack_order: str = ""
+    """Stacks from bottom to top, as in `base,team,site:50`; empty leaves offers their own level."""
+    strict_selections: bool = True
+    """Whether a selection that names nobody is an error; else a warning, and the rules go on."""
+
+
+class LifecycleSettings(BaseModel):
+    """How long each phase may take, and what happens to components that fail."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    activation_timeout: float = Field(30.0, gt=0, le=86_400)
+    """Seconds for making an instance, and again for its `init`."""
+    health_timeout: float = Field(5.0, gt=0, le=86_400)
+    """Seconds for one health check."""
+    hook_timeout: float = Field(5.0, gt=0, le=86_400)
+    """Seconds for one hook, and for `pause` and `resume` of a component."""
+    drain_timeout: float = Field(30.0, gt=0, le=86_400)
+    """Seconds that holders of an old instance get to finish."""
+    cleanup_timeout: float = Field(10.0, gt=0, le=86_400)
+    """Seconds for cleaning an instance up."""
+    probation_seconds: float = Field(0.0, ge=0, le=86_400)
+    """Seconds after which a swapped-in component is probed once more; 0 for no such probe."""
+    failover: bool = True
+    """Whether the next best serves while a better offer is quarantined or paused."""
+    quarantine_after: int = Field(3, ge=1, le=1_000)
+    """Failures in a row that exclude an offer."""
+    quarantine_seconds: float = Field(5.0, gt=0, le=86_400)
+    """Seconds that the first exclusion lasts; each further one lasts twice as long."""
+    quarantine_max_seconds: float = Field(300.0, gt=0, le=86_400)
+    """Seconds that no exclusion exceeds."""
+
+    @property
+    def limits(self) -> PhaseLimits:
+        """The limits in the kernel's words."""
+        return PhaseLimits(
+            create=self.activation_timeout,
+            init=self.activation_timeout,
+            health=self.health_timeout,
+            hook=self.hook_timeout,
+            drain=self.drain_timeout,
+            cleanup=self.cleanup_timeout,
+            probation=self.probation_seconds,
+        )
+
+    @property
+    def quarantine(self) -> QuarantinePolicy:
+        """The quarantine in the kernel's words."""
+        backoff = Backoff(
+            base_seconds=self.quarantine_seconds, max_seconds=self.quarantine_max_seconds
+        )
+        return QuarantinePolicy(failures=self.quarantine_after, backoff=backoff)
+
+
+class PluginSettings(BaseModel):
+    """Which installed distributions may bring candidates, and what they may load."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    auto_load: bool = True
+    """Whether plugins of other distributions are loaded at all."""
+    allow: tuple[str, ...] = ()
+    """The only distributions that may bring candidates; empty for all."""
+    deny: tuple[str, ...] = ()
+    """Distributions that may not."""
+    allowed_prefixes: tuple[str, ...] = ()
+    """Packages whose factories may be named by text, beside our own and each plugin's."""
+
+
+class LoggingSettings(BaseModel):
+    """What is logged, to stderr, and how: lines of text or of JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    """The least serious events that are written."""
+    emit_json: bool = False
+    """Whether each event is a line of JSON."""
+
+
+SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {
+        "app": AppSettings,
+        "resolver": ResolverSettings,
+        **{domain.section: DomainSettings for domain in ALL.values()},
+        "lifecycle": LifecycleSettings,
+        "plugins": PluginSettings,
+        "logging": LoggingSettings,
+    }
+)
+
+VARIABLES: Mapping[str, str] = MappingProxyType({"ONEIRIC_STACK_ORDER": "resolver.stack_order"})

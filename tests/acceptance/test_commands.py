@@ -1,0 +1,409 @@
+"""`oneiric` as its users meet it: real processes, real files, exit codes, both streams."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oneiric.demo.plugin import PLUGIN
+from oneiric.runtime import Operator
+from tests.acceptance.commands import Finished, environment, listing, oneiric, run
+from tests.distributions import install, offers
+
+READ_ONLY = [
+    ("list",),
+    ("explain", "cache", "--assume", "withdraw=memory"),
+    ("status",),
+    ("plugins",),
+    ("config", "show", "--sources"),
+    ("swap", "cache", "--provider", "multitier", "--dry-run"),
+    ("swap", "cache", "--clear", "--dry-run"),
+]
+
+
+def error_of(finished: Finished) -> tuple[int, str]:
+    """Return exit code and code of an error told in one line, without a traceback."""
+    assert finished.out == ""
+    assert "Traceback" not in finished.err
+    found = re.match(r"error\[([a-z-]+)\]: .+\n", finished.err)
+    assert found, finished.err
+    return finished.code, found[1]
+
+
+@pytest.mark.parametrize("command", READ_ONLY, ids=" ".join)
+def test_promise_c2_a_read_only_command_writes_no_files(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Neither in an empty folder nor beside a state database; not even a time of change."""
+    (tmp_path / "oneiric.toml").write_text("[app]\nname = 'x'\n")
+    empty = listing(tmp_path)
+    first = oneiric("--demo", *command, "--json", folder=tmp_path)
+    after_first = listing(tmp_path)
+    store(tmp_path)
+    stored = listing(tmp_path)
+    second = oneiric("--demo", *command, folder=tmp_path)
+
+    assert (first.code, second.code) == (0, 0)
+    assert after_first == empty
+    assert ".oneiric_cache/oneiric.sqlite" in stored
+    assert listing(tmp_path) == stored
+    assert first.err == second.err == ""
+    assert next(iter(first.document)) == "schema"
+    assert first.document["schema"].startswith("oneiric.")
+    assert second.out.strip()
+
+
+def store(folder: Path) -> None:
+    """Store a swap as `oneiric swap` does."""
+    operator = Operator(folder=folder, plugins=(PLUGIN,))
+    operator.swap("service:status", provider="counting")
+
+
+BAD_FILE = "[adapters.selections]\ncache = 'rdis'\n'a b' = 'x'\n"
+EXITS = [
+    ("", ["list"], {}, 0, ""),
+    ("", ["list", "--bogus"], {}, 2, "usage"),
+    ("", ["explain", "adapter:../x"], {}, 2, "invalid-ref"),
+    ("", ["explain"], {}, 2, "invalid"),
+    ("", ["list"], {"ONEIRIC_PROFILE": "night"}, 2, "invalid-config"),
+    ("", ["list"], {"ONEIRIC_ADAPTER__SELECTIONS": "{}"}, 2, "invalid-config"),
+    (BAD_FILE, ["list"], {}, 2, "invalid-config"),
+    ("[app\n", ["list"], {}, 2, "invalid-document"),
+    ("", ["explain", "nothing"], {}, 6, "not-found"),
+    ("", ["explain", "adapter:nothing"], {}, 6, "no-candidate"),
+    ("", ["list", "--domain", "thing"], {}, 6, "not-found"),
+    ("", ["--config", "missing.toml", "list"], {}, 6, "not-found"),
+    ("", ["list"], {"ONEIRIC_CONFIG": "missing.toml"}, 6, "not-found"),
+    ("", ["swap", "cache", "--provider", "nobody"], {}, 6, "unknown-selection"),
+]
+
+
+@pytest.mark.parametrize(("file", "arguments", "variables", "code", "error"), EXITS)
+def test_promise_c3_exit_codes_tell_what_kind_of_end_it_was(
+    file: str,
+    arguments: list[str],
+    variables: dict[str, str],
+    code: int,
+    error: str,
+    tmp_path: Path,
+) -> None:
+    """0 done, 2 invalid, 6 not found: one line on stderr, nothing on stdout, no traceback."""
+    (tmp_path / "oneiric.toml").write_text(file)
+
+    finished = oneiric(*arguments, folder=tmp_path, variables=variables)
+
+    assert (error_of(finished) if error else (finished.code, "")) == (code, error)
+
+
+def test_promise_c3_a_damaged_state_database_is_unavailable(tmp_path: Path) -> None:
+    """It ends with 5, names the file and says what to do; with `--json` in the envelope."""
+    path = tmp_path / ".oneiric_cache" / "oneiric.sqlite"
+    path.parent.mkdir()
+    path.write_text("not a database at all, and long enough to look like one" * 20)
+
+    finished = oneiric("list", "--json", folder=tmp_path)
+
+    assert (finished.code, finished.err) == (5, "")
+    assert finished.document == {
+        "error": {
+            "code": "store",
+            "message": f"{path}: file is not a database",
+            "details": {},
+            "hint": "it is damaged or something else; move it away and what it kept is forgotten",
+        }
+    }
+
+
+def test_promise_c2_a_traceback_is_shown_with_debug_only(tmp_path: Path) -> None:
+    """`--debug` adds where it came from; the line that says what is wrong stays last."""
+    short = oneiric("explain", "adapter:nothing", folder=tmp_path)
+    long = oneiric("--debug", "explain", "adapter:nothing", folder=tmp_path)
+
+    assert (short.code, long.code) == (6, 6)
+    assert "Traceback" not in short.err
+    assert long.err.startswith("Traceback (most recent call last):")
+    assert long.err.endswith(short.err)
+
+
+def test_every_problem_of_the_configuration_is_told_at_once(tmp_path: Path) -> None:
+    """Each with file and line or variable, and with the nearest spelling."""
+    (tmp_path / "oneiric.toml").write_text(
+        "[app]\nnam = 'x'\n[adaptors]\n[lifecycle]\nhealth_timeout = -1\n"
+    )
+
+    finished = oneiric("list", folder=tmp_path, variables={"ONEIRIC_RESOLVER__STRICT": "1"})
+
+    assert error_of(finished) == (2, "invalid-config")
+    assert sorted(finished.err.splitlines()[1:]) == [
+        "  adaptors: unknown section; did you mean adapters? (oneiric.toml:3)",
+        "  app.nam: unknown key; did you mean name? (oneiric.toml:2)",
+        "  lifecycle.health_timeout: Input should be greater than 0 (oneiric.toml:5)",
+        "  resolver.strict: unknown key (ONEIRIC_RESOLVER__STRICT)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("order", "what"),
+    [
+        ("base,site:x", "'site:x' has a level that is not a whole number"),
+        ("base,../x", "'../x' does not name a stack"),
+        ("a:9,b:3", "'b:3' has level 3, which does not rise above 9"),
+    ],
+)
+def test_defect_oneiric_r4_a_bad_stack_order_shows_the_token(
+    order: str, what: str, tmp_path: Path
+) -> None:
+    """A slip in ONEIRIC_STACK_ORDER is told with token and variable, never ignored."""
+    finished = oneiric("list", folder=tmp_path, variables={"ONEIRIC_STACK_ORDER": order})
+
+    assert (finished.code, finished.out) == (2, "")
+    assert finished.err.splitlines() == [
+        "error[invalid-config]: the stack order is not valid",
+        f"  stack_order: {what} (ONEIRIC_STACK_ORDER)",
+        "hint: list stacks bottom to top, as in base,team,site:50",
+    ]
+
+
+def test_promise_r9_a_stored_swap_outranks_the_file_in_the_next_process(tmp_path: Path) -> None:
+    """Explain shows both; `--clear` ends the swap, and so does a change of the file."""
+    file = tmp_path / "oneiric.toml"
+    file.write_text("[services.selections]\nstatus = 'plain'\n")
+    swapped = oneiric("--demo", "swap", "status", "--provider", "counting", folder=tmp_path)
+    explained = oneiric("--demo", "explain", "status", folder=tmp_path)
+    file.write_text("[services.selections]\npayment = 'ledger'\nstatus = 'plain'\n")
+    unrelated = oneiric("--demo", "explain", "status", "--json", folder=tmp_path).document
+    file.write_text("")
+    changed = oneiric("--demo", "explain", "status", "--json", folder=tmp_path).document
+    cleared = oneiric("--demo", "swap", "status", "--clear", "--json", folder=tmp_path).document
+    file.write_text("[services.selections]\nstatus = 'plain'\n")
+    after = oneiric("--demo", "explain", "status", "--json", folder=tmp_path).document
+
+    assert swapped.out.splitlines()[-1].startswith("stored: counting was selected")
+    head, first, second, note = explained.out.splitlines()
+    assert head == "service:status"
+    assert re.fullmatch(r"  selected  counting  selected by swap at \S+Z by cli", first)
+    assert re.fullmatch(r"  shadowed  plain     swap at \S+Z by cli selects another", second)
+    assert note == "  note: outranks plain from oneiric.toml:2"
+    assert (unrelated["winner"], unrelated["overridden"]["origin"]) == (
+        "counting",
+        "oneiric.toml:3",
+    )
+    assert (changed["winner"], changed["selection"]) == ("plain", None)
+    assert (cleared["cleared"], cleared["applied"]) == (True, "stored")
+    assert (after["winner"], after["overridden"]) == ("plain", None)
+
+
+def test_defect_oneiric_c1_stdout_is_json_and_nothing_else(tmp_path: Path) -> None:
+    """With every log on, and a plugin that prints as it loads, stdout still parses."""
+    folder = install(
+        tmp_path / "site",
+        "chatty",
+        entry_points={"oneiric.services": "chatty:PLUGIN"},
+        module="print('hello from chatty')\n" + offers("'service:chat', 'chatty', dict"),
+    )
+    variables = {"PYTHONPATH": str(folder), "ONEIRIC_LOGGING__LEVEL": "debug"}
+
+    finished = oneiric("--debug", "list", "--json", folder=tmp_path, variables=variables)
+
+    assert finished.code == 0
+    assert "service:chat" in [each["ref"] for each in finished.document["components"]]
+    assert "hello from chatty\n" in finished.err
+
+
+def test_defect_oneiric_c2_no_log_line_is_printed_that_was_not_asked_for(tmp_path: Path) -> None:
+    """At the default level nothing at all reaches stderr."""
+    assert oneiric("--demo", "status", "--json", folder=tmp_path).err == ""
+
+
+def test_defect_oneiric_c6_built_in_adapters_are_listed_without_the_demo(tmp_path: Path) -> None:
+    """Our own rooms register by themselves."""
+    plain = oneiric("list", "--domain", "adapter", "--json", folder=tmp_path).document
+
+    assert {each["ref"]: each["provider"] for each in plain["components"]} == {
+        "adapter:cache": "memory",
+        "adapter:http": "aiohttp",
+        "adapter:secrets": "env",
+        "adapter:storage": "local",
+    }
+
+
+def test_defect_oneiric_p1_a_greedy_plugin_brings_nothing_and_is_told(tmp_path: Path) -> None:
+    """An adapter offered through `oneiric.tasks` is refused; the error stands beside its name."""
+    folder = install(
+        tmp_path / "site",
+        "greedy",
+        entry_points={"oneiric.tasks": "greedy:PLUGIN"},
+        module=offers("'adapter:secrets', 'greedy', dict, priority=10**9"),
+    )
+    variables = {"PYTHONPATH": str(folder)}
+
+    plugins = oneiric("plugins", "--json", folder=tmp_path, variables=variables).document
+    secrets = oneiric("explain", "secrets", "--json", folder=tmp_path, variables=variables)
+
+    (greedy,) = [each for each in plugins["plugins"] if each["distribution"] == "greedy"]
+    assert greedy["candidates"] == []
+    assert "the group oneiric.tasks brings task candidates only" in greedy["error"]
+    assert secrets.document["winner"] == "env"
+
+
+def test_the_demo_offers_two_candidates_for_each_kind_of_component(tmp_path: Path) -> None:
+    """Three services, a task, an event and a workflow, each to be explained and swapped."""
+    found = oneiric("--demo", "status", "--json", folder=tmp_path).document["status"]
+
+    pairs = {each["ref"] for each in found if each["candidates"] == 2}
+    assert pairs >= {
+        "service:status",
+        "service:payment",
+        "service:notification",
+        "task:demo-words",
+        "event:order-created",
+        "workflow:word-report",
+    }
+
+
+FORBIDDEN = ("structlog", "aiohttp", "redis", "nacl", "watchfiles", "aiosqlite")
+PROBE = f"""
+import sys
+sys.argv = ["oneiric", "list", "--shadowed"]
+try:
+    __import__("oneiric.cli.app").cli.app.main()
+except SystemExit as end:
+    assert not end.code
+providers = [name for name in sys.modules if name.startswith("oneiric.adapters.")]
+print([*sorted(set({FORBIDDEN!r}) & set(sys.modules)), *sorted(providers)], file=sys.stderr)
+"""
+
+
+def test_list_imports_no_provider_and_no_library_of_one(tmp_path: Path) -> None:
+    """What a short command does not need, it does not wait for."""
+    finished = run("-c", PROBE, folder=tmp_path)
+
+    assert finished.code == 0
+    assert finished.err == "['oneiric.adapters.plugin']\n"
+
+
+COMPLETIONS = [
+    ("oneiric ", 1, {"list", "explain", "status", "swap", "plugins", "config"}),
+    ("oneiric ex", 1, {"explain"}),
+    ("oneiric swap --", 2, {"--provider", "--clear", "--dry-run", "--json", "--help"}),
+    ("oneiric --demo config ", 3, {"show"}),
+    ("oneiric config show --", 3, {"--sources", "--json", "--help"}),
+]
+
+
+@pytest.mark.parametrize(("line", "word", "expected"), COMPLETIONS)
+def test_the_shell_completes_commands_and_their_options(
+    line: str, word: int, expected: set[str], tmp_path: Path
+) -> None:
+    """A command is imported only to complete what is its own."""
+    variables = {
+        "_ONEIRIC_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(word),
+    }
+
+    finished = oneiric(folder=tmp_path, variables=variables)
+
+    assert (finished.code, finished.err) == (0, "")
+    assert set(finished.out.split()) == expected
+
+
+def test_the_completion_script_can_be_shown(tmp_path: Path) -> None:
+    """It calls the program by its name and speaks the protocol above."""
+    finished = oneiric("--show-completion", "bash", folder=tmp_path)
+    detected = oneiric("--show-completion", folder=tmp_path, variables={"SHELL": "/bin/bash"})
+
+    for each in (finished, detected):
+        if each.code == 0:
+            assert "_ONEIRIC_COMPLETE=complete_bash" in each.out
+    assert 0 in (finished.code, detected.code)
+
+
+def test_a_reader_that_leaves_early_is_no_traceback(tmp_path: Path) -> None:
+    """A pipe closed before or while the command prints ends it quietly."""
+    command = [sys.executable, "-m", "oneiric.cli", "--demo", "list", "--json"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert (process.returncode, said) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_promise_c3_a_full_disk_is_unavailable_and_no_bug(tmp_path: Path) -> None:
+    """What the system refuses ends with 5; it is no mistake of the program."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "oneiric.cli", "list"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 5
+    assert done.stderr == "error[unavailable]: no space left on device\n"
+
+
+def at_terminal(*arguments: str, folder: Path, columns: int) -> tuple[int, str]:
+    """Run `oneiric` at a terminal of *columns* and return exit code and what it showed."""
+    outer, inner = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "oneiric.cli", *arguments],
+        cwd=folder,
+        env=environment({"COLUMNS": str(columns), "TERM": "xterm"}),
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+    ) as process:
+        os.close(inner)
+        shown = b""
+        while chunk := read_terminal(outer):
+            shown += chunk
+    os.close(outer)
+    return process.returncode, shown.decode()
+
+
+def read_terminal(descriptor: int) -> bytes:
+    """Return what is there to read; a terminal whose other end closed has nothing."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize("command", ["list --shadowed", "explain payment"])
+def test_a_narrow_terminal_loses_no_text(command: str, tmp_path: Path) -> None:
+    """Forty columns fold the lines; no line is wider and no word is cut away."""
+    code, shown = at_terminal("--demo", *command.split(), folder=tmp_path, columns=40)
+
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown.splitlines()]
+    assert code == 0
+    assert max(map(len, lines)) <= 40
+    assert "…" not in shown
+
+
+def test_logs_and_data_take_separate_ways(tmp_path: Path) -> None:
+    """A configuration that logs JSON changes stderr only."""
+    variables = {"ONEIRIC_LOGGING__EMIT_JSON": "true", "ONEIRIC_LOGGING__LEVEL": "debug"}
+    finished = oneiric("list", "--json", folder=tmp_path, variables=variables)
+
+    assert finished.code == 0
+    assert finished.document["schema"] == "oneiric.list/1"
+    for line in finished.err.splitlines():
+        json.loads(line)

@@ -1,0 +1,129 @@
+"""The rules of the house as data: who lives on which floor, and who may do what.
+
+Patterns are those of `fnmatch` over paths such as `oneiric/core/ref.py`, where
+`*` crosses folders.
+"""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of *text* as a set."""
+    return frozenset(text.split())
+
+
+BENEATH = -1
+FLOORS: Mapping[str, int] = MappingProxyType(
+    {
+        room: floor
+        for floor, rooms in {
+            BENEATH: "errors",
+            0: "clock documents files",
+            1: "core",
+            2: "runs",
+            3: "ports",
+            4: "domains config stores remote web reports",
+            5: "adapters actions validation recipes coordinator gateway runtime",
+            6: "shell dashboard demo",
+            7: "cli testing",
+        }.items()
+        for room in rooms.split()
+    }
+)
+"""Room to floor; imports go to lower floors only."""
+
+KERNEL = ("core", "runs")
+NO_IO = ("core", "runs", "ports")
+
+DOORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "aiosqlite": ("oneiric/stores/*", "oneiric/adapters/*sqlite*.py"),
+        "sqlite3": ("oneiric/stores/*", "oneiric/adapters/*sqlite*.py"),
+        "nacl": ("oneiric/remote/security.py",),
+        "watchfiles": ("oneiric/config/*",),
+        "yaml": ("oneiric/documents/*", "oneiric/documents.py"),
+        "rfc8785": ("oneiric/documents/*", "oneiric/documents.py"),
+        "typer": ("oneiric/cli/*",),
+        "click": ("oneiric/cli/*",),
+        "rich": ("oneiric/cli/*", "oneiric/shell/*", "oneiric/demo/*"),
+        "aiohttp": (
+            "oneiric/web/*",
+            "oneiric/remote/*",
+            "oneiric/adapters/*",
+            "oneiric/runtime/*",
+            "oneiric/validation/*",
+            "oneiric/dashboard/*",
+            "oneiric/testing/*",
+            "oneiric/*/app.py",
+        ),
+        "opentelemetry": ("oneiric/adapters/monitoring/*",),
+        "redis": ("oneiric/adapters/*",),
+    }
+)
+"""Library to the only files that may import it."""
+
+OUTSIDE = words(
+    "aiofiles ftplib getpass glob http io multiprocessing os pathlib pty random requests secrets "
+    "select selectors shutil signal smtplib socket socketserver sqlite3 ssl subprocess tempfile "
+    "termios time tty urllib.request uuid webbrowser"
+).union(DOORS)
+"""Modules that reach the network, disk, database, terminal, environment, time or chance."""
+
+OUTSIDE_CALLS = words(
+    "open input date.today datetime.now datetime.today datetime.utcnow asyncio.open_connection "
+    "asyncio.open_unix_connection asyncio.start_server asyncio.start_unix_server "
+    "asyncio.create_subprocess_exec asyncio.create_subprocess_shell sys.stdin sys.stdout "
+    "sys.stderr sys.argv"
+)
+"""Names that do the same without an import of their own."""
+
+ENVIRONMENT = ("oneiric/config/load.py", "oneiric/adapters/secrets/env.py")
+LATE_IMPORTS = (
+    "oneiric/adapters/*",
+    "oneiric/shell/*",
+    "oneiric/cli/*",
+    "oneiric/validation/providers/*",
+    "oneiric/recipes/providers/*",
+    "oneiric/coordinator/providers/*",
+    "oneiric/gateway/providers/*",
+)
+BROAD_EXCEPTS = (
+    "oneiric/core/guard.py",  # the one door to foreign code
+    "oneiric/runtime/supervisor.py",  # the supervisor's loop
+    "oneiric/web/errors.py",  # the HTTP middleware
+    "oneiric/cli/app.py",  # the command line's last resort
+)
+TASK_OWNERS = (
+    "oneiric/core/guard.py",
+    "oneiric/core/lifecycle.py",
+    "oneiric/runs/engine.py",
+    "oneiric/runtime/orchestrator.py",
+    "oneiric/adapters/cache/multitier.py",  # its follower lives from init to cleanup
+    "oneiric/adapters/redis_client.py",  # a command outlives a cancelled caller; close ends it
+)
+PRINTERS = ("oneiric/cli/*", "oneiric/demo/*")
+
+FORBIDDEN_NAMES = ("Helper", "Helpers", "Util", "Utils", "Base", "Impl", "Info")
+
+ERASED = ("ComponentRef", "Handle", "Link", "Generation")
+"""Generics whose `Any` says that the string form was given."""
+
+ANY_ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "oneiric/core/lifecycle.py": ("use", "link"),  # given text, which names no type
+        "oneiric/core/factory.py": ("load",),  # what text names can have any signature
+    }
+)
+"""Kernel file to the functions that may speak of `Any`."""
+
+KERNEL_LIMIT = 4_500
+FILE_LIMIT = 400
+FUNCTION_LIMIT = 60
+FRONT_DOOR_LIMIT = 40
+
+
+def allowed(path: str, patterns: tuple[str, ...]) -> bool:
+    """Tell whether *path* matches one of *patterns*."""
+    return any(fnmatchcase(path, pattern) for pattern in patterns)

@@ -1,0 +1,268 @@
+"""Each rule finds what breaks it, and says where: tried on made-up houses."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.floors import FILE_LIMIT, FUNCTION_LIMIT, KERNEL_LIMIT
+from tests.architecture.source import build_house, report
+from tests.architecture.test_house import RULES, Rule
+
+Files = dict[str, str]
+
+BROKEN: tuple[tuple[str, Files, str], ...] = (
+    ("every-room-has-a-floor", {"oneiric/attic/x.py": ""}, "oneiric/attic/x.py:1: "),
+    ("every-room-has-a-floor", {"oneiric/misc.py": ""}, "oneiric/misc.py:1: "),
+    (
+        "imports-go-down",
+        {"oneiric/core/a.py": "\nfrom oneiric.runs.plan import Plan\n"},
+        "oneiric/core/a.py:2: ",
+    ),
+    (
+        "imports-go-down",
+        {"oneiric/gateway/a.py": "from ..recipes import x\n"},
+        "oneiric/gateway/a.py:1: ",
+    ),
+    (
+        "imports-go-down",
+        {
+            "oneiric/stores/a.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+            "    import oneiric.config.load\n"
+        },
+        "oneiric/stores/a.py:3: ",
+    ),
+    (
+        "imports-go-down",
+        {"oneiric/cli/a.py": "def f():\n    from oneiric import Resolver\n"},
+        "oneiric/cli/a.py:2: ",
+    ),
+    ("imports-go-down", {"oneiric/errors.py": "import oneiric.clock\n"}, "oneiric/errors.py:1: "),
+    (
+        "imports-form-no-cycle",
+        {
+            "oneiric/core/a.py": "from oneiric.core import b\n",
+            "oneiric/core/b.py": "from oneiric.core.c import x\n",
+            "oneiric/core/c.py": "import oneiric.core.a\n",
+        },
+        "oneiric/core/",
+    ),
+    ("kernel-sees-no-outside", {"oneiric/core/a.py": "import os.path\n"}, "oneiric/core/a.py:1: "),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/runs/a.py": "from urllib import request\n"},
+        "oneiric/runs/a.py:1: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/ports/a.py": "import datetime\nx = datetime.datetime.now()\n"},
+        "oneiric/ports/a.py:2: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/core/a.py": "def f():\n    return open('x')\n"},
+        "oneiric/core/a.py:2: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/core/a.py": "async def f():\n    await asyncio.sleep(1)\n"},
+        "oneiric/core/a.py:2: ",
+    ),
+    ("libraries-have-one-door", {"oneiric/web/a.py": "import yaml\n"}, "oneiric/web/a.py:1: "),
+    (
+        "libraries-have-one-door",
+        {"oneiric/recipes/run.py": "from aiohttp import web\n"},
+        "oneiric/recipes/run.py:1: ",
+    ),
+    (
+        "late-imports-are-rare",
+        {"oneiric/stores/a.py": "def f():\n    import json\n"},
+        "oneiric/stores/a.py:2: ",
+    ),
+    ("tests-are-not-imported", {"oneiric/core/a.py": "import tests.x\n"}, "oneiric/core/a.py:1: "),
+    (
+        "environment-is-read-at-the-door",
+        {"oneiric/web/a.py": "import os\nx = os.environ['A']\n"},
+        "oneiric/web/a.py:2: ",
+    ),
+    (
+        "environment-is-read-at-the-door",
+        {"oneiric/web/a.py": "from os import getenv\n"},
+        "oneiric/web/a.py:1: ",
+    ),
+    (
+        "broad-excepts-are-named",
+        {"oneiric/web/a.py": "try:\n    pass\nexcept (KeyError, Exception):\n    pass\n"},
+        "oneiric/web/a.py:3: ",
+    ),
+    (
+        "broad-excepts-are-named",
+        {"oneiric/web/a.py": "try:\n    pass\nexcept:\n    pass\n"},
+        "oneiric/web/a.py:3: ",
+    ),
+    (
+        "broad-excepts-are-named",
+        {"oneiric/web/a.py": "with suppress(Exception):\n    pass\n"},
+        "oneiric/web/a.py:1: ",
+    ),
+    (
+        "broad-excepts-are-named",
+        {"oneiric/core/guard.py": "try:\n    pass\nexcept Exception:  # noqa: BLE001\n    pass\n"},
+        "oneiric/core/guard.py:3: ",
+    ),
+    ("modules-hold-no-state", {"oneiric/web/a.py": "cache = {}\n"}, "oneiric/web/a.py:1: "),
+    ("modules-hold-no-state", {"oneiric/web/a.py": "NAMES = []\n"}, "oneiric/web/a.py:1: "),
+    (
+        "modules-hold-no-state",
+        {"oneiric/web/a.py": "seen: set[str] = set()\n"},
+        "oneiric/web/a.py:1: ",
+    ),
+    (
+        "modules-hold-no-state",
+        {"oneiric/web/a.py": "def f():\n    global x\n"},
+        "oneiric/web/a.py:2: ",
+    ),
+    (
+        "tasks-have-an-owner",
+        {"oneiric/web/a.py": "asyncio.create_task(x())\n"},
+        "oneiric/web/a.py:1: ",
+    ),
+    (
+        "tasks-have-an-owner",
+        {"oneiric/web/a.py": "asyncio.get_running_loop().create_task(x())\n"},
+        "oneiric/web/a.py:1: ",
+    ),
+    ("only-commands-print", {"oneiric/web/a.py": "print(1)\n"}, "oneiric/web/a.py:1: "),
+    (
+        "names-say-what-things-are",
+        {"oneiric/web/a.py": "\nclass CacheHelper:\n    pass\n"},
+        "oneiric/web/a.py:2: ",
+    ),
+    ("names-say-what-things-are", {"oneiric/web/utils.py": ""}, "oneiric/web/utils.py:1: "),
+    (
+        "files-are-short",
+        {"oneiric/web/a.py": "x = 1\n" * (FILE_LIMIT + 1)},
+        "oneiric/web/a.py:1: ",
+    ),
+    (
+        "functions-are-short",
+        {"tests/a.py": "\ndef f():\n" + "    x = 1\n" * FUNCTION_LIMIT},
+        "tests/a.py:2: ",
+    ),
+    (
+        "kernel-is-small",
+        {"oneiric/core/a.py": "x = 1\n" * KERNEL_LIMIT, "oneiric/runs/b.py": "x = 1\n"},
+        "oneiric/core/a.py:1: ",
+    ),
+    ("public-names-are-documented", {"oneiric/web/a.py": ""}, "oneiric/web/a.py:1: "),
+    (
+        "public-names-are-documented",
+        {"oneiric/web/a.py": '"""A."""\ndef f(): ...\n'},
+        "oneiric/web/a.py:2: ",
+    ),
+    (
+        "public-names-are-documented",
+        {"oneiric/web/a.py": '"""A."""\nclass A(B):\n    """A."""\n    def f(self): ...\n'},
+        "oneiric/web/a.py:4: ",
+    ),
+    (
+        "kernel-signatures-are-typed",
+        {"oneiric/core/a.py": "\ndef f(x: 'list[Any]') -> None: ...\n"},
+        "oneiric/core/a.py:2: ",
+    ),
+    (
+        "kernel-signatures-are-typed",
+        {"oneiric/runs/a.py": "def f(**more: typing.Any) -> None: ...\n"},
+        "oneiric/runs/a.py:1: ",
+    ),
+    ("tests-state-their-promise", {"tests/a.py": "def test_x(): ...\n"}, "tests/a.py:1: "),
+)
+
+ALLOWED: tuple[tuple[str, Files], ...] = (
+    (
+        "imports-go-down",
+        {
+            "oneiric/__init__.py": "import oneiric.cli.app\n",
+            "oneiric/core/a.py": "from oneiric.core import b\nfrom oneiric.errors import X\n",
+            "oneiric/core/b.py": "",
+        },
+    ),
+    (
+        "imports-form-no-cycle",
+        {
+            "oneiric/core/a.py": "def f():\n    import oneiric.core.b\n",
+            "oneiric/core/b.py": "import oneiric.core.a\nimport oneiric.core.c\n",
+            "oneiric/core/c.py": "if TYPE_CHECKING:\n    import oneiric.core.b\n",
+        },
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/core/a.py": "import urllib.parse, asyncio\nx = asyncio.sleep(0)\n"},
+    ),
+    (
+        "libraries-have-one-door",
+        {
+            "oneiric/adapters/cache/sqlite.py": "import sqlite3\n",
+            "oneiric/gateway/app.py": "import aiohttp\n",
+        },
+    ),
+    (
+        "broad-excepts-are-named",
+        {
+            "oneiric/core/a.py": "try:\n    pass\nexcept BaseException:\n    undo()\n    raise\n",
+            "oneiric/core/guard.py": "try:\n    pass\n"
+            "except Exception:  # noqa: BLE001 - foreign code may raise anything\n    pass\n",
+        },
+    ),
+    (
+        "modules-hold-no-state",
+        {"oneiric/web/a.py": "__all__ = ['a']\nTABLE: Mapping[str, int] = {'a': 1}\nX = (1,)\n"},
+    ),
+    ("tasks-have-an-owner", {"oneiric/web/a.py": "group.create_task(x())\n"}),
+    (
+        "public-names-are-documented",
+        {
+            "oneiric/web/a.py": '"""A."""\nclass A:\n    """A."""\n    def f(self):\n'
+            '        """Do."""\n',
+            "oneiric/web/b.py": '"""B."""\nclass B(a.A[int]):\n    """B."""\n    def f(self): ...\n'
+            "    def __len__(self): ...\n",
+        },
+    ),
+    (
+        "kernel-signatures-are-typed",
+        {
+            "oneiric/core/a.py": "def f(x: ComponentRef[Any]) -> object: ...\n"
+            "def _g(x: Any) -> None: ...\n"
+        },
+    ),
+    (
+        "files-are-short",
+        {"oneiric/web/a.py": '"""A.\n\n' + "words\n" * 500 + '"""\n' + "# no\n" * 500},
+    ),
+)
+
+
+@pytest.mark.parametrize(("name", "files", "place"), BROKEN)
+def test_broken_rule_is_reported_with_file_line_and_rule(
+    name: str, files: Files, place: str, tmp_path: Path
+) -> None:
+    """A house that breaks a rule is told where and which, in one line."""
+    found = report(_rule(name)(build_house(tmp_path, files)))
+    assert found.startswith(place)
+    assert f": {name}: " in found
+    assert len(found.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("name", "files"), ALLOWED)
+def test_what_a_rule_allows_is_not_reported(name: str, files: Files, tmp_path: Path) -> None:
+    """The exceptions that a rule states are no findings."""
+    assert report(_rule(name)(build_house(tmp_path, files))) == ""
+
+
+def test_every_rule_has_a_house_that_breaks_it() -> None:
+    """No rule goes untried."""
+    tried = {name for name, _, _ in BROKEN}
+    assert {rule.__name__.replace("_", "-") for rule in RULES} == tried
+
+
+def _rule(name: str) -> Rule:
+    return next(rule for rule in RULES if rule.__name__ == name.replace("-", "_"))

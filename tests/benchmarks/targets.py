@@ -1,0 +1,65 @@
+"""The speeds to reach, as data. A figure that misses one is told, and fails nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from tests.benchmarks.measure import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a row may cost at most: in its own unit, in floors, or both."""
+
+    most: float | None = None
+    floors: float | None = None
+
+    def is_met(self, row: Row) -> bool:
+        """Tell whether *row* stays within every limit that is set."""
+        within = self.most is None or row.measured <= self.most
+        return within and (self.floors is None or (row.ratio or 0.0) <= self.floors)
+
+    def render(self, unit: str) -> str:
+        """Return the limits in words."""
+        limits = []
+        if self.floors is not None:
+            limits.append(f"<= {self.floors:g} x floor")
+        if self.most is not None:
+            limits.append(f"<= {self.most:g} {unit}".rstrip())
+        return ", ".join(limits)
+
+
+TARGETS: Mapping[str, Target] = {
+    "resolve, *": Target(most=150, floors=3),
+    "explain, 50 offers": Target(most=100),
+    "register *, distinct keys": Target(most=1),
+    "register *, one key": Target(most=2),
+    "register *, memory": Target(most=120),
+    "warm use in a *": Target(most=3),
+    "swap of a no-op component": Target(most=100),
+    "* swaps, *: failed calls": Target(most=0),
+    "* swaps, *: calls of a closed one": Target(most=0),
+    "oneiric --help": Target(floors=1.2),
+    "oneiric list": Target(floors=2.3),
+    "mandatory install, distributions": Target(most=36),
+    "mandatory install, size": Target(most=60),
+}
+"""Name of a row, or a pattern of names, to its target. Rows without one are told all the same."""
+
+FLOORS: Sequence[tuple[str, str]] = (
+    ("resolve", "a function that does one dict lookup, with as many keys"),
+    ("explain", "sorting as many ranks, and one tuple for each"),
+    ("register", "as many plain objects in a dict"),
+    ("replace_source", "as many references composed, in a dict"),
+    ("warm use", "a context manager that does nothing"),
+    ("swap, activation", "a task that does nothing, started and awaited"),
+    ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
+)
+"""What stands under each kind of row."""
+
+
+def target_of(name: str) -> Target | None:
+    """Return the target of the row *name*, or None."""
+    exact = TARGETS.get(name)
+    found = (each for pattern, each in TARGETS.items() if fnmatchcase(name, pattern))
+    return exact or next(found, None)

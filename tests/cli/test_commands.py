@@ -1,0 +1,291 @@
+"""The commands in this process: what they print, where, and how they end."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneiric.cli.app import COMMANDS, main
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Call:
+    """Return a caller of `oneiric` in *tmp_path* that gives exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["oneiric", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        printed = capsys.readouterr()
+        return int(caught.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def document(result: tuple[int, str, str]) -> Any:
+    """Return the JSON that a command printed, which must be all that it printed."""
+    code, out, err = result
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_list_shows_who_serves_and_by_which_rule(call: Call) -> None:
+    """A line a place: reference, provider, standing, reason and source."""
+    code, out, err = call("--demo", "list", "--domain", "service")
+
+    assert (code, err) == (0, "")
+    lines = [re.split(r"  +", line) for line in out.splitlines()]
+    assert lines[0] == ["component", "provider", "standing", "why", "source"]
+    assert ["service:status", "plain", "selected", "priority 20", "code"] in lines
+
+
+def test_list_shadowed_shows_who_does_not_serve_and_why(call: Call) -> None:
+    """Losers only, each with the value that lost and the one it lost to."""
+    found = document(call("--demo", "list", "--shadowed", "--domain", "task", "--json"))
+
+    assert (found["schema"], found["domain"], found["shadowed"]) == ("oneiric.list/1", "task", True)
+    assert [
+        (each["ref"], each["provider"], each["standing"], each["why"])
+        for each in found["components"]
+    ] == [("task:demo-words", "distinct", "shadowed", "priority 10 is below 20")]
+
+
+def test_an_empty_list_says_so(call: Call) -> None:
+    """Nothing on offer, nothing shadowed: a sentence, and an empty list as JSON."""
+    assert call("list", "--domain", "action") == (0, "nothing is on offer\n", "")
+    assert call("list", "--domain", "action", "--shadowed")[1] == "nothing is shadowed\n"
+    assert document(call("list", "--domain", "action", "--json"))["components"] == []
+
+
+def test_a_place_that_nobody_fills_is_listed_with_the_reason(call: Call, tmp_path: Path) -> None:
+    """A wrong selection does not hide the place."""
+    (tmp_path / "oneiric.toml").write_text("[adapters.selections]\ncache = 'rdis'\n")
+
+    row = document(call("list", "--domain", "adapter", "--json"))["components"][0]
+    assert row == {"ref": "adapter:cache", "provider": None, "standing": None}
+    code, out, _ = call("explain", "cache")
+    assert code == 0
+    assert "  shadowed  memory     oneiric.toml:2 selects another\n" in out
+    assert "problem: oneiric.toml:2 selects rdis for adapter:cache, but nobody offers it" in out
+
+
+def test_explain_prints_the_decision(call: Call) -> None:
+    """Who serves first, then the others, each with the reason."""
+    code, out, err = call("--demo", "explain", "status", "--domain", "service", "--key", "status")
+
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "service:status",
+        "  selected  plain     priority 20",
+        "  shadowed  counting  priority 10 is below 20",
+    ]
+
+
+def test_explain_takes_needs_repeated_or_separated_by_commas(call: Call) -> None:
+    """Each way asks for all of them; none replaces another."""
+    once = document(call("explain", "cache", "--needs", "kv, ttl,zz", "--json"))
+    twice = document(
+        call("explain", "cache", "--needs", "kv", "--needs", "ttl", "--needs", "zz", "--json")
+    )
+
+    assert once == twice
+    assert once["needs"] == ["kv", "ttl", "zz"]
+    assert {each["why"] for each in once["standings"]} == {"lacks zz"}
+
+
+def test_explain_shows_what_assumptions_change_or_that_they_do_not(call: Call) -> None:
+    """The assumed decision comes first, then how it differs from what is."""
+    _, changed, _ = call("--demo", "explain", "payment", "--assume", "select=ledger")
+    _, same, _ = call("--demo", "explain", "payment", "--assume", "withdraw=nobody")
+
+    assert changed.splitlines() == [
+        "service:payment",
+        "  selected  ledger   selected by assumption",
+        "  shadowed  sandbox  assumption selects another",
+        "",
+        "changed by the assumptions:",
+        "service:payment  sandbox -> ledger",
+        "  ledger: shadowed (priority 10 is below 20) -> selected (selected by assumption)",
+        "  sandbox: selected (priority 20) -> shadowed (assumption selects another)",
+    ]
+    assert same.splitlines()[-1] == "the assumptions change nothing"
+
+
+def test_status_shows_how_each_component_stands(call: Call) -> None:
+    """Nothing is up in a process that only looks; the answer says of which process it speaks."""
+    found = document(call("--demo", "status", "--domain", "event", "--json"))
+
+    assert (found["schema"], found["applied"], found["profile"]) == (
+        "oneiric.status/1",
+        "local",
+        "default",
+    )
+    (row,) = found["status"]
+    assert (row["ref"], row["winner"], row["state"]) == (
+        "event:order-created",
+        "remember",
+        "inactive",
+    )
+    rows = [line.split() for line in call("--demo", "status")[1].splitlines()]
+    assert ["event:order-created", "remember", "inactive", "active", "0", "-"] in rows
+
+
+def test_swap_says_that_it_stored_and_asked_nobody(call: Call) -> None:
+    """Until a running orchestrator can be asked, the command tells what it did instead."""
+    code, out, err = call("--demo", "swap", "service:status", "--provider", "counting")
+
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "service:status  plain -> counting"
+    assert out.splitlines()[-1] == (
+        "stored: counting was selected for service:status; no running orchestrator was asked"
+    )
+    cleared = document(call("--demo", "swap", "service:status", "--clear", "--json"))
+    assert (cleared["schema"], cleared["applied"], cleared["cleared"]) == (
+        "oneiric.swap-request/1",
+        "stored",
+        True,
+    )
+    assert call("--demo", "swap", "service:status", "--clear")[1].splitlines() == [
+        "no decision changes",
+        "there was no selection of an earlier swap for service:status",
+    ]
+
+
+def test_a_dry_run_prints_the_decisions_that_would_change(call: Call, tmp_path: Path) -> None:
+    """Those of dependents too; nothing is stored, and it says so."""
+    code, out, _ = call("--demo", "swap", "task:demo-words", "--provider", "distinct", "--dry-run")
+
+    assert code == 0
+    assert out.splitlines()[0] == "task:demo-words  all -> distinct"
+    assert out.splitlines()[-1] == "dry run: nothing was stored"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_promise_c3_a_swap_that_cannot_be_stored_is_unavailable(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process holds the database it ends with 5; later it is stored."""
+    monkeypatch.setattr("oneiric.stores.database.PATIENCE_SECONDS", 0.1)
+    swap = ("--demo", "swap", "service:status", "--provider", "counting")
+    assert call(*swap)[0] == 0
+    with closing(sqlite3.connect(tmp_path / ".oneiric_cache" / "oneiric.sqlite")) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        code, out, err = call(*swap)
+
+    assert (code, out) == (5, "")
+    assert err.startswith("error[store]: ")
+    assert err.endswith("hint: another process holds it; try again when that is done\n")
+    assert call(*swap)[0] == 0
+
+
+def test_plugins_names_what_each_brought(call: Call) -> None:
+    """Distribution, version, group, and the offers themselves."""
+    code, out, err = call("plugins")
+
+    assert (code, err) == (0, "")
+    assert re.search(r"^oneiric +\S+ +oneiric\.adapters +.*adapter:cache@memory", out, re.MULTILINE)
+
+
+def test_config_show_prints_every_value_and_who_set_it(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """File and line, profile, variable or default; without `--sources` values alone."""
+    (tmp_path / "oneiric.toml").write_text(
+        "[app]\nname = 'shop'\n[profiles.night.app]\nenvironment = 'dark'\n"
+    )
+    monkeypatch.setenv("ONEIRIC_LIFECYCLE__HEALTH_TIMEOUT", "2.5")
+    monkeypatch.setenv("ONEIRIC_STACK_ORDER", "base")
+
+    found = document(call("--profile", "night", "config", "show", "--sources", "--json"))
+
+    shown = {each["path"]: (each["value"], each["origin"]) for each in found["settings"]}
+    assert (found["schema"], found["profile"]) == ("oneiric.config/1", "night")
+    assert {name: shown[name] for name in shown if shown[name][1] != "default"} == {
+        "app.name": ("shop", "oneiric.toml:2"),
+        "app.environment": ("dark", "profile night at oneiric.toml:4"),
+        "resolver.stack_order": ("base", "ONEIRIC_STACK_ORDER"),
+        "lifecycle.health_timeout": (2.5, "ONEIRIC_LIFECYCLE__HEALTH_TIMEOUT"),
+    }
+    plain = document(call("config", "show", "--json"))["settings"]
+    assert {tuple(each) for each in plain} == {("path", "value")}
+    assert re.search(r"^app\.name +\"shop\"$", call("config", "show")[1], re.MULTILINE)
+
+
+MISTAKES = [
+    (["frob"], "no such command 'frob'", "oneiric --help"),
+    (["exlain"], "no such command 'exlain'", "did you mean explain?"),
+    (["list", "--bogus"], "no such option: --bogus", "oneiric list --help"),
+    (["list", "--shadow"], "no such option: --shadow", "did you mean --shadowed?"),
+    (["config", "show", "--source"], "no such option: --source", "did you mean --sources?"),
+    (["config", "dump"], "no such command 'dump'", "oneiric config --help"),
+    (
+        ["list", "--profile", "x"],
+        "no such option: --profile",
+        "it stands before the command: oneiric --profile … list",
+    ),
+    (["swap"], "missing argument 'REF'", "oneiric swap --help"),
+    (["--bogus", "list"], "no such option: --bogus", "oneiric --help"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message", "hint"), MISTAKES)
+def test_a_slip_on_the_command_line_is_one_line_and_a_hint(
+    arguments: list[str], message: str, hint: str, call: Call
+) -> None:
+    """It ends with 2, in the form of every other error, also as JSON."""
+    assert call(*arguments) == (2, "", f"error[usage]: {message}\nhint: {hint}\n")
+    code, out, err = call(*arguments, "--json")
+    assert (code, err) == (2, "")
+    error = json.loads(out)["error"]
+    assert (error["code"], error["message"]) == ("usage", message)
+
+
+@pytest.mark.parametrize("arguments", [[], ["config"]])
+def test_without_a_command_the_help_is_shown(arguments: list[str], call: Call) -> None:
+    """And nothing else; it is no success."""
+    code, out, err = call(*arguments)
+
+    assert code == 2
+    assert out.count("Usage: oneiric") == 1
+    assert err == ""
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "config show"])
+def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> None:
+    """It names each option in at most 80 columns and offers only what belongs to it."""
+    code, out, err = call(*name.split(), "--help")
+    short = call(*name.split(), "-h")
+
+    assert (code, err) == (0, "")
+    assert short == (code, out, err)
+    assert f"Usage: oneiric {name}" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "completion" not in out
+    assert ("--json" in out) is (name != "config")
+
+
+def test_the_root_help_lists_every_command_with_what_it_is_for(call: Call) -> None:
+    """So nobody needs to import a command to see what there is."""
+    _, out, _ = call("--help")
+
+    for name, (_, purpose) in COMMANDS.items():
+        assert re.search(rf"│ {name} +{re.escape(purpose)}", out)
+    for option in ("--config", "--profile", "--demo", "--debug", "--version"):
+        assert option in out
+
+
+def test_the_version_is_that_of_the_distribution(call: Call) -> None:
+    """One line, and done, whatever stands after it."""
+    assert re.fullmatch(r"oneiric \d+\.\d+\.\d+\n", call("--version")[1])
+    assert call("--version", "frob")[0] == 0

@@ -1,0 +1,54 @@
+"""What every test gets: a clean environment, and a check that nothing is left behind."""
+
+import asyncio
+import inspect
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+PATIENCE_SECONDS = 0.5
+
+
+def pytest_configure() -> None:
+    """Forget the settings of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("ONEIRIC_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_threads() -> Iterator[None]:
+    """Fail the test that leaves a thread running which would keep the process alive."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    left = [t for t in threading.enumerate() if t not in before and not t.daemon]
+    for thread in left:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    names = [thread.name for thread in left if thread.is_alive()]
+    assert not names, f"threads left running: {', '.join(names)}"
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_tasks(request: pytest.FixtureRequest, no_leaked_threads: None) -> None:
+    """Have the loop of an async test watched; a sync test has none."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("watched_loop")
+
+
+@pytest.fixture
+async def watched_loop() -> AsyncIterator[None]:
+    """Fail the async test that leaves a task pending, once its other fixtures are closed."""
+    before = asyncio.all_tasks()
+    yield
+    after = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if not after:
+        return
+    _, left = await asyncio.wait(after, timeout=PATIENCE_SECONDS)
+    names = sorted(repr(task.get_coro()) for task in left)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    assert not names, f"tasks left pending: {', '.join(names)}"

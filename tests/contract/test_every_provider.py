@@ -1,0 +1,143 @@
+"""What all providers promise alike: phases, concurrency, cancellation, silence about secrets."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+
+from oneiric.errors import OneiricError
+from oneiric.ports import AdapterError, UnavailableError
+from tests.contract.cases import PASSWORD, Find, ProviderCase, for_each
+
+pytestmark = for_each()
+
+
+async def _cache(cache: Any) -> object:
+    await cache.set("one", "call")
+    return await cache.get("one")
+
+
+async def _secrets(store: Any) -> object:
+    return await store.get_secret("db-password")
+
+
+async def _storage(store: Any) -> object:
+    await store.put("one", b"call")
+    return await store.get("one")
+
+
+async def _http(client: Any) -> object:
+    return (await client.get("/status/204")).status
+
+
+ONE_CALL: Mapping[str, tuple[Callable[[Any], Awaitable[object]], object]] = {
+    "cache": (_cache, "call"),
+    "secrets": (_secrets, PASSWORD),
+    "storage": (_storage, b"call"),
+    "http": (_http, 204),
+}
+
+
+async def works(case: ProviderCase, instance: Any) -> bool:
+    call, expected = ONE_CALL[case.key]
+    return await call(instance) == expected
+
+
+async def test_it_serves_and_is_healthy(case: ProviderCase, component: Find) -> None:
+    """Brought up by the lifecycle with the case's settings."""
+    instance = await component(case.offer)
+
+    assert await instance.health() is True
+    assert await works(case, instance)
+
+
+async def test_init_twice_changes_nothing(case: ProviderCase, component: Find) -> None:
+    """What is open stays open, and nothing is opened a second time."""
+    instance = await component(case.offer)
+    await instance.init()
+
+    assert await works(case, instance)
+
+
+async def test_cleanup_twice_and_init_again(case: ProviderCase, component: Find) -> None:
+    """Cleanup is idempotent and not the end."""
+    instance = await component(case.offer)
+    await instance.cleanup()
+    await instance.cleanup()
+    await instance.init()
+
+    assert await instance.health() is True
+    assert await works(case, instance)
+
+
+async def test_after_cleanup_a_call_fails_in_the_ports_words(
+    case: ProviderCase, component: Find
+) -> None:
+    """Or still works where there is nothing to close; health never raises."""
+    instance = await component(case.offer)
+    await instance.cleanup()
+
+    healthy = await instance.health()
+    [result] = await asyncio.gather(works(case, instance), return_exceptions=True)
+
+    assert healthy in (True, False)
+    assert result is True or isinstance(result, UnavailableError)
+
+
+async def test_fifty_calls_at_once(case: ProviderCase, component: Find) -> None:
+    """None fails and none hangs."""
+    instance = await component(case.offer)
+
+    async with asyncio.timeout(20):
+        results = await asyncio.gather(*(works(case, instance) for _ in range(50)))
+
+    assert results == [True] * 50
+
+
+async def test_cleanup_with_calls_in_flight(case: ProviderCase, component: Find) -> None:
+    """Each call ends with a result or an error of the port; none hangs."""
+    instance = await component(case.offer)
+    calls = [asyncio.create_task(works(case, instance)) for _ in range(50)]
+    await asyncio.sleep(0.002)
+
+    async with asyncio.timeout(20):
+        await instance.cleanup()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [r for r in results if r is not True and not isinstance(r, AdapterError)] == []
+    await instance.init()
+    assert await works(case, instance)
+
+
+async def test_cancelled_calls_leave_it_usable(case: ProviderCase, component: Find) -> None:
+    """Wherever the call stood when it was cancelled."""
+    instance = await component(case.offer)
+    for steps in range(12):
+        calls = [asyncio.create_task(works(case, instance)) for _ in range(10)]
+        for _ in range(steps):
+            await asyncio.sleep(0.0002)
+        for call in calls:
+            call.cancel()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(r) for r in results} <= {asyncio.CancelledError, bool}
+
+    assert await instance.health() is True
+    assert await works(case, instance)
+
+
+async def test_no_secret_is_shown(
+    case: ProviderCase, component: Find, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither by repr, nor in a log line, nor in an error."""
+    caplog.set_level(logging.DEBUG)
+    instance = await component(case.offer)
+    await works(case, instance)
+    shown = [repr(instance), str(instance), caplog.text]
+    try:
+        await getattr(instance, "get_secret", instance.health)("absent")
+    except (OneiricError, TypeError) as error:
+        shown.append(repr(error))
+
+    assert PASSWORD not in "".join(shown)
