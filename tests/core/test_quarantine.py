@@ -6,8 +6,6 @@ from functools import partial
 import pytest
 
 from oneiric.core.backoff import Backoff
-from oneiric.core.decision import Reason, Rejection
-from oneiric.core.exclusion import Exclusions
 from oneiric.core.health import HealthReport
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.quarantine import Quarantine, QuarantinePolicy
@@ -16,7 +14,7 @@ from oneiric.errors import ComponentError, NoCandidateError, PausedError
 from oneiric.testing import ManualClock
 from tests.core.components import CACHE, Ledger, Staged, offer, running, until
 
-A, B = f"{CACHE}@a", f"{CACHE}@b"
+A = f"{CACHE}@a"
 POLICY = QuarantinePolicy(
     failures=3, backoff=Backoff(base_seconds=10.0, factor=2.0, max_seconds=60.0)
 )
@@ -57,7 +55,7 @@ async def test_promise_l8_repeated_failures_quarantine_and_the_next_best_serves(
         await _wait(clock, 0.1)
         assert (lifecycle.status(CACHE).provider, _why(lifecycle, "a")) == (
             "a",
-            "selected: priority 1 (code)",
+            "selected: priority 1",
         )
         assert (ledger.open, ledger.late) == (1, [])
 
@@ -222,7 +220,7 @@ async def test_closing_ends_a_quarantine_that_waits() -> None:
 def test_failures_during_a_quarantine_do_not_count() -> None:
     """One term at a time: whoever is out already is not put out for longer."""
     resolver = Resolver()
-    quarantine = Quarantine(Exclusions(resolver), POLICY)
+    quarantine = Quarantine(resolver, POLICY)
     delays = [quarantine.failed(A, "x") for _ in range(6)]
     quarantine.release(A)
     delays.append(quarantine.failed(A, "x"))
@@ -231,23 +229,3 @@ def test_failures_during_a_quarantine_do_not_count() -> None:
     delays.append(quarantine.failed(A, "x"))
     assert delays == [0.0, 0.0, 10.0, 0.0, 0.0, 0.0, 20.0, 0.0]
     assert resolver.rules.excluded == {}
-
-
-def test_an_exclusion_ends_with_its_last_reason() -> None:
-    """The reason that came first is shown; lifting what does not hold changes nothing."""
-    resolver = Resolver()
-    exclusions = Exclusions(resolver)
-    paused, sick = Rejection(Reason.PAUSED, "paused"), Rejection(Reason.QUARANTINE, "sick")
-    exclusions.add(A, paused)
-    exclusions.add(A, sick)
-    exclusions.add(B, sick)
-    shown = [dict(resolver.rules.excluded)]
-    generation = resolver.registry.generation
-    exclusions.lift(B, Reason.PAUSED)
-    assert resolver.registry.generation == generation
-    exclusions.lift(A, Reason.PAUSED)
-    exclusions.lift(B, Reason.QUARANTINE)
-    shown.append(dict(resolver.rules.excluded))
-    exclusions.lift(A, Reason.QUARANTINE)
-    shown.append(dict(resolver.rules.excluded))
-    assert shown == [{A: paused, B: sick}, {A: sick}, {}]
