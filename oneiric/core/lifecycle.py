@@ -339,6 +339,12 @@ class LifecycleManager:
             moves[self._slots[old.offer]] = None
         return Binding(moves, new=new, retire=tuple(retire))
 
+    def leave_paused(self, place: Slot) -> None:
+        """Unbind *place* from an instance whose offer was paused, so that the next best serves."""
+        current = place.current
+        if current and Reason.PAUSED in self.resolver.rules.excluded.get(current.offer, ()):
+            place.current = None
+
     async def end(self, generation: Generation[Any]) -> list[ComponentError]:
         """Clean up a retired instance and call the cleanup hooks; return what failed.
 
@@ -430,6 +436,7 @@ class LifecycleManager:
                     if offer.current is None:
                         await self._warm(offer)
                     slot.current = offer.current
+                    self.leave_paused(slot)
                 slot.problem = ""
         except OneiricError as error:
             slot.problem = str(error)
@@ -536,9 +543,7 @@ class LifecycleManager:
             by = f" by {actor}" if actor else ""
             why = f"{state}{by}: {note}" if note else f"{state}{by}"
             self.resolver.exclude(slot.ref, Rejection(Reason.PAUSED, why))
-            place = self._slots[slot.ref.place]
-            if place.current is not None and place.current.offer == slot.ref:
-                place.current = None
+            self.leave_paused(self._slots[slot.ref.place])
         return slot, activity
 
     async def _resume(self, slot: Slot, asked: Activity, actor: str) -> Activity:

@@ -10,7 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oneiric.core.hooks import HookPoint, SwapContext
-from oneiric.errors import ComponentError, JSONValue, OneiricError, UnknownSelectionError
+from oneiric.errors import (
+    ComponentError,
+    JSONValue,
+    NoCandidateError,
+    OneiricError,
+    UnknownSelectionError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,6 +176,14 @@ class Choice:
                 )
         return decision.winner
 
+    def refusal(self, candidate: Candidate) -> OneiricError | None:
+        """Return why *candidate* may not serve any more, if it was excluded meanwhile."""
+        excluded = self._resolver.rules.excluded.get(candidate.offer)
+        if not excluded:
+            return None
+        why = next(iter(excluded.values())).detail
+        return NoCandidateError(self._place, [(candidate.provider, why)], known=())
+
     def enforce(self) -> Callable[[], None]:
         """Select, or unselect, as assumed; calling the result restores what was before."""
         assume = self._assume
@@ -207,6 +221,10 @@ class SwapHost(Protocol):
 
     def bind(self, place: Slot, new: Generation[Any]) -> Binding:
         """Move *place*, and the offer's own slot, to *new*."""
+        ...
+
+    def leave_paused(self, place: Slot) -> None:
+        """Unbind *place* from an instance whose offer was paused."""
         ...
 
     async def end(self, generation: Generation[Any]) -> list[ComponentError]:
@@ -258,6 +276,9 @@ class Swap:
             failure = await self._host.hooks.run(HookPoint.PRE_SWAP, context)
         if failure is not None:
             self._failed(failure, "pre_swap")
+        elif refusal := self._choice.refusal(candidate):
+            self._failed(refusal, "resolve")
+        if not report.ok:
             new.retire()
             await self._end((new,))
             return report
@@ -278,6 +299,7 @@ class Swap:
         self._failed(failure, phase)
         unchoose()
         loose = binding.undo()
+        self._host.leave_paused(self._place)
         await self._drain(loose)
         await self._end(loose)
 

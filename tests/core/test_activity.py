@@ -261,6 +261,55 @@ async def test_a_paused_offer_is_out_of_resolution_and_the_next_best_serves() ->
         assert (ledger.open, ledger.late) == (1, [])
 
 
+async def test_an_offer_paused_while_a_swap_brings_it_up_is_not_bound() -> None:
+    """The swap is refused, naming who paused it; the old one serves on."""
+    ledger = Ledger()
+    offers = offer(ledger, "a", priority=1), offer(ledger, "b")
+    async with running(*offers) as lifecycle:
+        await lifecycle.activate(CACHE)
+        lifecycle.hook("pre_swap", lambda _: lifecycle.pause(f"{CACHE}@b", note="stop"))
+        report = await lifecycle.swap(CACHE, provider="b")
+        assert (report.failed_phase, report.rolled_back) == ("resolve", False)
+        assert str(report.error).splitlines()[1:] == ["  b  paused: stop"]
+        assert (lifecycle.status(CACHE).provider, ledger.ended) == ("a", ["b"])
+
+
+async def test_an_offer_paused_while_it_is_swapped_out_is_not_bound_again() -> None:
+    """When the swap is undone the place goes to the next best, not to the one paused."""
+    ledger = Ledger()
+    offers = offer(ledger, "a", priority=2), offer(ledger, "b", priority=1), offer(ledger, "c")
+    async with running(*offers) as lifecycle:
+        await lifecycle.activate(CACHE)
+
+        async def refuse(_: object) -> None:
+            await lifecycle.pause(A)
+            raise ValueError("no")
+
+        remove = lifecycle.hook("post_swap", refuse)
+        report = await lifecycle.swap(CACHE, provider="c")
+        remove()
+        assert (report.rolled_back, lifecycle.status(CACHE).provider) == (True, "")
+        async with lifecycle.use(CACHE) as held:
+            assert held.work() == "b"
+        assert (sorted(ledger.made), ledger.ended) == (["a", "b", "c"], ["c"])
+
+
+async def test_an_offer_paused_while_it_comes_up_does_not_serve_its_place() -> None:
+    """Whoever waited for the place is given the next best."""
+    ledger, go_on = Ledger(), asyncio.Event()
+
+    class Slow(Phased):
+        async def init(self) -> None:
+            await go_on.wait()
+
+    async with running(offer(ledger, "a", Slow, priority=1), offer(ledger, "b")) as lifecycle:
+        waiting = asyncio.create_task(lifecycle.activate(CACHE))
+        await until(lambda: ledger.made)
+        await lifecycle.pause(A)
+        go_on.set()
+        assert (await waiting).provider == "b"
+
+
 async def test_a_paused_offer_leaves_nobody_when_there_is_no_failover() -> None:
     """With failover off the place waits for it."""
     offers = offer(Ledger(), "a", priority=1), offer(Ledger(), "b")
