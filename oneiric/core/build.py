@@ -111,7 +111,9 @@ class Builder:
 
     async def check(self, generation: Generation[Any]) -> HealthReport:
         """Ask the candidate's health check and the instance's own; both must be content."""
-        candidate = generation.candidate
+        candidate, residence = generation.candidate, generation.residence
+        if residence is not None and residence.has_ended:
+            return HealthReport(healthy=False, detail="its context manager ended by itself")
         checks: list[Callable[[], Any]] = []
         if candidate.health is not None:
             try:
@@ -164,7 +166,7 @@ class Builder:
         )
         generation.instance = made
         if _is_context(made):
-            residence = Residence(made, self.guard)
+            residence = generation.residence = Residence(made, self.guard)
             generation.end = residence.leave
             return residence
         generation.end = _end_of(made)

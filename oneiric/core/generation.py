@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
     from oneiric.core.handle import Handle
     from oneiric.core.ref import ComponentRef
+    from oneiric.core.residence import Residence
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ class Generation(Generic[T]):
         "instance",
         "loop",
         "number",
+        "residence",
         "retired",
         "state",
         "watchers",
@@ -68,6 +70,7 @@ class Generation(Generic[T]):
         self.loop = loop
         self.instance: Any = None
         self.end: Callable[[], Any] | None = None
+        self.residence: Residence[Any] | None = None
         self.state = LifecycleState.ACTIVATING
         self.holds: dict[Handle[Any], None] = {}
         self.retired = False

@@ -39,6 +39,11 @@ class Residence(Generic[T]):
             _raise(self._task)
         return self._entered.result()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the context manager was left, or ended by itself."""
+        return self._task is not None and self._task.done()
+
     async def leave(self) -> None:
         """Leave, and raise what leaving raised; nothing happens when it was never entered."""
         task = self._task
