@@ -250,6 +250,37 @@ async def test_a_context_manager_is_entered_and_what_it_yields_serves() -> None:
         assert (len(tasks), tasks[0] is tasks[2]) == (3, True)
 
 
+async def test_a_context_manager_that_ended_by_itself_is_not_healthy() -> None:
+    """When its background work has failed, a probe says so instead of praising what is gone."""
+
+    fates = [Broken("background"), None]
+
+    class Worker:
+        async def __aenter__(self) -> str:
+            self.group = await asyncio.TaskGroup().__aenter__()
+            self.group.create_task(self.work(fates.pop(0)))
+            return "inside"
+
+        async def __aexit__(self, *failure: Any) -> None:
+            await self.group.__aexit__(*failure)
+
+        async def work(self, fate: Exception | None) -> None:
+            await asyncio.sleep(0.001)
+            if fate:
+                raise fate
+
+    async with running(Candidate(CACHE, "a", Worker)) as lifecycle:
+        await lifecycle.activate(CACHE)
+        assert (await lifecycle.probe(CACHE)).healthy
+        await asyncio.sleep(0.01)
+        assert await lifecycle.probe(CACHE) == HealthReport(
+            healthy=False, detail="its context manager ended by itself"
+        )
+        report = await lifecycle.swap(CACHE)
+        assert (report.ok, len(report.cleanup_errors)) == (True, 1)
+        assert "unhandled errors in a TaskGroup" in report.cleanup_errors[0].message
+
+
 @pytest.mark.parametrize("error", [Broken("enter"), SystemExit(2), asyncio.CancelledError()])
 async def test_a_context_manager_that_cannot_be_entered_fails_in_init(
     error: BaseException,
