@@ -22,6 +22,9 @@ class Backoff:
 
         *chance* is a random number in [0, 1): the delay shrinks by up to `jitter` of itself.
         """
-        steps = min(max(attempt, 1) - 1, 64)
-        full = min(self.base_seconds * self.factor**steps, self.max_seconds)
+        try:
+            grown = self.base_seconds * float(self.factor) ** (max(attempt, 1) - 1)
+        except OverflowError:
+            grown = self.max_seconds if self.base_seconds else 0.0
+        full = min(grown, self.max_seconds)
         return float(full * (1 - self.jitter * chance))
