@@ -241,7 +241,9 @@ class PausedError(RefusedError):
     def __init__(self, ref: str, state: str, *, note: str = "", actor: str = "") -> None:
         by = f" by {actor}" if actor else ""
         why = f": {note}" if note else ""
-        super().__init__(f"{ref} is {state}{by}{why}", hint=f"oneiric resume {ref}")
+        super().__init__(
+            f"{ref} is {state}{by}{why}", hint="resume it, or wait until it is resumed"
+        )
         self.ref = ref
         self.state = state
         self.note = note

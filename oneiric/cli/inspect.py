@@ -76,6 +76,7 @@ def status(context: typer.Context, *, domain: Domain = "", as_json: AsJSON = Fal
     if as_json:
         show_json(answer.as_json())
         return
+    show(f"{answer.app}, {answer.environment}; profile {answer.profile}\n")
     rows = [
         (
             each.ref,

@@ -43,6 +43,8 @@ def operator_for(session: Session) -> Operator:
 
         level = "debug" if session.debug else settings.level
         configure_logging(sys.stderr, level=level, emit_json=settings.emit_json)
+    for warning in operator.orchestrator.warnings():
+        sys.stderr.write(f"warning: {warning}\n")
     return operator
 
 

@@ -56,6 +56,10 @@ class Config:
         """
         return self._layers.origin(path)
 
+    def place(self, path: str) -> str:
+        """Return where *path* was written, or else the nearest table around it."""
+        return self._layers.place(path)
+
     def settings(self, *, secret: Callable[[str], bool] | None = None) -> list[Setting]:
         """Return every effective value, defaults included, without secrets.
 

@@ -242,11 +242,7 @@ class Judgement(NamedTuple):
         """Yield a standing for every row, the winner's first."""
         if self.winner is not None:
             yield self._selected(self.winner)
-        kin = {
-            row.entry.candidate.source.id: row
-            for row in self.field
-            if row.entry.candidate.source.kind is _MANIFEST
-        }
+        kin = self._kin() if len(self.field) < len(self.rows) else {}
         for row in self.rows:
             if row is self.winner:
                 continue
@@ -255,6 +251,11 @@ class Judgement(NamedTuple):
             else:
                 candidate, sequence = row.entry
                 yield Standing(candidate, _REJECTED, sequence, self.stacks, rejection=row.rejection)
+
+    def _kin(self) -> Mapping[str, Row]:
+        """Return the best of each manifest, by source; it shadows its manifest's others."""
+        sources = ((row.entry.candidate.source, row) for row in self.field)
+        return {source.id: row for source, row in sources if source.kind is _MANIFEST}
 
     def _selected(self, winner: Row) -> Standing:
         candidate, sequence = winner.entry

@@ -72,6 +72,8 @@ class Status:
     """How each component stands, in the process that `applied` names."""
 
     rows: tuple[tuple[Decision, ComponentStatus], ...]
+    app: str
+    environment: str
     profile: str
     config: str
     applied: str = "local"
@@ -81,6 +83,8 @@ class Status:
         return {
             "schema": "oneiric.status/1",
             "applied": self.applied,
+            "app": self.app,
+            "environment": self.environment,
             "profile": self.profile,
             "config": self.config,
             "status": [

@@ -29,6 +29,7 @@ from oneiric.runtime.answers import (
     SwapAnswer,
 )
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
+from oneiric.runtime.settings import AppSettings
 
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
@@ -110,7 +111,9 @@ class Operator:
         listing = self.list(domain=domain)
         lifecycle, config = self.orchestrator.lifecycle, self.orchestrator.config
         rows = tuple((each, lifecycle.status(each.ref)) for each in listing.decisions)
-        return Status(rows, config.profile, str(config.file or ""))
+        app = config.section("app")
+        assert isinstance(app, AppSettings)
+        return Status(rows, app.name, app.environment, config.profile, str(config.file or ""))
 
     def swap(
         self, text: str, *, provider: str = "", clear: bool = False, dry_run: bool = False
@@ -123,6 +126,7 @@ class Operator:
         Raises:
             InvalidError: neither or both of provider and clear are given.
             NoCandidateError, UnknownSelectionError: the provider may not serve.
+            ConfigError: the provider's settings are wrong.
             StoreError: the selection was not stored.
         """
         ref = self.ref(text, provider=provider)
@@ -142,6 +146,8 @@ class Operator:
         known = bool(decision.standings) or stored
         if decision.problem is not None and (wanted or not known):
             raise decision.problem
+        if wanted and decision.winner is not None:
+            self._check_settings(decision.winner)
         changes = tuple(resolver.preview(assume))
         if not dry_run and (wanted or stored):
             self.orchestrator.remember(place, provider=wanted, actor="cli")
@@ -242,6 +248,11 @@ class Operator:
                     if path.startswith(f"{name}."):
                         keys = path.removeprefix(f"{name}.").split(".")
                         yield annotation_at(self._model(candidate), keys)
+
+    def _check_settings(self, candidate: Candidate) -> None:
+        model = self._model(candidate)
+        if model is not BaseModel:
+            self.orchestrator.lifecycle.builder.settings.settings_for(candidate, model)
 
     def _model(self, candidate: Candidate) -> type[BaseModel]:
         model = candidate.settings_model

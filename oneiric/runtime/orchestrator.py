@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
@@ -19,7 +19,7 @@ from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
 from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, DomainBridge, DomainSettings
-from oneiric.errors import ConfigError, InvalidRefError, Problem
+from oneiric.errors import ConfigError, InvalidRefError, Problem, nearest
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.provider_settings import ProviderSettings
 from oneiric.runtime.settings import (
@@ -102,10 +102,25 @@ class RuntimeOrchestrator:
         Raises:
             StoreError: the swap is done, but its selection will not outlive the process.
         """
-        report = await self.lifecycle.swap(ref, provider=provider, clear=clear)
-        if report.ok and (provider or clear):
-            place: ComponentRef[object] = ComponentRef(ref).place
-            await asyncio.to_thread(self.remember, place, provider=provider, actor=actor)
+        named: ComponentRef[object] = ComponentRef(ref)
+        report = await self.lifecycle.swap(named, provider=provider, clear=clear)
+        chosen = provider or named.provider
+        if report.ok and (chosen or clear):
+            await asyncio.to_thread(self.remember, named.place, provider=chosen, actor=actor)
+        return report
+
+    async def rollback(self, ref: str, *, actor: str = "") -> SwapReport:
+        """Swap back to who served before the last swap, and store that selection.
+
+        Raises:
+            NotFoundError: no earlier provider is known.
+            StoreError: the swap is done, but its selection will not outlive the process.
+        """
+        report = await self.lifecycle.rollback(ref)
+        if report.ok:
+            await asyncio.to_thread(
+                self.remember, report.ref.place, provider=report.after, actor=actor
+            )
         return report
 
     def remember(self, ref: str, *, provider: str, actor: str = "") -> None:
@@ -146,6 +161,28 @@ class RuntimeOrchestrator:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    def warnings(self) -> list[str]:
+        """Return what is wrong but stops nothing: broken plugins, settings for nobody."""
+        broken = [
+            f"plugin {plugin.distribution} ({plugin.group}) brought nothing: {plugin.error}"
+            for plugin in self.discovered
+            if plugin.error
+        ]
+        return [*broken, *self._settings_for_nobody()]
+
+    def _settings_for_nobody(self) -> Iterator[str]:
+        registry = self.resolver.registry
+        for domain in ALL.values():
+            offers = [offer for ref in registry.refs(domain.name) for offer in registry.offers(ref)]
+            known = {offer.provider for offer in offers}
+            known |= {f"{offer.ref.key}@{offer.provider}" for offer in offers}
+            for name in self._section(domain.section, DomainSettings).provider_settings:
+                if name not in known:
+                    path = f"{domain.section}.provider_settings.{name}"
+                    close = nearest(name, sorted(known))
+                    hint = f"; did you mean {close}?" if close else ""
+                    yield f"{path} ({self.config.place(path)}): no such provider{hint}"
 
     def _section(self, name: str, model: type[M]) -> M:
         section = self.config.section(name)

@@ -36,7 +36,7 @@ class ProviderSettings:
             ConfigError: a setting is wrong; names the key, and the file and line.
         """
         path, values = self._values(candidate)
-        return validate_settings(model, values, key=path, origin_of=self._config.origin)
+        return validate_settings(model, values, key=path, origin_of=self._config.place)
 
     def _values(self, candidate: Candidate) -> tuple[str, Mapping[str, JSONValue]]:
         section = ALL[candidate.ref.domain].section

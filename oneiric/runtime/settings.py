@@ -15,7 +15,7 @@ from oneiric.domains import ALL, DomainSettings
 
 
 class AppSettings(BaseModel):
-    """Who this deployment is, in logs and reports."""
+    """Who this deployment is, in `oneiric status`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

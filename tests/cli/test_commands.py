@@ -162,6 +162,29 @@ def test_swap_says_that_it_stored_and_asked_nobody(call: Call) -> None:
     ]
 
 
+def test_a_swap_to_a_provider_with_wrong_settings_is_refused(call: Call, tmp_path: Path) -> None:
+    """Settings are checked before the selection is stored; the error names file, line and key."""
+    (tmp_path / "oneiric.toml").write_text("[adapters.provider_settings.redis]\nprot = 1\n")
+
+    code, out, err = call("swap", "adapter:cache", "--provider", "redis")
+    assert (code, out) == (2, "")
+    assert "adapters.provider_settings.redis.prot: unknown key; did you mean port?" in err
+    assert "(oneiric.toml:2)" in err
+    assert not (tmp_path / ".oneiric_cache").exists()
+
+
+def test_what_is_wrong_but_stops_nothing_is_a_warning(call: Call, tmp_path: Path) -> None:
+    """Settings for nobody are told on stderr, beside the answer on stdout."""
+    (tmp_path / "oneiric.toml").write_text("[adapters.provider_settings.memry]\n")
+
+    code, out, err = call("list", "--domain", "adapter")
+    assert (code, out.startswith("component")) == (0, True)
+    assert err == (
+        "warning: adapters.provider_settings.memry (oneiric.toml:1): "
+        "no such provider; did you mean memory?\n"
+    )
+
+
 def test_a_dry_run_prints_the_decisions_that_would_change(call: Call, tmp_path: Path) -> None:
     """Those of dependents too; nothing is stored, and it says so."""
     code, out, _ = call("--demo", "swap", "task:demo-words", "--provider", "distinct", "--dry-run")

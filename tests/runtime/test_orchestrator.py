@@ -107,6 +107,32 @@ async def test_promise_r9_clearing_a_swap_ends_it_for_good(tmp_path: Path) -> No
     assert stored(tmp_path) == {}
 
 
+async def test_promise_r9_a_rollback_is_stored_like_a_swap(tmp_path: Path) -> None:
+    """A restart brings back who was rolled back to, not who was rolled back."""
+    async with opened(tmp_path) as runtime:
+        await runtime.lifecycle.activate("adapter:pen")
+        await runtime.swap("adapter:pen@biro")
+        report = await runtime.rollback("adapter:pen", actor="tests")
+
+    assert report.ok
+    assert pen_of(opened(tmp_path)) == "quill"
+    assert {ref: (each.provider, each.actor) for ref, each in stored(tmp_path).items()} == {
+        "adapter:pen": ("quill", "tests")
+    }
+
+
+def test_defect_oneiric_c5_settings_for_nobody_are_told(tmp_path: Path) -> None:
+    """Settings under a name that no provider has are shown with file, line and near spelling."""
+    (tmp_path / "oneiric.toml").write_text(
+        "[adapters.provider_settings.memry]\nmax_entries = 1\n"
+        '[adapters.provider_settings."pen@quill"]\nink = 1\n'
+    )
+
+    assert opened(tmp_path).warnings() == [
+        "adapters.provider_settings.memry (oneiric.toml:1): no such provider; did you mean memory?"
+    ]
+
+
 async def test_promise_r9_explain_shows_the_swap_and_what_it_outranks(tmp_path: Path) -> None:
     """The decision names both choices, each with where it was made."""
     configure(tmp_path, "quill")

@@ -29,7 +29,7 @@ class FileCacheSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    folder: Path
+    folder: Path = Path(".oneiric_cache/files")
     default_ttl: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_value_bytes: int = Field(default=1 << 20, ge=1)
 
