@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
 
+from oneiric.core.secrets import redacted
+
 T = TypeVar("T")
 Dispose: TypeAlias = Callable[[Any], object]
 
@@ -29,8 +31,11 @@ class Outcome(Generic[T]):
         """The error in a few words, or an empty string."""
         if self.error is None:
             return ""
-        text = str(self.error)
         name = type(self.error).__name__
+        try:
+            text = str(redacted(str(self.error)))
+        except Exception:  # noqa: BLE001  foreign too: an error that cannot be told
+            text = "it cannot be told"
         return text if self.timed_out else f"{name}: {text}" if text else name
 
 
@@ -182,6 +187,22 @@ def attempt(function: Callable[[], T]) -> Outcome[T]:
         raise
     except BaseException as error:  # noqa: BLE001  foreign code may raise anything
         return Outcome(error=error)
+
+
+def attempt_within(function: Callable[[], T], limit: float) -> Outcome[T]:
+    """Call foreign code in a daemon thread and wait for it, at most *limit* seconds.
+
+    For programs without an event loop; what takes longer goes on, and nobody waits for it.
+    """
+    outcomes: list[Outcome[T]] = []
+    thread = threading.Thread(
+        target=lambda: outcomes.append(attempt(function)), name="oneiric-attempt", daemon=True
+    )
+    thread.start()
+    thread.join(limit)
+    if outcomes:
+        return outcomes[0]
+    return Outcome(error=TimeoutError(f"took longer than {limit:g} s"), timed_out=True)
 
 
 async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:

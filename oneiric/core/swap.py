@@ -94,7 +94,7 @@ class SwapReport:
             )
         lines = [head]
         if self.error is not None:
-            lines.append(f"  {self.error.message}")
+            lines += [f"  {self.error.message}", *(f"    {line}" for line in self.error.lines())]
         lines += [f"  drain limit reached: {holder}" for holder in self.forced]
         lines += [f"  cleanup: {error.message}" for error in self.cleanup_errors]
         return "\n".join(lines)

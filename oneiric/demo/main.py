@@ -39,6 +39,8 @@ def _shown(texts: Path, *, as_json: bool) -> int:
     if as_json:
         _print(json.dumps(report.as_json(), indent=2))
     else:
+        for problem in report.problems():
+            _print(f"did not hold: {problem}")
         held = "all of it held" if report.ok else "NOT all of it held"
         _print(f"{held}, in {report.seconds:.1f} s")
     return 0 if report.ok else 1

@@ -19,7 +19,7 @@ from oneiric.core.plugin import Plugin
 from oneiric.core.swap import SwapReport
 from oneiric.demo.faults import SickeningCache, UnreachableCache
 from oneiric.demo.load import Load, words_in
-from oneiric.errors import InvalidError, JSONValue
+from oneiric.errors import InvalidError, JSONValue, OneiricError
 from oneiric.ports.cache import CACHE
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
 
@@ -66,21 +66,31 @@ class StoryReport:
     @property
     def ok(self) -> bool:
         """Whether every swap held, every fault was survived, and no call failed."""
-        return (
-            len(self.sources) >= 3
-            and bool(self.calls)
-            and not self.failures
-            and len(self.swaps) == 2
-            and all(swap.ok and not swap.forced for swap in self.swaps)
-            and [fault.failed_phase for fault in self.faults] == ["init", "post_swap"]
-            and self.closed
-        )
+        return not self.problems()
+
+    def problems(self) -> list[str]:
+        """Return what did not hold, in words."""
+        changed = [swap.before != swap.after for swap in self.swaps if swap.ok]
+        held = {
+            "offers come from three sources; is examples/plugin installed?": len(self.sources) >= 3,
+            "calls were made": bool(self.calls),
+            "no call failed": not self.failures,
+            "two swaps changed the provider": changed == [True, True],
+            "no holder outlived a swap": not any(swap.forced for swap in self.swaps),
+            "the bad providers failed in init and post_swap": [
+                fault.failed_phase for fault in self.faults
+            ]
+            == ["init", "post_swap"],
+            "everything was closed without an error": self.closed,
+        }
+        return [claim for claim, is_true in held.items() if not is_true]
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.demo/1`."""
         return {
             "schema": "oneiric.demo/1",
             "ok": self.ok,
+            "problems": self.problems(),
             "sources": self.sources,
             "words": self.words,
             "decision": self.decision.as_json() if self.decision else None,
@@ -112,14 +122,14 @@ async def tell_story(narrator: Narrator, *, texts: Path) -> StoryReport:
         _choose(runtime, report, narrator)
         await _serve(runtime, words, report, narrator)
     finally:
-        await runtime.stop()
-    report.closed = not runtime.lifecycle.in_flight(CACHE)
-    narrator.say("closed: every component was cleaned up, nothing is in flight")
+        report.closed = await _closed(runtime, narrator)
     report.seconds = time.monotonic() - started
     return report
 
 
 def _choose(runtime: RuntimeOrchestrator, report: StoryReport, narrator: Narrator) -> None:
+    for warning in runtime.warnings():
+        narrator.say(f"warning: {warning}")
     registry = runtime.resolver.registry
     offers = [offer for ref in registry.refs() for offer in registry.offers(ref)]
     report.sources = dict(sorted(Counter(str(offer.source) for offer in offers).items()))
@@ -171,8 +181,22 @@ async def _loaded(
 
 def _partner(runtime: RuntimeOrchestrator, first: str) -> str:
     """Return the provider to swap with: the second distribution's, where it is installed."""
-    offers = runtime.resolver.registry.offers(CACHE)
-    return "files" if any(offer.provider == "files" for offer in offers) else first
+    offers = {offer.provider for offer in runtime.resolver.registry.offers(CACHE)}
+    return next((name for name in ("files", "memory") if name in offers - {first}), first)
+
+
+async def _closed(runtime: RuntimeOrchestrator, narrator: Narrator) -> bool:
+    try:
+        await runtime.stop()
+    except* OneiricError as group:
+        for error in group.exceptions:
+            narrator.say(str(error))
+        clean = False
+    else:
+        clean = not runtime.lifecycle.in_flight(CACHE)
+    if clean:
+        narrator.say("closed: every component was cleaned up, nothing is in flight")
+    return clean
 
 
 async def _still_healthy(context: SwapContext) -> None:

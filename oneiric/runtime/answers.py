@@ -116,7 +116,7 @@ class SwapAnswer:
             "schema": "oneiric.swap-request/1",
             "ref": self.ref,
             "provider": self.provider or None,
-            "applied": None if self.dry_run else self.applied,
+            "applied": None if self.dry_run else self.applied or None,
             "dry_run": self.dry_run,
             "cleared": self.cleared,
             "changes": [diff.as_json() for diff in self.changes],

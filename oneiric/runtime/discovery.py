@@ -12,7 +12,7 @@ from importlib_metadata import EntryPoint, distributions, entry_points
 
 from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.factory import is_allowed
-from oneiric.core.guard import attempt
+from oneiric.core.guard import attempt, attempt_within
 from oneiric.core.plugin import Plugin
 from oneiric.domains import ALL, Domain
 from oneiric.errors import JSONValue
@@ -108,7 +108,7 @@ def _examined(plugin: Discovered, point: EntryPoint | None, settings: PluginSett
     refusal = _refusal(plugin.distribution, settings)
     if refusal:
         return replace(plugin, skipped=refusal)
-    outcome = attempt(lambda: _candidates(plugin, point, settings))
+    outcome = attempt_within(lambda: _candidates(plugin, point, settings), settings.load_timeout)
     if outcome.value is None:
         return replace(plugin, error=outcome.reason)
     return replace(plugin, candidates=outcome.value)

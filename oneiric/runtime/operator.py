@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from oneiric.config import Setting
 from oneiric.core.candidate import Candidate
@@ -34,7 +34,7 @@ from oneiric.runtime.settings import AppSettings
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
 
-_SECRETS = (SecretStr, SecretBytes)
+_SECRETS = (SecretStr, SecretBytes, Secret)
 
 
 class Operator:
@@ -152,7 +152,12 @@ class Operator:
         if not dry_run and (wanted or stored):
             self.orchestrator.remember(place, provider=wanted, actor="cli")
         return SwapAnswer(
-            str(place), wanted, "stored", changes, dry_run=dry_run, cleared=stored and not dry_run
+            str(place),
+            wanted,
+            "stored" if wanted or stored else "",
+            changes,
+            dry_run=dry_run,
+            cleared=stored and not dry_run,
         )
 
     def plugins(self) -> PluginListing:
@@ -187,6 +192,8 @@ class Operator:
         return named.offer(provider)
 
     def _named(self, text: str, domain: str, key: str) -> ComponentRef[Any]:
+        if text == key or (":" in key and not text):
+            text, key = key, ""
         if ":" in text:
             named: ComponentRef[Any] = ComponentRef(text)
             if domain not in ("", named.domain):
@@ -232,7 +239,9 @@ class Operator:
         """
         section, _, rest = path.partition(".")
         kind, _, below = rest.partition(".")
-        if is_secret_name(path.rpartition(".")[2]):
+        if kind == "selections":
+            return False
+        if any(is_secret_name(part) for part in (kind, *below.split(".")[1:])):
             return True
         if kind != "provider_settings" or not below:
             return False
@@ -265,8 +274,18 @@ class Operator:
 
 
 def _holds_secret(annotation: object) -> bool:
+    """Tell whether a value of this type is or holds a secret, at any depth."""
     kinds = alternatives(annotation)
-    return not kinds or any(kind in _SECRETS for kind in kinds)
+    return not kinds or any(_is_secret_kind(kind) for kind in kinds)
+
+
+def _is_secret_kind(kind: object) -> bool:
+    origin = get_origin(kind) or kind
+    if isinstance(origin, type) and issubclass(origin, _SECRETS):
+        return True
+    if isinstance(origin, type) and issubclass(origin, BaseModel):
+        return any(_holds_secret(field.annotation) for field in origin.model_fields.values())
+    return any(_holds_secret(inner) for inner in get_args(kind) if inner is not Ellipsis)
 
 
 def _assumption(ref: ComponentRef[Any], words: tuple[str, ...]) -> Assumption:

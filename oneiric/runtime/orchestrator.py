@@ -19,7 +19,7 @@ from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
 from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, DomainBridge, DomainSettings
-from oneiric.errors import ConfigError, InvalidRefError, Problem, nearest
+from oneiric.errors import ConfigError, InvalidRefError, Problem, StoreError, nearest
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.provider_settings import ProviderSettings
 from oneiric.runtime.settings import (
@@ -206,10 +206,17 @@ class RuntimeOrchestrator:
             strict_selections=settings.strict_selections,
             failover=lifecycle.failover,
         )
-        named = {choice.ref: choice.provider for choice in configured}
+        named = {str(choice.ref): choice.provider for choice in configured}
         for stored in self.store.load().values():
-            if stored.configured == named.get(ComponentRef(stored.ref), ""):
-                self.resolver.select(_selection(stored))
+            if stored.configured == named.get(stored.ref, ""):
+                self.resolver.select(self._stored(stored))
+
+    def _stored(self, stored: StoredSelection) -> Selection:
+        by = f" by {stored.actor}" if stored.actor else ""
+        try:
+            return Selection.of(stored.ref, stored.provider, origin=f"swap at {stored.at}{by}")
+        except InvalidRefError as error:
+            raise StoreError(f"{self.paths.database} holds a damaged selection: {error}") from error
 
     def _configured(self) -> list[Selection]:
         """Return the selections of the configuration, or all that is wrong with them."""
@@ -228,8 +235,3 @@ class RuntimeOrchestrator:
         if problems:
             raise ConfigError("selections are wrong", problems=problems)
         return selections
-
-
-def _selection(stored: StoredSelection) -> Selection:
-    by = f" by {stored.actor}" if stored.actor else ""
-    return Selection.of(stored.ref, stored.provider, origin=f"swap at {stored.at}{by}")

@@ -97,6 +97,8 @@ class PluginSettings(BaseModel):
     """Distributions that may not."""
     allowed_prefixes: tuple[str, ...] = ()
     """Packages whose factories may be named by text, beside our own and each plugin's."""
+    load_timeout: float = Field(default=10.0, gt=0, le=86_400)
+    """Seconds that a plugin may take to load before the others go on without it."""
 
 
 class LoggingSettings(BaseModel):

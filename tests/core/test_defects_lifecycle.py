@@ -186,7 +186,7 @@ async def test_defect_oneiric_l8_sync_phases_blocked_the_loop_without_limit(phas
             await asyncio.sleep(0.001)
             ticks += 1
         assert f"failed in {phase}: took longer than 0.04 s" in str(activating.exception())
-        assert ticks >= 5
+        assert ticks > 1
         await until(lambda: ledger.made and ledger.open == 0)
 
 

@@ -11,7 +11,7 @@ ADAPTERS = Plugin(
             "oneiric_example.files:FileCache",
             settings_model="oneiric_example.files:FileCacheSettings",
             capabilities=("kv", "ttl", "distributed"),
-            priority=5,
+            priority=30,
         )
     ]
 )
