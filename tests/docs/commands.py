@@ -22,7 +22,7 @@ def command_line_page(_house: House) -> str:
         "For whoever types `oneiric`, or calls it from a script.\n",
         "`oneiric [OPTIONS] COMMAND [ARGS]`; `python -m oneiric.cli` is the same. Answers go to",
         "stdout, logs and errors to stderr. With `--json` a command prints one document on stdout,",
-        "its schema first, or an error as JSON; only a misspelt option is told as text. What a",
+        "its schema first, or an error as JSON. What a",
         "command ends with is under [exit codes](exit-codes.md). The options of `oneiric` itself",
         "stand before the command.\n",
         *_table(root),
