@@ -12,7 +12,7 @@ from oneiric.config.paths import ConfigFile, find_file
 from oneiric.config.profiles import built_in
 from oneiric.config.sections import Config
 from oneiric.config.variables import Variable, values_of, variables_in
-from oneiric.core.settings import unknown_keys, validate_settings
+from oneiric.documents.model import unknown_keys, validate_settings
 from oneiric.errors import ConfigError, JSONValue, Problem, nearest
 
 _NONE: Mapping[str, str] = MappingProxyType({})

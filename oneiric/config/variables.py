@@ -8,8 +8,8 @@ from typing import get_origin
 
 from pydantic import BaseModel
 
-from oneiric.core.settings import alternatives, annotation_at
 from oneiric.documents import parse
+from oneiric.documents.model import alternatives, annotation_at
 from oneiric.errors import DocumentError, JSONValue, Problem
 
 PREFIX = "ONEIRIC_"

@@ -13,7 +13,7 @@ from oneiric.core.generation import Generation, LifecycleState
 from oneiric.core.guard import Guard, Outcome
 from oneiric.core.health import HealthReport
 from oneiric.core.residence import Residence
-from oneiric.core.settings import validate_settings
+from oneiric.documents.model import validate_settings
 from oneiric.errors import ComponentError, OneiricError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from oneiric.core.precedence import Selection
 from oneiric.core.ref import DOMAINS, ComponentRef
 from oneiric.core.resolver import Assumption
 from oneiric.core.secrets import is_secret_name, redacted
-from oneiric.core.settings import alternatives, annotation_at
+from oneiric.documents.model import alternatives, annotation_at
 from oneiric.domains import ALL
 from oneiric.errors import InvalidError, NotFoundError
 from oneiric.runtime.answers import (

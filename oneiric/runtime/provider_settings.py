@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
-from oneiric.core.settings import validate_settings
+from oneiric.documents.model import validate_settings
 from oneiric.domains import ALL, DomainSettings
 from oneiric.errors import JSONValue
 

@@ -20,7 +20,7 @@ from oneiric.core.build import PhaseLimits
 from oneiric.core.candidate import Candidate
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.resolver import Resolver
-from oneiric.core.settings import validate_settings
+from oneiric.documents.model import validate_settings
 from oneiric.errors import JSONValue
 
 if TYPE_CHECKING:

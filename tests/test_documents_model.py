@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from oneiric.core.settings import annotation_at, validate_settings
+from oneiric.documents.model import annotation_at, validate_settings
 from oneiric.errors import ConfigError, JSONValue
 
 

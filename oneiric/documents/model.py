@@ -1,4 +1,4 @@
-"""Settings: plain values to a checked model, or all that is wrong with them."""
+"""A plain value to a checked model, or all that is wrong with it."""
 
 import re
 import types
