@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,7 +37,8 @@ def foreign_aside() -> Iterator[None]:
     """Send what foreign code prints to stderr, whichever way it prints; stdout is for answers."""
     sys.stdout.flush()
     kept = os.dup(_STDOUT)
-    os.dup2(_STDERR, _STDOUT)
+    with suppress(OSError):  # stderr may be closed
+        os.dup2(_STDERR, _STDOUT)
     try:
         with redirect_stdout(sys.stderr):
             yield
