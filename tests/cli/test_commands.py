@@ -63,9 +63,9 @@ def test_list_shadowed_shows_who_does_not_serve_and_why(call: Call) -> None:
 
 def test_an_empty_list_says_so(call: Call) -> None:
     """Nothing on offer, nothing shadowed: a sentence, and an empty list as JSON."""
-    assert call("list", "--domain", "action") == (0, "nothing is on offer\n", "")
-    assert call("list", "--domain", "action", "--shadowed")[1] == "nothing is shadowed\n"
-    assert document(call("list", "--domain", "action", "--json"))["components"] == []
+    assert call("list", "--domain", "workflow") == (0, "nothing is on offer\n", "")
+    assert call("list", "--domain", "workflow", "--shadowed")[1] == "nothing is shadowed\n"
+    assert document(call("list", "--domain", "workflow", "--json"))["components"] == []
 
 
 def test_a_place_that_nobody_fills_is_listed_with_the_reason(call: Call, tmp_path: Path) -> None:
