@@ -85,7 +85,7 @@ def needs(payload: BaseModel, mode: str, required: Mapping[str, tuple[str, ...]]
     missing = [name for name in used if name not in given]
     others = {name for names in required.values() for name in names} - set(used)
     surplus = sorted(others & given)
-    told = [f"{mode} needs {', '.join(missing)}"] if missing else []
-    told += [f"{mode} does not use {', '.join(surplus)}"] if surplus else []
+    told = [f"its mode needs {', '.join(missing)}"] if missing else []
+    told += [f"its mode does not use {', '.join(surplus)}"] if surplus else []
     if told:
         raise ValueError("; ".join(told))

@@ -284,7 +284,7 @@ def test_without_a_command_the_help_is_shown(arguments: list[str], call: Call) -
     assert err == ""
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "config show"])
+@pytest.mark.parametrize("name", [*COMMANDS, "config show", "action describe"])
 def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> None:
     """It names each option in at most 80 columns and offers only what belongs to it."""
     code, out, err = call(*name.split(), "--help")
@@ -295,7 +295,7 @@ def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> N
     assert f"Usage: oneiric {name}" in out
     assert max(map(len, out.splitlines())) <= 80
     assert "completion" not in out
-    assert ("--json" in out) is (name != "config")
+    assert ("--json" in out) is (name not in ("action", "config"))
 
 
 def test_the_root_help_lists_every_command_with_what_it_is_for(call: Call) -> None:
