@@ -14,7 +14,7 @@ _Known: TypeAlias = Callable[[str], bool]
 
 
 class SanitizePayload(Payload):
-    """A record (or `record`), and the fields to allow, to drop and to mask.
+    """A record, as `data` or `record`, and the fields to allow, to drop and to mask.
 
     `allow_fields` counts at the top of the record, the others at any depth. Names match in
     any spelling (`api_key`, `apiKey`, `API-Key`) unless they are `case_sensitive`.

@@ -12,7 +12,7 @@ from oneiric.domains.actions import InvalidPayloadError
 
 
 class TransformPayload(Payload):
-    """A record (or `record`), and what to do to its fields, in this order.
+    """A record, as `data` or `record`, and what to do to its fields, in this order.
 
     `defaults` are for the names that fields have after renaming.
     """

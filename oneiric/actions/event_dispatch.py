@@ -43,7 +43,7 @@ class Hook(Payload):
 
 
 class DispatchPayload(Payload):
-    """The topic, what happened (or `data`), and the hooks; a dry run unless told otherwise.
+    """The topic, what happened, as `payload` or `data`, and the hooks; a dry run by default.
 
     `metadata` become attributes of the event: lower-case names and single values.
     """

@@ -25,7 +25,7 @@ class SerializationSettings(KitSettings):
 
 
 class SerializationPayload(Payload):
-    """A value (or `data`) to encode; text, or the file at `path`, to decode.
+    """A value, as `value` or `data`, to encode; text, or the file at `path`, to decode.
 
     With `encode`, `path` is where the text is written too.
     """

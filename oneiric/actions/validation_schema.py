@@ -43,7 +43,7 @@ class FieldRule(Payload):
 
 
 class SchemaPayload(Payload):
-    """A record (or `record`), and the rules for its fields."""
+    """A record, as `data` or `record`, and the rules for its fields."""
 
     data: Record = Field(validation_alias=AliasChoices("data", "record"))
     fields: list[FieldRule]

@@ -5,6 +5,7 @@ import bz2
 import lzma
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +22,11 @@ from tests.actions.conftest import Act, GivenSettings
 from tests.actions.values import TEXT
 
 ALGORITHMS = ("zlib", "bz2", "lzma")
-PACK = {"zlib": zlib.compress, "bz2": bz2.compress, "lzma": lzma.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "zlib": zlib.compress,
+    "bz2": bz2.compress,
+    "lzma": lzma.compress,
+}
 
 
 def run(**payload: Any) -> Any:

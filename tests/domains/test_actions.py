@@ -12,7 +12,13 @@ from oneiric.core.candidate import Candidate
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.resolver import Resolver
 from oneiric.domains import ALL, ActionBridge, InvalidPayloadError
-from oneiric.errors import ComponentError, InvalidError, NoCandidateError, UnavailableError
+from oneiric.errors import (
+    ComponentError,
+    InvalidError,
+    JSONValue,
+    NoCandidateError,
+    UnavailableError,
+)
 
 
 class Add(BaseModel):
@@ -114,7 +120,8 @@ async def test_all_problems_of_a_payload_are_told_and_no_value(actions: ActionBr
 
 async def test_an_action_without_models_takes_and_gives_any_json(actions: ActionBridge) -> None:
     """A plain class with `execute`, sync or async, is an action."""
-    for value in (None, 1, "x", [1, {"a": None}]):
+    values: list[JSONValue] = [None, 1, "x", [1, {"a": None}]]
+    for value in values:
         assert await actions.execute("echo", value) == value
 
 
