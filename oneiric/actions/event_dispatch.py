@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AliasChoices, BaseModel, Field, JsonValue, SecretStr
 
 from oneiric.actions.kit import Payload, Record, Result
-from oneiric.actions.outbound import Outbound, OutboundSettings
+from oneiric.actions.outbound import HeaderFields, Outbound, OutboundSettings
 from oneiric.clock import Clock, SystemClock, rfc3339
 from oneiric.documents import canonical
 from oneiric.errors import OneiricError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PROVIDER = "builtin-event-dispatch"
 SIGNATURE = "X-Signature"
-_AT_ONCE = 8
+AttributeName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9]{1,20}$")]
 HookStatus: TypeAlias = Literal["would-deliver", "delivered", "skipped", "failed"]
 DispatchStatus: TypeAlias = Literal["dry-run", "delivered", "partial", "failed", "skipped"]
 
@@ -36,7 +36,7 @@ class Hook(Payload):
     name: str = Field(min_length=1)
     url: str = Field(min_length=1)
     method: Literal["POST", "PUT"] = "POST"
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: HeaderFields = Field(default_factory=dict)
     enabled: bool = True
     timeout_seconds: float | None = Field(default=None, gt=0)
     secret: SecretStr | None = Field(default=None, min_length=1)
@@ -45,13 +45,14 @@ class Hook(Payload):
 class DispatchPayload(Payload):
     """The topic, what happened, as `payload` or `data`, and the hooks; a dry run by default.
 
-    `metadata` become attributes of the event: lower-case names and single values.
+    `metadata` become attributes of the event, whose names CloudEvents wants in lower-case
+    letters and digits. All hooks are called at once.
     """
 
     topic: str = Field(min_length=1)
     data: JsonValue = Field(default=None, validation_alias=AliasChoices("payload", "data"))
-    metadata: dict[str, str | int | bool] = Field(default_factory=dict)
-    hooks: list[Hook] = Field(default_factory=list, max_length=64)
+    metadata: dict[AttributeName, str | int | bool] = Field(default_factory=dict)
+    hooks: list[Hook] = Field(default_factory=list, max_length=32)
     dry_run: bool = True
 
 
@@ -109,14 +110,11 @@ class EventDispatch:
             "data": payload.data,
         }
         body = canonical(event)
-        turns = asyncio.Semaphore(_AT_ONCE)
-
-        async def outcome(hook: Hook) -> HookOutcome:
-            async with turns:
-                return await self._outcome(hook, body, dry_run=payload.dry_run)
-
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(outcome(hook)) for hook in payload.hooks]
+            tasks = [
+                group.create_task(self._outcome(hook, body, dry_run=payload.dry_run))
+                for hook in payload.hooks
+            ]
         outcomes = [task.result() for task in tasks]
         return DispatchResult(
             status=_status(outcomes, dry_run=payload.dry_run),
@@ -163,12 +161,19 @@ def _told(
 ) -> HookOutcome:
     return HookOutcome(
         name=hook.name,
-        url=origin(hook.url),
+        url=_shown(hook.url),
         method=hook.method,
         status=status,
         status_code=status_code,
         reason=reason,
     )
+
+
+def _shown(url: str) -> str:
+    try:
+        return origin(url)
+    except ValueError:
+        return ""
 
 
 def _named(outcomes: list[HookOutcome], status: HookStatus) -> list[str]:

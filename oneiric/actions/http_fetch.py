@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from oneiric.actions.kit import Base64, Payload, Result, one_of
-from oneiric.actions.outbound import Outbound, OutboundSettings
+from oneiric.actions.outbound import HeaderFields, Outbound, OutboundSettings
 from oneiric.clock import Clock, SystemClock
 from oneiric.documents import parse
 from oneiric.domains.actions import InvalidPayloadError
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 PROVIDER = "builtin-http-fetch"
 Method: TypeAlias = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade"})
 
 
 class FetchSettings(OutboundSettings):
@@ -44,7 +43,7 @@ class FetchPayload(Payload):
     url: str | None = Field(default=None, min_length=1)
     path: str | None = None
     params: dict[str, str] = Field(default_factory=dict)
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: HeaderFields = Field(default_factory=dict)
     json_body: JsonValue = Field(default=None, alias="json")
     data: dict[str, str] | None = None
     content: Base64 | None = None
@@ -58,8 +57,6 @@ class FetchPayload(Payload):
         one_of(self, ("url", "path"))
         if len(self.model_fields_set & {"json_body", "data", "content"}) > 1:
             raise ValueError("give at most one of json, data, content")
-        if wrong := sorted(_OURS & {name.lower() for name in self.headers}):
-            raise ValueError(f"the headers {', '.join(wrong)} are not yours to set")
         return self
 
 
@@ -98,8 +95,8 @@ class HttpFetch:
         Raises:
             RefusedError: it shall not verify certificates, or call a host not allowed.
             InvalidPayloadError: there is no `base_url` for the path.
-            UnavailableError: nobody answered in time, or at too great a length.
-            AdapterError: the answer's status is an error, if that shall raise.
+            UnavailableError: nobody answered in time.
+            AdapterError: the answer is too long, or its status an error, if that shall raise.
         """
         if not payload.verify:
             raise RefusedError(

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, TypeAlias, Unpack
 
 from pydantic import AfterValidator, Field
 
 from oneiric.actions.hosts import Hosts, is_entry
 from oneiric.actions.kit import KitSettings
 from oneiric.errors import UnavailableError
+from oneiric.ports.errors import AdapterError
 from oneiric.ports.http import HTTPResponse, origin
 
 if TYPE_CHECKING:
     from oneiric.core.handle import Link
     from oneiric.ports.http import HTTPClient, RequestOptions
+
+
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade"})
+
+
+def _is_free(name: str) -> str:
+    if name.lower() in _OURS:
+        raise ValueError("this header belongs to the connection")
+    return name
+
+
+HeaderFields: TypeAlias = dict[Annotated[str, AfterValidator(_is_free)], str]
+"""Header fields that a payload may set."""
 
 
 class OutboundSettings(KitSettings):
@@ -43,8 +57,8 @@ class Outbound:
 
         Raises:
             ForbiddenHostError: it goes, or is redirected, to a host that is not allowed.
-            UnavailableError: it took too long, or the answer is longer than the limit.
-            AdapterError: what else the client says.
+            UnavailableError: it took too long.
+            AdapterError: the answer is longer than the limit, or what else the client says.
         """
         self.hosts.allow(url)
         limit = min(options.get("timeout") or self._timeout, self._timeout)
@@ -60,9 +74,8 @@ class Outbound:
                 async for piece in answer.chunks():
                     content += piece
                     if len(content) > self._limit:
-                        raise UnavailableError(
-                            f"{origin(url)}: the answer is longer than {self._limit} bytes"
-                        )
+                        what = f"the answer is longer than {self._limit} bytes"
+                        raise AdapterError(origin(url), what)
                 return HTTPResponse(answer.status, answer.headers, bytes(content), url)
         except TimeoutError:
             raise UnavailableError(f"{origin(url)}: took longer than {limit:g} s") from None

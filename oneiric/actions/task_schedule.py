@@ -27,7 +27,7 @@ class SchedulePayload(Payload):
 
     task_type: str = Field(min_length=1)
     cron: str | None = Field(default=None, max_length=200)
-    interval_seconds: float | None = Field(default=None, gt=0, le=1e9)
+    interval_seconds: float | None = Field(default=None, ge=0.001, le=1e9)
     start_time: str | None = None
     end_time: str | None = None
     max_runs: int | None = Field(default=None, ge=1)
@@ -138,14 +138,16 @@ def _runs(
     payload: SchedulePayload, zone: tzinfo, now: datetime, start: datetime | None
 ) -> Iterator[datetime]:
     """Yield the runs after *now*, none before *start*, until the calendar ends."""
+    runs: Iterator[datetime]
     try:
         if payload.cron is None:
-            yield from _steps(payload.interval_seconds or 1.0, now, start)
+            runs = _steps(payload.interval_seconds or 1.0, now, start)
         else:
             since = max(now, start - _SECOND) if start else now
-            for run in CronSim(payload.cron, since.astimezone(zone)):
-                if run > now and (start is None or run >= start):
-                    yield run
+            runs = CronSim(payload.cron, since.astimezone(zone))
+        for run in runs:
+            if run > now and (start is None or run >= start):
+                yield run
     except (OverflowError, ValueError):
         return
 

@@ -33,7 +33,9 @@ class AuditResult(Result):
 
 
 class WorkflowAudit:
-    """Log `workflow-audit` with the details, secret fields masked at any depth.
+    """Log `workflow-audit`, at level info, with its details, secrets masked at any depth.
+
+    It goes wherever `[logging]` sends it; the result is what was logged.
 
     A field is masked when its name is a secret's, or holds one of `redact_fields` in any
     spelling: `token` masks `authToken` and `AUTH-TOKEN`.

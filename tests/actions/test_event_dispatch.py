@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from oneiric.domains import InvalidPayloadError
 from tests.actions.conftest import Act, GivenSettings
 
 KEY = "event.dispatch"
@@ -64,16 +65,18 @@ async def test_a_dry_run_sends_nothing_and_says_what_it_would_do(act: Act, hooke
             hook("a", f"{hooked.address}/ok?token=s3cret"),
             hook("off", hooked.address, enabled=False),
             hook("away", "https://example.org/x"),
+            hook("odd", "https://[x"),
         ],
     )
 
     assert hooked.bodies == []
     assert (found["status"], found["delivered"]) == ("dry-run", [])
-    assert (found["skipped"], found["failed"]) == (["off"], ["away"])
+    assert (found["skipped"], found["failed"]) == (["off"], ["away", "odd"])
     assert [(each["name"], each["status"]) for each in found["hooks"]] == [
         ("a", "would-deliver"),
         ("off", "skipped"),
         ("away", "failed"),
+        ("odd", "failed"),
     ]
     assert "may not be called" in found["hooks"][2]["reason"]
     assert "s3cret" not in str(found["hooks"])
@@ -116,3 +119,14 @@ async def test_the_status_sums_up(act: Act, hooked: Hooked, paths: list[str], st
     hooks = [hook(path, f"{hooked.address}{path}") for path in paths]
 
     assert (await act(KEY, topic="t", dry_run=False, hooks=hooks))["status"] == status
+
+
+async def test_what_no_event_or_hook_may_hold_is_refused(act: Act) -> None:
+    """Names that are no attributes of an event, and header fields of the connection."""
+    for wrong in (
+        {"metadata": {"Trace-Id": "x"}},
+        {"hooks": [hook("a", "https://a.example", headers={"Host": "b.example"})]},
+        {"payload": 1, "data": 2},
+    ):
+        with pytest.raises(InvalidPayloadError):
+            await act(KEY, topic="t", **wrong)
