@@ -55,15 +55,13 @@ class DataTransform:
                 [("rename_fields", f"two fields would be named {name}") for name in twice]
             )
         renamed = {names[name]: value for name, value in kept.items()}
+        missing = {name: each for name, each in payload.defaults.items() if name not in renamed}
         stages = {
             "include_fields": included != payload.data,
             "exclude_fields": kept != included,
             "rename_fields": list(renamed) != list(kept),
-            "defaults": not payload.defaults.keys() <= renamed.keys(),
+            "defaults": bool(missing),
         }
         return TransformResult(
-            data={**{k: v for k, v in payload.defaults.items() if k not in renamed}, **renamed}
-            if stages["defaults"]
-            else renamed,
-            applied=[name for name, did in stages.items() if did],
+            data={**renamed, **missing}, applied=[name for name, did in stages.items() if did]
         )
