@@ -44,8 +44,8 @@ class DataTransform:
         Raises:
             InvalidPayloadError: two fields would end up with one name.
         """
-        wanted = payload.data.keys() if payload.include_fields is None else payload.include_fields
-        included = {name: value for name, value in payload.data.items() if name in set(wanted)}
+        wanted = set(payload.data if payload.include_fields is None else payload.include_fields)
+        included = {name: value for name, value in payload.data.items() if name in wanted}
         dropped = set(payload.exclude_fields)
         kept = {name: value for name, value in included.items() if name not in dropped}
         names = {name: payload.rename_fields.get(name, name) for name in kept}
