@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from oneiric.errors import ClosedError
 
 if TYPE_CHECKING:
+    from oneiric.core.candidate import Candidate
     from oneiric.core.generation import Generation
     from oneiric.core.ref import ComponentRef
     from oneiric.core.slots import Slot
@@ -44,6 +45,11 @@ class Handle(Generic[T]):
         self._slot = slot
         self._generation: Generation[T] | None = None
         self._by: asyncio.Task[Any] | threading.Thread | None = None
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The offer of what is held, or None outside the block."""
+        return self._generation.candidate if self._generation else None
 
     @property
     def provider(self) -> str:

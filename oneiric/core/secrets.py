@@ -1,13 +1,15 @@
 """Keep secrets out of whatever is written down."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 MASK = "**********"
 _WORDS = re.compile(
-    r"pass(word|wd|phrase)|secret|token|api[-_]?key|private[-_]?key|credential|authorization|cookie",
+    r"pass(word|wd|phrase|code)|pwd|secret|token|(api|private|access|signing)[-_ ]?key|credential"
+    r"|authorization|cookie",
     re.IGNORECASE,
 )
+_MARKS = re.compile(r"[\W_]+")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 
 
@@ -20,19 +22,42 @@ def is_secret_name(name: str) -> bool:
     return _WORDS.search(name) is not None
 
 
-def redacted(value: object) -> object:
+def same_name(name: str) -> str:
+    """Return what all spellings of a field's name have in common.
+
+    >>> same_name("API-Key") == same_name("apiKey") == same_name("api_key")
+    True
+    """
+    return _MARKS.sub("", name.casefold())
+
+
+def redacted(value: object, *, names: Iterable[str] = (), mask: str = MASK) -> object:
     """Return *value* with secret fields masked at any depth, and passwords cut from URLs.
+
+    A field is secret by its name, or when its name holds one of *names* in any spelling.
 
     >>> redacted({"url": "redis://me:pass@host/0", "nested": [{"API_KEY": "k"}]})
     {'url': 'redis://**********@host/0', 'nested': [{'API_KEY': '**********'}]}
+    >>> redacted({"Card-Number": "4111", "id": 7}, names=["card_number"])
+    {'Card-Number': '**********', 'id': 7}
     """
+    return _redacted(value, tuple(filter(None, map(same_name, names))), mask)
+
+
+def _redacted(value: object, names: tuple[str, ...], mask: str) -> object:
     if isinstance(value, str):
-        return _CREDENTIALS.sub(MASK, value)
+        return _CREDENTIALS.sub(mask, value)
     if isinstance(value, Mapping):
         return {
-            name: MASK if is_secret_name(str(name)) else redacted(item)
+            name: mask if _is_secret(str(name), names) else _redacted(item, names, mask)
             for name, item in value.items()
         }
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [redacted(item) for item in value]
+        return [_redacted(item, names, mask) for item in value]
     return value
+
+
+def _is_secret(name: str, names: tuple[str, ...]) -> bool:
+    if is_secret_name(name):
+        return True
+    return bool(names) and any(each in same_name(name) for each in names)

@@ -5,10 +5,11 @@ ways (duplicate keys, YAML tags, `NaN`, integers beyond what a double holds) is
 refused here, before any content is used.
 """
 
-from oneiric.documents.canon import canonical, digest
+from oneiric.documents.canon import canonical, digest, json_value
 from oneiric.documents.limits import DEFAULT_LIMITS, DocumentLimits, Kind, kind_of
 from oneiric.documents.places import line_of
 from oneiric.documents.reader import locate, parse
+from oneiric.documents.yaml_write import yaml_of
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -16,8 +17,10 @@ __all__ = [
     "Kind",
     "canonical",
     "digest",
+    "json_value",
     "kind_of",
     "line_of",
     "locate",
     "parse",
+    "yaml_of",
 ]

@@ -1,13 +1,14 @@
 """A value to the bytes that stand for it: canonical JSON, and its digest."""
 
 import hashlib
+from typing import cast
 
 import rfc8785
 
 from oneiric.documents.limits import DocumentLimits
 from oneiric.documents.plain import check, thaw
 from oneiric.documents.refused import Refused
-from oneiric.errors import JSONValue
+from oneiric.errors import DocumentError, JSONValue
 
 _ANY = 1 << 62
 _UNBOUNDED = DocumentLimits(max_bytes=_ANY, max_depth=_ANY, max_aliases=_ANY, max_nodes=_ANY)
@@ -28,13 +29,32 @@ def canonical(value: JSONValue) -> bytes:
     Source: RFC 8785.
     """
     try:
-        plain = thaw(value)
+        return rfc8785.dumps(json_value(value))
+    except RecursionError:
+        raise _bottomless() from None
+
+
+def json_value(value: object) -> JSONValue:
+    """Return a copy of *value* in fresh dicts, lists and single values, all of it JSON.
+
+    >>> json_value({"pair": (1, 2.0)})
+    {'pair': [1, 2.0]}
+
+    Raises:
+        DocumentError: something in *value* is not JSON; names its path.
+    """
+    try:
+        plain = thaw(cast("JSONValue", value))
         check(plain, _UNBOUNDED)
-        return rfc8785.dumps(plain)  # type: ignore[arg-type]  # checked
     except Refused as refused:
         raise refused.error("", None) from None
     except RecursionError:
-        raise Refused("too-deep", "it is too deep, or contains itself").error("", None) from None
+        raise _bottomless() from None
+    return cast("JSONValue", plain)
+
+
+def _bottomless() -> DocumentError:
+    return Refused("too-deep", "it is too deep, or contains itself").error("", None)
 
 
 def digest(value: JSONValue) -> str:

@@ -1,7 +1,17 @@
 """The six namespaces and the way into each."""
 
+from oneiric.domains.actions import Action, ActionBridge, ActionDescription, InvalidPayloadError
 from oneiric.domains.bridge import DomainBridge
 from oneiric.domains.domain import ALL, Domain
 from oneiric.domains.settings import DomainSettings
 
-__all__ = ["ALL", "Domain", "DomainBridge", "DomainSettings"]
+__all__ = [
+    "ALL",
+    "Action",
+    "ActionBridge",
+    "ActionDescription",
+    "Domain",
+    "DomainBridge",
+    "DomainSettings",
+    "InvalidPayloadError",
+]

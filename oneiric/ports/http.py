@@ -1,7 +1,7 @@
 """Call others over HTTP, with answers that belong to no library."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from email.message import Message
@@ -123,7 +123,8 @@ class RequestOptions(TypedDict, total=False):
 
     `params` is added to the query, `json` is sent as JSON (None sends no body),
     `content` as it is, `data` as a form. `timeout` is in seconds: for the whole
-    answer, or in a stream for each piece.
+    answer, or in a stream for each piece. `follow` is asked, with its address, before
+    each redirect is followed; where it says no, the redirect itself is the answer.
     """
 
     params: Mapping[str, str] | None
@@ -132,6 +133,7 @@ class RequestOptions(TypedDict, total=False):
     content: bytes | None
     data: Mapping[str, str] | None
     timeout: float | None
+    follow: Callable[[str], bool] | None
 
 
 class HTTPClient(Adapter, Protocol):

@@ -190,3 +190,23 @@ class ConfigListing:
                 for setting in self.settings
             ],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ActionAnswer:
+    """What an action gave, who served it, and in which process."""
+
+    ref: str
+    provider: str
+    result: JSONValue
+    applied: str = "local"
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.action-result/1`."""
+        return {
+            "schema": "oneiric.action-result/1",
+            "applied": self.applied,
+            "ref": self.ref,
+            "provider": self.provider,
+            "result": self.result,
+        }

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from oneiric.core.precedence import Selection
 from oneiric.core.ref import DOMAINS, ComponentRef
 from oneiric.core.resolver import Assumption
-from oneiric.errors import InvalidError, NotFoundError
+from oneiric.errors import InvalidError, JSONValue, NotFoundError
 from oneiric.runtime.answers import (
+    ActionAnswer,
     ConfigListing,
     Explanation,
     Listing,
@@ -24,6 +25,7 @@ from oneiric.runtime.settings import AppSettings
 
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
+    from oneiric.domains import ActionDescription
     from oneiric.runtime.stored import Dormant
 
 
@@ -173,6 +175,34 @@ class Operator:
             dry_run=dry_run,
             cleared=stored,
         )
+
+    def describe_action(self, key: str, *, provider: str = "") -> ActionDescription:
+        """Return what an action takes and gives; nothing is brought up.
+
+        Raises:
+            NoCandidateError, UnknownSelectionError: nobody may serve it.
+        """
+        ref = self._action(key, provider)
+        return self.orchestrator.actions.describe(ref.key, provider=ref.provider)
+
+    async def invoke_action(
+        self, key: str, payload: JSONValue, *, provider: str = ""
+    ) -> ActionAnswer:
+        """Run an action in this process, bringing up what it needs, and close it all again.
+
+        Raises:
+            NoCandidateError, UnknownSelectionError: nobody may serve it.
+            InvalidPayloadError: the payload is not what it takes; every problem.
+            OneiricError: it failed, was refused or took too long.
+        """
+        ref = self._action(key, provider)
+        async with self.orchestrator as runtime:
+            candidate = runtime.resolver.resolve(ref)
+            result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
+        return ActionAnswer(str(candidate.ref), candidate.provider, result)
+
+    def _action(self, key: str, provider: str) -> ComponentRef[Any]:
+        return self.ref(key, domain="action", provider=provider)
 
     def plugins(self) -> PluginListing:
         """Return every plugin that was found, with what it brought or why nothing."""

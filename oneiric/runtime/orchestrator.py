@@ -19,7 +19,7 @@ from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
 from oneiric.core.swap import SwapReport
-from oneiric.domains import ALL, DomainBridge, DomainSettings
+from oneiric.domains import ALL, ActionBridge, DomainBridge, DomainSettings
 from oneiric.errors import Problem, nearest
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.provider_settings import ProviderSettings
@@ -69,8 +69,10 @@ class RuntimeOrchestrator:
             quarantine=lifecycle.quarantine,
             clock=self.clock,
         )
+        self.actions = ActionBridge(ALL["action"], self.lifecycle)
         self.bridges: Mapping[str, DomainBridge] = MappingProxyType(
             {name: DomainBridge(domain, self.lifecycle) for name, domain in ALL.items()}
+            | {"action": self.actions}
         )
         self._register(plugins)
         self._rule(lifecycle)

@@ -333,7 +333,7 @@ def test_the_demo_offers_two_candidates_for_each_kind_of_component(tmp_path: Pat
     }
 
 
-FORBIDDEN = ("structlog", "aiohttp", "redis", "nacl", "watchfiles", "aiosqlite")
+FORBIDDEN = ("structlog", "cronsim", "aiohttp", "redis", "nacl", "watchfiles", "aiosqlite")
 PROBE = f"""
 import sys
 sys.argv = ["oneiric", "list", "--shadowed"]
@@ -341,7 +341,8 @@ try:
     __import__("oneiric.cli.app").cli.app.main()
 except SystemExit as end:
     assert not end.code
-providers = [name for name in sys.modules if name.startswith("oneiric.adapters.")]
+rooms = ("oneiric.actions.", "oneiric.adapters.")
+providers = [name for name in sys.modules if name.startswith(rooms)]
 print([*sorted(set({FORBIDDEN!r}) & set(sys.modules)), *sorted(providers)], file=sys.stderr)
 """
 
@@ -351,11 +352,16 @@ def test_list_imports_no_provider_and_no_library_of_one(tmp_path: Path) -> None:
     finished = run("-c", PROBE, folder=tmp_path)
 
     assert finished.code == 0
-    assert finished.err == "['oneiric.adapters.plugin']\n"
+    assert finished.err == "['oneiric.actions.plugin', 'oneiric.adapters.plugin']\n"
 
 
 COMPLETIONS = [
-    ("oneiric ", 1, {"list", "explain", "status", "swap", "plugins", "config"}),
+    (
+        "oneiric ",
+        1,
+        {"list", "explain", "status", "swap", "action", "action-invoke", "plugins", "config"},
+    ),
+    ("oneiric action-invoke --", 2, {"--payload", "--provider", "--json", "--help"}),
     ("oneiric ex", 1, {"explain"}),
     ("oneiric swap --", 2, {"--provider", "--clear", "--dry-run", "--json", "--help"}),
     ("oneiric --demo config ", 3, {"show"}),

@@ -63,9 +63,9 @@ def test_list_shadowed_shows_who_does_not_serve_and_why(call: Call) -> None:
 
 def test_an_empty_list_says_so(call: Call) -> None:
     """Nothing on offer, nothing shadowed: a sentence, and an empty list as JSON."""
-    assert call("list", "--domain", "action") == (0, "nothing is on offer\n", "")
-    assert call("list", "--domain", "action", "--shadowed")[1] == "nothing is shadowed\n"
-    assert document(call("list", "--domain", "action", "--json"))["components"] == []
+    assert call("list", "--domain", "workflow") == (0, "nothing is on offer\n", "")
+    assert call("list", "--domain", "workflow", "--shadowed")[1] == "nothing is shadowed\n"
+    assert document(call("list", "--domain", "workflow", "--json"))["components"] == []
 
 
 def test_a_place_that_nobody_fills_is_listed_with_the_reason(call: Call, tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_without_a_command_the_help_is_shown(arguments: list[str], call: Call) -
     assert err == ""
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "config show"])
+@pytest.mark.parametrize("name", [*COMMANDS, "config show", "action describe"])
 def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> None:
     """It names each option in at most 80 columns and offers only what belongs to it."""
     code, out, err = call(*name.split(), "--help")
@@ -365,7 +365,7 @@ def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> N
     assert f"Usage: oneiric {name}" in out
     assert max(map(len, out.splitlines())) <= 80
     assert "completion" not in out
-    assert ("--json" in out) is (name != "config")
+    assert ("--json" in out) is (name not in ("action", "config"))
 
 
 def test_the_root_help_lists_every_command_with_what_it_is_for(call: Call) -> None:

@@ -289,3 +289,21 @@ async def test_no_error_shows_a_query_or_a_password(client: HTTPClient) -> None:
         await client.get("http://me:hunter2@127.0.0.1:1/p?token=hunter2")
 
     assert "hunter2" not in caught.value.render() + repr(caught.value)
+
+
+async def test_a_redirect_is_followed_only_where_the_caller_says_so(
+    client: HTTPClient, other_site: str
+) -> None:
+    """Each place is asked about by its whole address; where it may not lead, it is the answer."""
+    asked: list[str] = []
+
+    def home_only(url: str) -> bool:
+        asked.append(url)
+        return not url.startswith(other_site)
+
+    home = await client.get("/redirect?to=/there", follow=home_only)
+    away = await client.get(f"/redirect?to={other_site}/there", follow=home_only)
+
+    assert (home.status, away.status) == (200, 302)
+    assert away.headers["location"] == asked[-1] == f"{other_site}/there"
+    assert asked[0].endswith("/there")

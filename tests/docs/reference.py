@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from oneiric.errors import OneiricError
 from tests.architecture.source import ROOT, House, read_house
+from tests.docs.actions import actions_page
 from tests.docs.commands import command_line_page
 from tests.docs.entries import entry, ports_page
 from tests.docs.markdown import HEADER
@@ -127,6 +128,7 @@ def front_door_page(house: House) -> str:
 
 
 PAGES = {
+    "actions.md": actions_page,
     "command-line.md": command_line_page,
     "configuration.md": configuration_page,
     "errors.md": errors_page,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from unittest import mock
 
-from pydantic import BaseModel, SecretStr
+from pydantic import AliasChoices, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from oneiric.adapters import plugin
@@ -150,10 +150,17 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
     return told
 
 
+def model_table(model: type[BaseModel], head: str) -> Iterator[str]:
+    """Give the table of the fields of *model*, with type and default."""
+    return _table(model, head, {})
+
+
 def _table(model: type[BaseModel], head: str, told: Mapping[str, str]) -> Iterator[str]:
     yield f"| {head} | type | default |" + (" meaning |" if told else "")
     yield "|---|---|---|" + ("---|" if told else "")
     for name, field in model.model_fields.items():
+        alias = field.validation_alias or field.serialization_alias or name
+        name = str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
         row = f"| `{name}` | {_type(field)} | {_default(field)} |"
         yield row + (f" {told.get(name, '')} |" if told else "")
     yield ""
@@ -178,8 +185,12 @@ def _word(annotation: object) -> str:
         return " or ".join(f"`{part}`" for part in parts)
     if origin in (Union, types.UnionType):
         return " or ".join(_word(part) for part in parts if part is not type(None))
-    if origin is tuple:
+    if origin is Annotated:
+        return _word(parts[0])
+    if origin in (tuple, list):
         return f"list of {_word(parts[0])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation.__name__
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         return f"table of {_word(parts[1])}".replace(
             "table of table of any value", "table of tables"
@@ -197,6 +208,6 @@ def _default(field: FieldInfo) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, int | float):
         return f"`{value:_}`" if value >= 10_000 else f"`{value}`"
-    if isinstance(value, Mapping | tuple) and not value:
+    if isinstance(value, Mapping | tuple | list) and not value:
         return "empty"
     return f'`"{value}"`'

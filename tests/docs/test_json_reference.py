@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.resolver import Assumption, Resolver
+from oneiric.domains import ALL, ActionBridge
 from oneiric.errors import OneiricError
+from oneiric.runtime.answers import ActionAnswer
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
 CACHE = "adapter:cache"
@@ -25,6 +28,33 @@ class Bad:
 
     def init(self) -> None:
         raise ConnectionError("connection refused")
+
+
+class Greeted(BaseModel):
+    name: str
+
+
+class Greet:
+    """Greet somebody."""
+
+    payload = Greeted
+
+    def execute(self, payload: Greeted) -> str:
+        """Return the greeting."""
+        return f"hello {payload.name}"
+
+
+async def action_documents() -> dict[str, Any]:
+    """Return the documents about an action."""
+    offers = Resolver()
+    offers.register(Candidate("action:greet", "plain", Greet, capabilities=["polite"]))
+    async with LifecycleManager(offers) as lifecycle:
+        bridge = ActionBridge(ALL["action"], lifecycle)
+        result = await bridge.execute("greet", {"name": "Ann"})
+    return {
+        "Action": bridge.describe("greet").as_json(),
+        "Action result": ActionAnswer("action:greet", "plain", result).as_json(),
+    }
 
 
 def resolver() -> Resolver:
@@ -57,6 +87,7 @@ async def documents() -> dict[str, Any]:
         "Swap report": report.as_json(),
         "Component status": status.as_json(),
         "Error": caught.value.as_json(),
+        **await action_documents(),
     }
 
 
@@ -92,7 +123,7 @@ async def test_every_example_has_the_fields_that_the_code_writes() -> None:
 async def test_examples_without_measured_numbers_are_real_to_the_letter() -> None:
     """A decision, a difference and an error are shown as the code writes them."""
     real = await documents()
-    exact = ("Decision", "Decision difference", "Error")
+    exact = ("Decision", "Decision difference", "Action", "Action result", "Error")
 
     shown = {title: json.loads(_EXAMPLE.findall(sections()[title])[0]) for title in exact}
 

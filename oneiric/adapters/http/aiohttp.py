@@ -102,7 +102,7 @@ class AiohttpClient(Verbs):
         with _translated(call.origin):
             async with (
                 asyncio.timeout(options.get("timeout") or self._settings.timeout),
-                self._answer(call, aiohttp.ClientTimeout(total=None)) as answer,
+                self._answer(call, aiohttp.ClientTimeout(total=None), options) as answer,
             ):
                 return HTTPResponse(
                     status=answer.status,
@@ -121,7 +121,7 @@ class AiohttpClient(Verbs):
         silence = aiohttp.ClientTimeout(total=None, connect=limit, sock_read=limit)
         async with AsyncExitStack() as held:
             with _translated(call.origin):
-                answer = await held.enter_async_context(self._answer(call, silence))
+                answer = await held.enter_async_context(self._answer(call, silence, options))
             yield _Stream(answer, call.origin)
 
     def _prepared(self, method: str, url: str, options: RequestOptions) -> Call:
@@ -130,9 +130,10 @@ class AiohttpClient(Verbs):
 
     @asynccontextmanager
     async def _answer(
-        self, call: Call, timeout: aiohttp.ClientTimeout
+        self, call: Call, timeout: aiohttp.ClientTimeout, options: RequestOptions
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send *call*, follow where it is redirected, and hold the last answer."""
+        follow = options.get("follow")
         for _ in range(self._settings.max_redirects + 1):
             if self._session is None:
                 raise UnavailableError(call.origin, "the client is not up")
@@ -148,7 +149,11 @@ class AiohttpClient(Verbs):
                 if answer.status not in REDIRECTS or location is None:
                     yield answer
                     return
-                call = call.redirected(answer.status, location)
+                redirected = call.redirected(answer.status, location)
+                if follow is not None and not follow(redirected.url):
+                    yield answer
+                    return
+                call = redirected
         limit = self._settings.max_redirects
         raise AdapterError(call.origin, f"redirects more than {limit} times")
 
