@@ -14,4 +14,16 @@ STATE = (
         at TEXT NOT NULL
     ) WITHOUT ROWID
     """,
+    """
+    CREATE TABLE dead_letters (
+        id TEXT PRIMARY KEY,
+        handler TEXT NOT NULL,
+        event TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        error TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        claimed_until TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
 )
