@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "status": ("oneiric.cli.inspect:status", "Show how each component stands."),
         "swap": ("oneiric.cli.swap:swap", "Select another provider for a component."),
         "plugins": ("oneiric.cli.inspect:plugins", "List plugins, and what each brought."),
+        "event": ("oneiric.cli.event:app", "Emit events, and replay what was not handled."),
         "config": ("oneiric.cli.config:app", "Show the configuration, and who set what."),
     }
 )

@@ -19,6 +19,7 @@ from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
 from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, DomainBridge, DomainSettings
+from oneiric.domains.events import EventBridge
 from oneiric.errors import ConfigError, InvalidRefError, Problem, StoreError, nearest
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.provider_settings import ProviderSettings
@@ -29,7 +30,7 @@ from oneiric.runtime.settings import (
     PluginSettings,
     ResolverSettings,
 )
-from oneiric.stores import SelectionStore, StoredSelection
+from oneiric.stores import DeadLetterStore, SelectionStore, StoredSelection
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -69,8 +70,14 @@ class RuntimeOrchestrator:
             quarantine=lifecycle.quarantine,
             clock=self.clock,
         )
+        self.events = EventBridge(
+            ALL["event"], self.lifecycle, letters=DeadLetterStore(self.paths.database)
+        )
         self.bridges: Mapping[str, DomainBridge] = MappingProxyType(
-            {name: DomainBridge(domain, self.lifecycle) for name, domain in ALL.items()}
+            {
+                name: self.events if name == "event" else DomainBridge(domain, self.lifecycle)
+                for name, domain in ALL.items()
+            }
         )
         self._register(plugins)
         self._rule(lifecycle)
@@ -163,13 +170,15 @@ class RuntimeOrchestrator:
         await self.stop()
 
     def warnings(self) -> list[str]:
-        """Return what is wrong but stops nothing: broken plugins, settings for nobody."""
+        """Return what is wrong but stops nothing: broken plugins, handlers, settings for nobody."""
         broken = [
             f"plugin {plugin.distribution} ({plugin.group}) brought nothing: {plugin.error}"
             for plugin in self.discovered
             if plugin.error
         ]
-        return [*broken, *self._settings_for_nobody()]
+        self.events.refresh()
+        unheard = [problem.message for problem in self.events.problems]
+        return [*broken, *unheard, *self._settings_for_nobody()]
 
     def _settings_for_nobody(self) -> Iterator[str]:
         registry = self.resolver.registry
