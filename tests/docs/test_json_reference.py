@@ -11,7 +11,11 @@ from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.resolver import Assumption, Resolver
+from oneiric.domains import ALL
+from oneiric.domains.events import Event, EventBridge
 from oneiric.errors import OneiricError
+from oneiric.runtime.event_answers import Emission
+from oneiric.testing import ManualClock
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
 CACHE = "adapter:cache"
@@ -25,6 +29,13 @@ class Bad:
 
     def init(self) -> None:
         raise ConnectionError("connection refused")
+
+
+class Keeper:
+    """A handler that counts."""
+
+    def handle(self, event: Event) -> int:
+        return len(event.data)
 
 
 def resolver() -> Resolver:
@@ -56,8 +67,21 @@ async def documents() -> dict[str, Any]:
         "Decision difference": offers.preview(clear)[0].as_json(),
         "Swap report": report.as_json(),
         "Component status": status.as_json(),
+        "Event emission": await emission(),
         "Error": caught.value.as_json(),
     }
+
+
+async def emission() -> dict[str, Any]:
+    """Return the document of an event that one handler handled and one did not."""
+    offers, clock = Resolver(), ManualClock()
+    for key, factory in (("mail", Bad), ("orders", Keeper)):
+        offers.register(Candidate(f"event:{key}", "p", factory))
+    async with LifecycleManager(offers, clock=clock) as lifecycle:
+        events = EventBridge(ALL["event"], lifecycle)
+        event = Event.of("order.created", {"order_id": "a-1"}, clock=clock)
+        results = tuple(await events.dispatch(event))
+    return Emission(event, len(results), results).as_json()
 
 
 def sections() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Mapping
@@ -122,7 +121,7 @@ class Event:
         """Return the event in the JSON format of CloudEvents; bytes stand in `data_base64`."""
         envelope = {"specversion": SPEC_VERSION, **self.headers}
         if isinstance(self.data, bytes):
-            return {**envelope, "data_base64": base64.b64encode(self.data).decode()}
+            return {**envelope, "data_base64": binascii.b2a_base64(self.data, newline=False).decode()}
         return {**envelope, "data": self.data}
 
     def to_bytes(self) -> bytes:
@@ -168,7 +167,7 @@ def _data(document: Mapping[str, JSONValue]) -> JSONValue | bytes:
     if "data" in document or not isinstance(encoded, str):
         raise InvalidError("data_base64 is text, and stands in the place of data")
     try:
-        return base64.b64decode(encoded, validate=True)
+        return binascii.a2b_base64(encoded, strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidError("data_base64 is not base64") from error
 

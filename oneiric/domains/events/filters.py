@@ -44,6 +44,7 @@ class EventFilter:
     Operators that are given must all hold. A field that is missing equals nothing, `null`
     included; an explicit `null` exists.
 
+    >>> from oneiric.domains.events import Event
     >>> region = EventFilter.parse({"path": "payload.region", "any_of": ["eu", "us"]})
     >>> region.passes(Event(id="1", type="order.created", data={"region": "eu"}))
     True
