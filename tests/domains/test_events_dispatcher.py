@@ -5,79 +5,33 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneiric.core.backoff import Backoff
 from oneiric.core.guard import Guard
 from oneiric.domains.events import (
-    DeclinedError,
     Event,
     EventDispatcher,
-    EventHandler,
-    FanOut,
     HandlerOutcome,
     InvalidHandlerError,
     MemoryDeadLetters,
 )
-from oneiric.domains.retry import RetryPolicy
 from oneiric.errors import NotFoundError, UnavailableError
 from oneiric.ports import DeadLetter
 from oneiric.testing import ManualClock
 from tests.core.components import until
-
-EVENT = Event(id="e-1", type="order.created", data={"order": 1})
-TWICE = RetryPolicy(2, Backoff(base_seconds=5, jitter=0))
-
-
-def handler(name: str, function: Callable[[Event], object], **more: Any) -> EventHandler:
-    return EventHandler(name=name, function=function, **more)
-
-
-def exclusive(name: str, function: Callable[[Event], object], priority: int) -> EventHandler:
-    return handler(name, function, priority=priority, fanout="exclusive")
-
-
-async def fine(event: Event) -> str:
-    await asyncio.sleep(0)
-    return event.id
-
-
-def broken(event: Event) -> None:
-    raise ValueError(f"no {event.id}")
-
-
-def declining(event: Event) -> None:
-    raise DeclinedError("not mine")
-
-
-async def hanging(event: Event) -> None:
-    await asyncio.sleep(60)
-
-
-class Gate:
-    """A handler that waits until it is opened, and counts who is inside."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.inside = self.most = self.ended = 0
-
-    async def __call__(self, event: Event) -> None:
-        self.inside += 1
-        self.most = max(self.most, self.inside)
-        try:
-            await self.open.wait()
-        finally:
-            self.inside -= 1
-            self.ended += 1
-
-
-async def outcomes(dispatcher: EventDispatcher, event: Event = EVENT) -> list[tuple[str, str]]:
-    results = await dispatcher.dispatch(event)
-    return [(result.handler, str(result.outcome)) for result in results]
+from tests.domains.handlers import (
+    EVENT,
+    TWICE,
+    Gate,
+    broken,
+    fine,
+    handler,
+    hanging,
+    outcomes,
+)
 
 
 async def test_promise_e2_a_handler_that_fails_hangs_or_is_slow_affects_no_other() -> None:
@@ -213,6 +167,7 @@ async def test_promise_e2_exhausted_deliveries_become_dead_letters_and_are_repla
 
     async def moody(event: Event) -> None:
         seen.append(("moody", event.id))
+        await asyncio.sleep(0)
         if not well[0]:
             raise ValueError("unwell")
 
@@ -239,7 +194,6 @@ async def test_promise_e2_exhausted_deliveries_become_dead_letters_and_are_repla
 
     well[0] = True
     replays = await asyncio.gather(dispatcher.replay(), dispatcher.replay())
-
     told = [replay for each in replays for replay in each]
     assert sorted((each.success, each.problem) for each in told) == [
         (False, "it is being replayed, or was"),
@@ -291,77 +245,6 @@ async def test_promise_e2_a_letter_that_cannot_be_kept_is_told() -> None:
         assert failed.error == told
 
 
-async def test_promise_e3_the_highest_willing_exclusive_handler_is_picked() -> None:
-    """Those that decline or fail are passed over; those below who handles are not asked."""
-    dispatcher = EventDispatcher(
-        [
-            exclusive("last", fine, 1),
-            handler("audit", fine, priority=2),
-            exclusive("good", fine, 5),
-            exclusive("broken", broken, 8),
-            exclusive("declines", declining, 9),
-        ]
-    )
-    results = await dispatcher.dispatch(EVENT)
-    assert [(each.handler, each.outcome, each.covered) for each in results] == [
-        ("declines", "declined", False),
-        ("broken", "failed", True),
-        ("good", "handled", False),
-        ("audit", "handled", False),
-    ]
-    assert await dispatcher.dead_letters.letters() == []
-
-
-async def test_promise_e3_one_letter_is_kept_when_no_exclusive_handler_could() -> None:
-    """It names the first that failed; its replay asks all exclusive handlers again."""
-    well = [False]
-
-    async def second(event: Event) -> str:
-        if not well[0]:
-            raise ValueError("unwell")
-        return "second"
-
-    dispatcher = EventDispatcher([exclusive("a", broken, 2), exclusive("b", second, 1)])
-    first, other = await dispatcher.dispatch(EVENT)
-    assert (first.letter != "", other.letter, first.covered) == (True, "", False)
-    well[0] = True
-    (replay,) = await dispatcher.replay()
-    found = [(each.handler, each.success, each.covered) for each in replay.results]
-    assert (replay.success, found) == (True, [("a", False, True), ("b", True, False)])
-    assert await dispatcher.dead_letters.letters() == []
-
-
-async def test_promise_e3_an_event_that_all_decline_is_no_failure() -> None:
-    """Declining is an answer: nothing is tried again and nothing is kept."""
-    calls: list[str] = []
-
-    def declines(event: Event) -> None:
-        calls.append(event.id)
-        raise DeclinedError("not mine")
-
-    dispatcher = EventDispatcher(
-        [
-            handler("a", declines, fanout="exclusive", retry=TWICE),
-            handler("b", declines, fanout="exclusive"),
-            handler("c", declines),
-        ]
-    )
-    assert await outcomes(dispatcher) == [(name, "declined") for name in "abc"]
-    assert (len(calls), await dispatcher.dead_letters.letters()) == (3, [])
-
-
-async def test_defect_oneiric_e3_an_exclusive_handler_hides_nothing_from_broadcast_ones() -> None:
-    """A low exclusive handler suppressed an audit handler of priority 1000."""
-    dispatcher = EventDispatcher(
-        [exclusive("e", fine, 1), handler("audit", fine, priority=1000), handler("low", fine)]
-    )
-    assert await outcomes(dispatcher) == [
-        ("audit", "handled"),
-        ("e", "handled"),
-        ("low", "handled"),
-    ]
-
-
 async def test_defect_oneiric_e6_one_hanging_handler_does_not_hold_the_emit() -> None:
     """It ends at its limit, even if it ignores that, and its event is kept."""
     release = asyncio.Event()
@@ -407,60 +290,6 @@ async def test_a_blocking_handler_runs_in_a_thread_and_is_left_at_its_limit() ->
     assert await outcomes(dispatcher) == [("b", "timed-out"), ("f", "handled")]
     release.set()
     assert names == ["oneiric-blocking"]
-
-
-@pytest.mark.parametrize("rivals", [False, True])
-async def test_a_cancelled_dispatch_leaves_nothing_behind(rivals: bool) -> None:
-    """In hand, waiting for a place, backing off or in a thread: all end with their caller."""
-    gate, clock, release = Gate(), ManualClock(), threading.Event()
-    handlers = [
-        handler("gate", gate, max_concurrency=1),
-        handler("backing-off", broken, retry=TWICE),
-        handler("thread", lambda event: release.wait(5), blocking=True),
-    ]
-    if rivals:
-        handlers += [exclusive("one", hanging, 2), exclusive("two", hanging, 1)]
-    dispatcher = EventDispatcher(handlers, clock=clock)
-    before = asyncio.all_tasks()
-    first = asyncio.ensure_future(dispatcher.dispatch(EVENT))
-    second = asyncio.ensure_future(dispatcher.dispatch(EVENT))
-    await clock.until_waiting(2)
-    await until(lambda: gate.inside == 1)
-    for task in (first, second):
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-    release.set()
-    await until(lambda: asyncio.all_tasks() == before)
-    assert (gate.inside, await dispatcher.dead_letters.letters()) == (0, [])
-
-
-async def test_a_cancelled_dispatch_lets_a_letter_be_kept() -> None:
-    """What was given up is on its way to the dead letters, and arrives there."""
-    arriving, go = asyncio.Event(), asyncio.Event()
-
-    class Slow(MemoryDeadLetters):
-        async def add(self, letter: DeadLetter) -> None:
-            arriving.set()
-            await go.wait()
-            await super().add(letter)
-
-    for rivals in (False, True):
-        arriving.clear()
-        go.clear()
-        handlers = [handler("broken", broken, fanout=FanOut.EXCLUSIVE)]
-        if rivals:
-            handlers.append(handler("other", broken, fanout=FanOut.EXCLUSIVE))
-        dispatcher = EventDispatcher(handlers, letters=Slow())
-        task = asyncio.ensure_future(dispatcher.dispatch(EVENT))
-        await arriving.wait()
-        task.cancel()
-        await asyncio.sleep(0)
-        go.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        letters = await dispatcher.dead_letters.letters()
-        assert [letter.handler for letter in letters] == ["broken"]
 
 
 @given(st.lists(st.integers(-3, 3), max_size=8))

@@ -131,7 +131,7 @@ class Delivery(Call):
         assert self.result is not None
         self.result = self.result._replace(covered=True)
 
-    def then(self, outcome: Outcome[Any]) -> None:
+    def then(self, outcome: Outcome[object]) -> None:
         """Hear of the first attempt: be done, or go on in a task of its own."""
         if self._places is not None:
             self._places.give()

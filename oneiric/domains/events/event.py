@@ -121,7 +121,8 @@ class Event:
         """Return the event in the JSON format of CloudEvents; bytes stand in `data_base64`."""
         envelope = {"specversion": SPEC_VERSION, **self.headers}
         if isinstance(self.data, bytes):
-            return {**envelope, "data_base64": binascii.b2a_base64(self.data, newline=False).decode()}
+            encoded = binascii.b2a_base64(self.data, newline=False)
+            return {**envelope, "data_base64": encoded.decode()}
         return {**envelope, "data": self.data}
 
     def to_bytes(self) -> bytes:
