@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "action": ("oneiric.cli.action:app", "Describe actions."),
         "action-invoke": ("oneiric.cli.action:invoke", "Run an action once."),
         "plugins": ("oneiric.cli.inspect:plugins", "List plugins, and what each brought."),
+        "event": ("oneiric.cli.event:app", "Emit events, and replay what was not handled."),
         "config": ("oneiric.cli.config:app", "Show the configuration, and who set what."),
     }
 )

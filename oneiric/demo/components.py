@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from oneiric.core.handle import Link
+from oneiric.domains.events import Event
 
 
 class Receipt(TypedDict):
@@ -111,9 +112,9 @@ class RememberOrder:
     def __init__(self) -> None:
         self.orders: list[str] = []
 
-    async def handle(self, envelope: Mapping[str, object]) -> int:
-        """Keep the envelope's `id` and return how many there are."""
-        self.orders.append(str(envelope.get("id", "")))
+    async def handle(self, event: Event) -> int:
+        """Keep the event's `id` and return how many there are."""
+        self.orders.append(event.id)
         return len(self.orders)
 
 
@@ -123,9 +124,9 @@ class CountOrders:
     def __init__(self) -> None:
         self._count = 0
 
-    async def handle(self, envelope: Mapping[str, object]) -> int:
+    async def handle(self, event: Event) -> int:
         """Count one more and return the count."""
-        del envelope
+        del event
         self._count += 1
         return self._count
 

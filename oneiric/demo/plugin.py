@@ -9,10 +9,13 @@ from oneiric.errors import JSONValue
 _HOME = "oneiric.demo.components"
 
 
-def _pair(ref: str, first: tuple[str, str], second: tuple[str, str]) -> Iterable[Candidate]:
+def _pair(
+    ref: str, first: tuple[str, str], second: tuple[str, str], **metadata: JSONValue
+) -> Iterable[Candidate]:
     """Offer two providers for *ref*, each a name and a class; the first outranks."""
     for (provider, kind), priority in zip((first, second), (20, 10), strict=True):
-        yield Candidate(ref, provider, f"{_HOME}:{kind}", priority=priority, stack="demo")
+        target = f"{_HOME}:{kind}"
+        yield Candidate(ref, provider, target, priority=priority, stack="demo", metadata=metadata)
 
 
 def _workflow(provider: str, kind: str, priority: int) -> Candidate:
@@ -38,7 +41,12 @@ PLUGIN = Plugin(
             ("digest", "DigestNotification"),
         ),
         *_pair("task:demo-words", ("all", "CountWords"), ("distinct", "CountDistinctWords")),
-        *_pair("event:order-created", ("remember", "RememberOrder"), ("count", "CountOrders")),
+        *_pair(
+            "event:order-created",
+            ("remember", "RememberOrder"),
+            ("count", "CountOrders"),
+            event_topics=["order.created"],
+        ),
         _workflow("plain", "WordReport", 20),
         _workflow("loud", "LoudWordReport", 10),
     ]

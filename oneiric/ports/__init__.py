@@ -5,6 +5,7 @@ Nothing here touches network, disk, database, terminal or environment.
 
 from oneiric.ports.adapter import Adapter, Managed
 from oneiric.ports.cache import CACHE, Cache, CacheValue, InvalidationFeed
+from oneiric.ports.dead_letters import DeadLetter, DeadLetters
 from oneiric.ports.errors import (
     AdapterError,
     ConflictError,
@@ -32,6 +33,8 @@ __all__ = [
     "Cache",
     "CacheValue",
     "ConflictError",
+    "DeadLetter",
+    "DeadLetters",
     "DependencyMissingError",
     "HTTPClient",
     "HTTPResponse",

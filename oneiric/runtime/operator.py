@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from oneiric.core.precedence import Selection
 from oneiric.core.ref import DOMAINS, ComponentRef
 from oneiric.core.resolver import Assumption
+from oneiric.domains.events import Event
 from oneiric.errors import InvalidError, JSONValue, NotFoundError
 from oneiric.runtime.answers import (
     ActionAnswer,
@@ -20,12 +22,19 @@ from oneiric.runtime.answers import (
     Status,
     SwapAnswer,
 )
+from oneiric.runtime.event_answers import (
+    Emission,
+    HandlerListing,
+    LetterListing,
+    ReplayAnswer,
+)
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
 from oneiric.runtime.settings import AppSettings
 
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
     from oneiric.domains import ActionDescription
+    from oneiric.ports import DeadLetter
     from oneiric.runtime.stored import Dormant
 
 
@@ -203,6 +212,53 @@ class Operator:
 
     def _action(self, key: str, provider: str) -> ComponentRef[Any]:
         return self.ref(key, domain="action", provider=provider)
+
+    def emit(self, topic: str, payload: JSONValue = None) -> Emission:
+        """Dispatch a new event about *topic* in this process, and close what that brought up.
+
+        Raises:
+            InvalidError: the topic or the payload is wrong.
+        """
+        runtime = self.orchestrator
+        event = Event.of(topic, payload, clock=runtime.clock)
+
+        async def emit() -> Emission:
+            async with runtime:
+                matched = len(runtime.events.matching(event))
+                return Emission(event, matched, tuple(await runtime.events.dispatch(event)))
+
+        return asyncio.run(emit())
+
+    def handlers(self) -> HandlerListing:
+        """Return who handles events, in order, and which offers cannot."""
+        events = self.orchestrator.events
+        return HandlerListing(events.handlers(), events.problems)
+
+    def dead_letters(self) -> LetterListing:
+        """Return the events that were not handled, oldest first.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        return LetterListing(tuple(asyncio.run(self._letters())))
+
+    def replay(self, letter_id: str = "") -> ReplayAnswer:
+        """Tell the handler of one dead letter again, or those of all.
+
+        Raises:
+            NotFoundError: there is no such letter, or its handler is gone.
+            StoreError: the letters cannot be read or changed.
+        """
+        runtime = self.orchestrator
+
+        async def replay() -> ReplayAnswer:
+            async with runtime:
+                return ReplayAnswer(tuple(await runtime.events.replay(letter_id)))
+
+        return asyncio.run(replay())
+
+    async def _letters(self) -> Sequence[DeadLetter]:
+        return await self.orchestrator.events.letters()
 
     def plugins(self) -> PluginListing:
         """Return every plugin that was found, with what it brought or why nothing."""

@@ -20,6 +20,7 @@ from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
 from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, ActionBridge, DomainBridge, DomainSettings
+from oneiric.domains.events import EventBridge
 from oneiric.errors import Problem, nearest
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.provider_settings import ProviderSettings
@@ -32,6 +33,7 @@ from oneiric.runtime.settings import (
 )
 from oneiric.runtime.settings_in_use import SettingsInUse
 from oneiric.runtime.stored import StoredSwaps
+from oneiric.stores import DeadLetterStore
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -70,9 +72,12 @@ class RuntimeOrchestrator:
             clock=self.clock,
         )
         self.actions = ActionBridge(ALL["action"], self.lifecycle)
+        self.events = EventBridge(
+            ALL["event"], self.lifecycle, letters=DeadLetterStore(self.paths.database)
+        )
         self.bridges: Mapping[str, DomainBridge] = MappingProxyType(
             {name: DomainBridge(domain, self.lifecycle) for name, domain in ALL.items()}
-            | {"action": self.actions}
+            | {"action": self.actions, "event": self.events}
         )
         self._register(plugins)
         self._rule(lifecycle)
@@ -174,7 +179,7 @@ class RuntimeOrchestrator:
         await self.stop()
 
     def warnings(self) -> list[str]:
-        """Return what is wrong but stops nothing: broken plugins, settings for nobody.
+        """Return what is wrong but stops nothing: broken plugins, handlers, settings for nobody.
 
         Selections that cannot be read stop nobody who only looks.
         """
@@ -185,7 +190,9 @@ class RuntimeOrchestrator:
         ]
         unread = self.stored.problem
         lost = [f"selections made with swap are left out: {unread.message}"] if unread else []
-        return [*lost, *broken, *self._settings_for_nobody()]
+        self.events.refresh()
+        unheard = [problem.message for problem in self.events.problems]
+        return [*lost, *broken, *unheard, *self._settings_for_nobody()]
 
     def _settings_for_nobody(self) -> Iterator[str]:
         registry = self.resolver.registry

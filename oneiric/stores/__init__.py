@@ -1,5 +1,6 @@
 """What outlives the process, in SQLite."""
 
+from oneiric.stores.dead_letters import DeadLetterStore
 from oneiric.stores.selections import SelectionStore, StoredSelection
 
-__all__ = ["SelectionStore", "StoredSelection"]
+__all__ = ["DeadLetterStore", "SelectionStore", "StoredSelection"]

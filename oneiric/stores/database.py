@@ -68,6 +68,12 @@ def writing(path: Path, migrations: Sequence[str]) -> Iterator[sqlite3.Connectio
             connection.execute("COMMIT")
 
 
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Tell whether the file has a table, which one of an earlier schema may not."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(query, (name,)).fetchone() is not None
+
+
 def _undo_what_was_cut_short(path: Path) -> None:
     """Let SQLite roll back the journal of a writer that was killed, if there is one."""
     if not path.with_name(f"{path.name}-journal").exists():

@@ -15,4 +15,16 @@ STATE = (
     ) WITHOUT ROWID
     """,
     "ALTER TABLE selections ADD COLUMN profile TEXT NOT NULL DEFAULT ''",
+    """
+    CREATE TABLE dead_letters (
+        id TEXT PRIMARY KEY,
+        handler TEXT NOT NULL,
+        event TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        error TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        claimed_until TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
 )

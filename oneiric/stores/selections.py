@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
-from oneiric.stores.database import reading, writing
+from oneiric.stores.database import has_table, reading, writing
 from oneiric.stores.migrations import STATE
 
 
@@ -46,7 +46,9 @@ class SelectionStore:
         """
         query = "SELECT ref, provider, configured, actor, at, profile FROM selections"
         with reading(self._path, STATE) as connection:
-            rows = [] if connection is None else connection.execute(query).fetchall()
+            if connection is None or not has_table(connection, "selections"):
+                return {}
+            rows = connection.execute(query).fetchall()
         return {row[0]: StoredSelection(*row) for row in rows}
 
     def save(self, selection: StoredSelection, *, ended: Iterable[StoredSelection] = ()) -> None:

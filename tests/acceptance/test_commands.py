@@ -294,6 +294,7 @@ def test_defect_oneiric_c6_built_in_adapters_are_listed_without_the_demo(tmp_pat
     assert {each["ref"]: each["provider"] for each in plain["components"]} == {
         "adapter:cache": "memory",
         "adapter:http": "aiohttp",
+        "adapter:queue": "sqlite",
         "adapter:secrets": "env",
         "adapter:storage": "local",
     }
@@ -359,7 +360,17 @@ COMPLETIONS = [
     (
         "oneiric ",
         1,
-        {"list", "explain", "status", "swap", "action", "action-invoke", "plugins", "config"},
+        {
+            "list",
+            "explain",
+            "status",
+            "swap",
+            "action",
+            "action-invoke",
+            "plugins",
+            "event",
+            "config",
+        },
     ),
     ("oneiric action-invoke --", 2, {"--payload", "--provider", "--json", "--help"}),
     ("oneiric ex", 1, {"explain"}),

@@ -1,16 +1,21 @@
 """The commands in this process: what they print, where, and how they end."""
 
+import asyncio
 import json
 import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oneiric.cli.app import COMMANDS, main
+from oneiric.domains.events import Event
+from oneiric.ports import DeadLetter
+from oneiric.stores import DeadLetterStore
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -354,7 +359,17 @@ def test_without_a_command_the_help_is_shown(arguments: list[str], call: Call) -
     assert err == ""
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "config show", "action describe"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *COMMANDS,
+        "config show",
+        "action describe",
+        "event emit",
+        "event list",
+        "event dead-letters",
+    ],
+)
 def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> None:
     """It names each option in at most 80 columns and offers only what belongs to it."""
     code, out, err = call(*name.split(), "--help")
@@ -365,7 +380,7 @@ def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> N
     assert f"Usage: oneiric {name}" in out
     assert max(map(len, out.splitlines())) <= 80
     assert "completion" not in out
-    assert ("--json" in out) is (name not in ("action", "config"))
+    assert ("--json" in out) is (name not in ("action", "config", "event"))
 
 
 def test_the_root_help_lists_every_command_with_what_it_is_for(call: Call) -> None:
@@ -382,3 +397,77 @@ def test_the_version_is_that_of_the_distribution(call: Call) -> None:
     """One line, and done, whatever stands after it."""
     assert re.fullmatch(r"oneiric \d+\.\d+\.\d+\n", call("--version")[1])
     assert call("--version", "frob")[0] == 0
+
+
+LETTER = DeadLetter(
+    id="l-1",
+    handler="order-created",
+    event=Event(id="e-1", type="order.created").as_json(),
+    reason="failed",
+    error="ValueError: no",
+    attempts=1,
+    at="2026-01-01T00:00:00.000000Z",
+)
+
+
+def keep(folder: Path, **changed: str) -> None:
+    """Put a dead letter where the commands look for one."""
+    store = DeadLetterStore(folder / ".oneiric_cache" / "oneiric.sqlite")
+    asyncio.run(store.add(replace(LETTER, **changed)))  # type: ignore[arg-type]
+
+
+def test_event_emit_prints_what_came_of_each_handler(call: Call) -> None:
+    """The spelling of the README: topic, payload, JSON."""
+    command = ("event", "emit", "--topic", "order.created", "--payload", '{"order_id": "demo-123"}')
+    found = document(call("--demo", *command, "--json"))
+    assert (found["schema"], found["applied"], found["topic"], found["matched_handlers"]) == (
+        "oneiric.event-emit/1",
+        "local",
+        "order.created",
+        1,
+    )
+    (result,) = found["results"]
+    assert (result["handler"], result["success"], result["value"], result["attempts"]) == (
+        "order-created",
+        True,
+        1,
+        1,
+    )
+    code, out, err = call("--demo", *command)
+    assert (code, err) == (0, "")
+    assert re.search(r"^order-created +handled +1 ", out, re.MULTILINE)
+    assert call("event", *command[1:])[1].endswith("no handler wants order.created\n")
+
+
+def test_event_emit_refuses_what_is_no_json_or_no_topic(call: Call) -> None:
+    """Both are invalid input, exit code 2, and nobody is told."""
+    for command in (("--topic", "a", "--payload", "{"), ("--topic", "a.*"), ()):
+        code, out, err = call("event", "emit", *command)
+        assert (code, out) == (2, "")
+        assert err.startswith("error[")
+
+
+def test_event_list_shows_who_handles_what(call: Call) -> None:
+    """A line a handler, in the order in which they are told."""
+    _, out, _ = call("--demo", "event", "list")
+    assert re.search(r"^order-created +order.created +20 +broadcast +- +30 s ", out, re.MULTILINE)
+    (handler,) = document(call("--demo", "event", "list", "--json"))["handlers"]
+    assert (handler["name"], handler["topics"]) == ("order-created", ["order.created"])
+
+
+def test_event_dead_letters_are_listed_and_replayed(call: Call, tmp_path: Path) -> None:
+    """Listed until their handler handled them; a replay that cannot be made ends with 1 or 6."""
+    assert call("event", "dead-letters")[1] == "no dead letters\n"
+    keep(tmp_path)
+    keep(tmp_path, id="l-2", handler="gone")
+    listed = document(call("event", "dead-letters", "--json"))
+    assert [each["id"] for each in listed["dead_letters"]] == ["l-1", "l-2"]
+    assert "order.created  gone" in call("event", "dead-letters")[1]
+
+    replayed = document(call("--demo", "event", "dead-letters", "replay", "l-1", "--json"))
+    assert [(each["letter"], each["success"]) for each in replayed["replays"]] == [("l-1", True)]
+    code, out, _ = call("--demo", "event", "dead-letters", "replay")
+    assert (code, "there is no handler gone" in out) == (1, True)
+    assert call("--demo", "event", "dead-letters", "replay", "l-2")[0] == 6
+    assert call("--demo", "event", "dead-letters", "replay", "l-1")[0] == 6
+    assert call("--demo", "event", "dead-letters", "repaly")[0] == 2

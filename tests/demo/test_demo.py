@@ -17,6 +17,7 @@ from oneiric.demo.load import Load, words_in
 from oneiric.demo.main import run
 from oneiric.demo.narrators import PlainNarrator, SilentNarrator
 from oneiric.demo.plugin import PLUGIN
+from oneiric.domains.events import Event
 from oneiric.errors import InvalidError
 from oneiric.ports.errors import UnavailableError
 from oneiric.runtime import RuntimeOrchestrator
@@ -75,7 +76,8 @@ async def test_the_demos_components_do_their_work(tmp_path: Path) -> None:
                 2,
             ]
         async with use("event:order-created") as handler:
-            assert [await handler.handle({"id": "1"}), await handler.handle({})] == [1, 2]
+            event = Event(id="1", type="order.created")
+            assert [await handler.handle(event), await handler.handle(event)] == [1, 2]
         async with use("workflow:word-report") as report:
             assert await report.run({"text": "to be or not to be"}) == "6 words"
             await runtime.lifecycle.swap("task:demo-words", provider="distinct")

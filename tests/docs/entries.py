@@ -33,7 +33,8 @@ def ports_page(house: House) -> str:
 
 def _port(module: Module, public: list[str]) -> Iterator[str]:
     short = module.name.rpartition(".")[2]
-    title = "What every port shares" if short in _SHARED else short.capitalize()
+    plain = short.replace("_", " ").capitalize()
+    title = "What every port shares" if short in _SHARED else plain
     yield f"## {'HTTP' if short == 'http' else title}\n"
     if short not in _SHARED:
         yield f"{(ast.get_docstring(module.tree) or '').splitlines()[0]}\n"

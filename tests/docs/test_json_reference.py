@@ -13,8 +13,11 @@ from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.resolver import Assumption, Resolver
 from oneiric.domains import ALL, ActionBridge
+from oneiric.domains.events import Event, EventBridge
 from oneiric.errors import OneiricError
 from oneiric.runtime.answers import ActionAnswer
+from oneiric.runtime.event_answers import Emission
+from oneiric.testing import ManualClock
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
 CACHE = "adapter:cache"
@@ -57,6 +60,13 @@ async def action_documents() -> dict[str, Any]:
     }
 
 
+class Keeper:
+    """A handler that counts."""
+
+    def handle(self, event: Event) -> int:
+        return len(event.data)
+
+
 def resolver() -> Resolver:
     """Return the offers that every example of the page is about."""
     resolver = Resolver()
@@ -86,9 +96,22 @@ async def documents() -> dict[str, Any]:
         "Decision difference": offers.preview(clear)[0].as_json(),
         "Swap report": report.as_json(),
         "Component status": status.as_json(),
+        "Event emission": await emission(),
         "Error": caught.value.as_json(),
         **await action_documents(),
     }
+
+
+async def emission() -> dict[str, Any]:
+    """Return the document of an event that one handler handled and one did not."""
+    offers, clock = Resolver(), ManualClock()
+    for key, factory in (("mail", Bad), ("orders", Keeper)):
+        offers.register(Candidate(f"event:{key}", "p", factory))
+    async with LifecycleManager(offers, clock=clock) as lifecycle:
+        events = EventBridge(ALL["event"], lifecycle)
+        event = Event.of("order.created", {"order_id": "a-1"}, clock=clock)
+        results = tuple(await events.dispatch(event))
+    return Emission(event, len(results), results).as_json()
 
 
 def sections() -> dict[str, str]:

@@ -1,0 +1,236 @@
+"""The events domain: handlers are what serves its keys."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from oneiric.core.decision import Place
+from oneiric.core.ref import ComponentRef
+from oneiric.domains.bridge import DomainBridge
+from oneiric.domains.events.dispatcher import EventDispatcher, Replay
+from oneiric.domains.events.event import SOURCE, Event
+from oneiric.domains.events.filters import parse_event_filters
+from oneiric.domains.events.handler import (
+    EVERY_TOPIC,
+    TIMEOUT_SECONDS,
+    EventHandler,
+    FanOut,
+    HandlerOutcome,
+    HandlerResult,
+    InvalidHandlerError,
+)
+from oneiric.domains.retry import RetryPolicy
+from oneiric.errors import InvalidError, JSONValue, nearest
+
+if TYPE_CHECKING:
+    from oneiric.core.activity import Activity
+    from oneiric.core.candidate import Candidate
+    from oneiric.core.lifecycle import LifecycleManager
+    from oneiric.domains.domain import Domain
+    from oneiric.ports.dead_letters import DeadLetter, DeadLetters
+
+ALL_PROVIDERS = "all"
+WINNER = "winner"
+_PREFIX = "event_"
+_OWN = frozenset(
+    {
+        "event_topics",
+        "event_filters",
+        "event_priority",
+        "event_max_concurrency",
+        "event_fanout_policy",
+        "event_providers",
+    }
+)
+
+
+class EventBridge(DomainBridge):
+    """Tell the components of the events domain, by what their metadata says they listen to.
+
+    Of each key the winner handles, under the name of the key. An offer whose metadata says
+    `event_providers: all` handles beside the winner, or as the winner, under the name
+    `key@provider`. What is registered, withdrawn, swapped or excluded counts from the next
+    event on. A component is held while it handles, so a swap loses nothing. Events for a
+    paused component become dead letters, and are replayed when it resumes.
+
+    Args:
+        domain: the events domain.
+        lifecycle: who brings components up.
+        letters: where undelivered events are kept; in memory without one.
+    """
+
+    __slots__ = ("_seen", "dispatcher", "problems")
+
+    def __init__(
+        self, domain: Domain, lifecycle: LifecycleManager, *, letters: DeadLetters | None = None
+    ) -> None:
+        super().__init__(domain, lifecycle)
+        self.dispatcher = EventDispatcher(
+            letters=letters, clock=lifecycle.clock, guard=lifecycle.builder.guard
+        )
+        self.problems: tuple[InvalidHandlerError, ...] = ()
+        self._seen = -1
+
+    def refresh(self) -> None:
+        """Look again who handles, if anything changed since; `dispatch` does so by itself."""
+        generation = self.lifecycle.resolver.registry.generation
+        if generation == self._seen:
+            return
+        handlers: list[EventHandler] = []
+        problems: list[InvalidHandlerError] = []
+        for candidate, ref, handles in self._offers():
+            try:
+                handler = handler_of(candidate, ref, partial(self._handle, ref, candidate))
+            except InvalidHandlerError as error:
+                problems.append(error)
+            else:
+                handlers += [handler] if handles else []
+        self.dispatcher.replace(handlers)
+        self.problems = tuple(problems)
+        self._seen = generation
+
+    def handlers(self) -> tuple[EventHandler, ...]:
+        """Return who handles now, in order; offers with wrong metadata are among `problems`."""
+        self.refresh()
+        return self.dispatcher.handlers
+
+    def matching(self, event: Event) -> Sequence[EventHandler]:
+        """Return the handlers that want *event*, in order."""
+        self.refresh()
+        return self.dispatcher.matching(event)
+
+    async def dispatch(self, event: Event) -> list[HandlerResult]:
+        """Tell every handler that wants *event*, and return all outcomes in handler order."""
+        self.refresh()
+        return await self.dispatcher.dispatch(event)
+
+    async def emit(
+        self,
+        topic: str,
+        payload: JSONValue | bytes = None,
+        *,
+        headers: Mapping[str, JSONValue] | None = None,
+        source: str = SOURCE,
+        subject: str = "",
+    ) -> list[HandlerResult]:
+        """Make a new event about *topic* and dispatch it; *headers* are its extensions.
+
+        Raises:
+            InvalidError: the topic, a header or the payload is wrong.
+        """
+        return await self.dispatch(
+            Event.of(
+                topic,
+                payload,
+                clock=self.lifecycle.clock,
+                source=source,
+                subject=subject,
+                extensions=headers or {},
+            )
+        )
+
+    async def letters(self) -> Sequence[DeadLetter]:
+        """Return every dead letter, oldest first."""
+        return await self.dispatcher.dead_letters.letters()
+
+    async def replay(
+        self, letter_id: str = "", *, chosen: Callable[[DeadLetter], bool] | None = None
+    ) -> list[Replay]:
+        """Replay one dead letter, or all that are chosen, as `EventDispatcher.replay` does."""
+        self.refresh()
+        return await self.dispatcher.replay(letter_id, chosen=chosen)
+
+    async def resume(self, key: str, *, actor: str = "") -> Activity:
+        """Accept work for *key* again, and deliver what arrived while it was paused."""
+        activity = await super().resume(key, actor=actor)
+        names = {handler.name for handler in self.handlers() if _key(handler.name) == _key(key)}
+        await self.replay(
+            chosen=lambda letter: (
+                letter.reason == HandlerOutcome.DEFERRED and letter.handler in names
+            )
+        )
+        return activity
+
+    def _offers(self) -> Iterator[tuple[Candidate, ComponentRef[Any], bool]]:
+        """Give every offer, the reference by which it is held, and whether it handles."""
+        for decision in self.decisions():
+            for standing in decision.standings:
+                candidate = standing.candidate
+                if candidate.metadata.get("event_providers") == ALL_PROVIDERS:
+                    yield candidate, candidate.offer, standing.place is not Place.REJECTED
+                elif standing.place is Place.SELECTED:
+                    yield candidate, candidate.ref, True
+                else:
+                    yield candidate, candidate.offer, False
+
+    async def _handle(self, ref: ComponentRef[Any], candidate: Candidate, event: Event) -> object:
+        async with self.lifecycle.use(ref) as component:
+            function = partial(component.handle, event)
+            if candidate.blocking and not inspect.iscoroutinefunction(component.handle):
+                outcome = await self.lifecycle.builder.guard.call(
+                    function, limit=_seconds(candidate), blocking=True
+                )
+                if outcome.error is not None:
+                    raise outcome.error
+                return outcome.value
+            value = function()
+            return await value if inspect.isawaitable(value) else value
+
+
+def handler_of(
+    candidate: Candidate, ref: ComponentRef[Any], function: Callable[[Event], object]
+) -> EventHandler:
+    """Return the handler that a candidate's metadata describes, held by *ref*.
+
+    Raises:
+        InvalidHandlerError: the metadata is wrong; names the offer and where it came from.
+    """
+    metadata = candidate.metadata
+    name, origin = str(ref).partition(":")[2], f"{candidate.offer} ({candidate.source})"
+    try:
+        _check_keys(metadata)
+        filters = parse_event_filters(metadata.get("event_filters"))
+        retry = RetryPolicy.parse(metadata.get("retry_policy"))
+    except InvalidError as error:
+        raise InvalidHandlerError(name, error.message, origin=origin, hint=error.hint) from error
+    return EventHandler(
+        name=name,
+        function=function,
+        topics=_topics(metadata),
+        filters=filters,
+        priority=metadata.get("event_priority", candidate.priority),  # type: ignore[arg-type]
+        fanout=metadata.get("event_fanout_policy", FanOut.BROADCAST),  # type: ignore[arg-type]
+        max_concurrency=metadata.get("event_max_concurrency", 0),  # type: ignore[arg-type]
+        timeout_seconds=metadata.get("timeout_seconds", TIMEOUT_SECONDS),  # type: ignore[arg-type]
+        retry=retry,
+        origin=origin,
+    )
+
+
+def _check_keys(metadata: Mapping[str, JSONValue]) -> None:
+    for key in metadata:
+        if key.startswith(_PREFIX) and key not in _OWN:
+            close = nearest(key, _OWN)
+            hint = f"did you mean {close}?" if close else f"keys: {', '.join(sorted(_OWN))}"
+            raise InvalidError(f"its metadata has no {key!r}", hint=hint)
+    if "topics" in metadata and "event_topics" in metadata:
+        raise InvalidError("its metadata has both topics and event_topics")
+    providers = metadata.get("event_providers", WINNER)
+    if providers not in (WINNER, ALL_PROVIDERS):
+        raise InvalidError(f"event_providers is {WINNER} or {ALL_PROVIDERS}, not {providers!r}")
+
+
+def _topics(metadata: Mapping[str, JSONValue]) -> Any:
+    return metadata.get("event_topics", metadata.get("topics", (EVERY_TOPIC,)))
+
+
+def _seconds(candidate: Candidate) -> float:
+    seconds = candidate.metadata.get("timeout_seconds", TIMEOUT_SECONDS)
+    return float(seconds) if isinstance(seconds, int | float) else TIMEOUT_SECONDS
+
+
+def _key(name: str) -> str:
+    return name.partition("@")[0]
