@@ -175,6 +175,13 @@ class Decision:
         """The rule that put the winner above the next, or None with a single candidate."""
         return next((s.rule for s in self.standings if s.place is Place.SELECTED), None)
 
+    def chosen(self) -> Candidate:
+        """Return the winner, or raise the problem."""
+        if self.winner is None:
+            assert self.problem is not None
+            raise self.problem
+        return self.winner
+
     def standing(self, provider: str) -> Standing:
         """Return the standing of *provider*.
 

@@ -37,10 +37,9 @@ class SourceChange:
 
 
 class Offered(NamedTuple):
-    """One generation of offers, held still: by place, and the last number in the order."""
+    """One generation of offers, held still, by place."""
 
     places: Mapping[str, Mapping[Slot, Entry]]
-    last: int
     generation: int
 
 
@@ -120,7 +119,21 @@ class Registry:
     def reading(self) -> Iterator[Offered]:
         """Hold the present generation still while reading it."""
         with self._lock:
-            yield Offered(MappingProxyType(self._places), self._count, self.generation)
+            yield Offered(MappingProxyType(self._places), self.generation)
+
+    def assuming(
+        self, *, withdraw: Iterable[str], replace: Mapping[Source, Iterable[Candidate]]
+    ) -> Offered:
+        """Return what would be on offer after these changes, done to a copy."""
+        then = Registry()
+        with self._lock:
+            then._places = {place: dict(entries) for place, entries in self._places.items()}
+            then._count, generation = self._count, self.generation
+        for ref in withdraw:
+            then.withdraw(ref)
+        for source, candidates in replace.items():
+            then.replace_source(source, candidates)
+        return Offered(MappingProxyType(then._places), generation)
 
     @contextmanager
     def change(self) -> Iterator[None]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oneiric.core.candidate import SourceKind
 from oneiric.core.decision import Decision, Place, Reason, Rejection, Standing
-from oneiric.core.fit import python_matches, runs_on, system
 from oneiric.core.precedence import (
     Rank,
     Rule,
@@ -23,6 +22,7 @@ from oneiric.core.precedence import (
 from oneiric.core.registry import Entry
 from oneiric.core.requirement import Requirements, Row
 from oneiric.errors import NoCandidateError, UnknownSelectionError
+from oneiric.machine import python_matches, runs_on, system
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
@@ -67,31 +67,22 @@ class Rules:
         }
         return replace(self, configured=configured, swapped=swapped)
 
+    def swapped_anew(self, select: Iterable[Selection], unselect: Iterable[str]) -> Rules:
+        """Return the rules with other choices made with `swap`: first fewer, then more."""
+        swapped = {ref: one for ref, one in self.swapped.items() if ref not in unselect}
+        swapped.update((choice.ref, choice) for choice in select)
+        return replace(self, swapped=swapped)
+
 
 class View:
-    """Judge references against one generation, with assumptions laid over it."""
+    """Judge references against one generation of offers under one set of rules."""
 
-    __slots__ = ("_assumed", "_offered", "_replaced", "_requirements", "_rules", "_withdrawn")
+    __slots__ = ("_requirements", "_rules", "generation", "places")
 
-    def __init__(
-        self,
-        offered: Offered,
-        rules: Rules,
-        *,
-        withdrawn: frozenset[str] = frozenset(),
-        replaced: Mapping[str, tuple[Candidate, ...]] = MappingProxyType({}),
-    ) -> None:
-        self._offered = offered
+    def __init__(self, offered: Offered, rules: Rules) -> None:
+        self.places, self.generation = offered
         self._rules = rules
-        self._withdrawn = withdrawn
-        self._replaced = replaced
-        self._assumed = _registered(offered, replaced) if replaced else {}
         self._requirements = Requirements(self._judge, self._serving)
-
-    @property
-    def assumed_places(self) -> Iterable[str]:
-        """The places for which offers are assumed."""
-        return self._assumed.keys()
 
     def decide(self, ref: ComponentRef[Any], needs: frozenset[str] = frozenset()) -> Decision:
         """Judge every offer for *ref* and return the decision."""
@@ -115,7 +106,7 @@ class View:
             overridden=self._overridden(chosen),
             problem=problem,
             warning=unmet.message if unmet and not barred else "",
-            generation=self._offered.generation,
+            generation=self.generation,
         )
 
     def _chosen(self, ref: ComponentRef[Any]) -> Selection | None:
@@ -129,17 +120,7 @@ class View:
         return self._rules.configured.get(chosen.ref)
 
     def _entries(self, place: str) -> Iterable[Entry]:
-        present: Iterable[Entry] = self._offered.places.get(place, {}).values()
-        if not self._withdrawn and not self._replaced:
-            return present
-        kept = [
-            entry
-            for entry in present
-            if entry.candidate.source.id not in self._replaced
-            and place not in self._withdrawn
-            and entry.candidate.offer not in self._withdrawn
-        ]
-        return [*kept, *self._assumed.get(place, ())]
+        return self.places.get(place, {}).values()
 
     def _judge(self, ref: ComponentRef[Any], needs: frozenset[str] = frozenset()) -> list[Row]:
         """Return every offer for *ref*'s place, best first, requirements aside."""
@@ -217,7 +198,7 @@ class View:
 
     def _nobody(self, ref: ComponentRef[Any], rows: list[Row]) -> NoCandidateError:
         rejected = [(r.entry.candidate.provider, r.rejection.detail) for r in rows if r.rejection]
-        known: Iterable[str] = self._offered.places
+        known: Iterable[str] = self.places
         if rows:
             offers = [str(row.entry.candidate.offer) for row in rows]
             known = () if not ref.provider or ref in offers else offers
@@ -303,22 +284,6 @@ class Judgement(NamedTuple):
         return Standing(
             candidate, _SHADOWED, sequence, self.stacks, rule, value, against, None, within
         )
-
-
-def _registered(
-    offered: Offered, replaced: Mapping[str, tuple[Candidate, ...]]
-) -> dict[str, list[Entry]]:
-    """Return assumed offers by place, each where registering it would put it in the order."""
-    assumed: dict[str, list[Entry]] = {}
-    last = offered.last
-    for source, offers in replaced.items():
-        for offer in offers:
-            old = offered.places.get(offer.ref, {}).get((offer.provider, source))
-            same = old is not None and old.candidate == offer
-            last += not same
-            entry = Entry(offer, old.sequence if same and old else last)
-            assumed.setdefault(str(offer.ref), []).append(entry)
-    return assumed
 
 
 def _champions(rows: list[Row]) -> list[Row]:
