@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
+from concurrent import futures
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from oneiric.errors import ClosedError
 
@@ -15,18 +17,53 @@ if TYPE_CHECKING:
     from oneiric.core.slots import Slot
 
 T = TypeVar("T")
+PULSE_SECONDS = 1.0
 
 
-class Gate(Protocol):
-    """What a handle needs of the lifecycle when its slot is cold or shut."""
+class Gate:
+    """The way in for handles whose slot is cold or shut: through the loop that owns them.
 
-    async def admit(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
-        """Bring the component up if need be, enter the hold and return what is held."""
-        ...
+    `admit` brings the component up if need be, enters the hold and returns what is held.
+    """
+
+    __slots__ = ("_loop", "admit")
+
+    def __init__(
+        self, admit: Callable[[Slot, Handle[Any]], Coroutine[object, object, Generation[Any]]]
+    ) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.admit = admit
+
+    def own(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, which owns the components from the first call on.
+
+        Raises:
+            ClosedError: another loop owns them.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise ClosedError(
+                "this lifecycle belongs to another event loop",
+                hint="use it from that loop, or from threads with a plain with-block",
+            )
+        return loop
 
     def admit_thread(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
-        """Do the same for a thread other than the loop's."""
-        ...
+        """Let the owning loop admit a handle of another thread, and wait for it."""
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            raise ClosedError(
+                f"{slot.ref} is not up, and no event loop runs that could bring it up",
+                hint="activate something on the loop that shall own the components",
+            )
+        admitted = asyncio.run_coroutine_threadsafe(self.admit(slot, handle), loop)
+        while loop.is_running() and not futures.wait({admitted}, timeout=PULSE_SECONDS).done:
+            pass
+        if admitted.cancel() or admitted.cancelled():
+            raise ClosedError(f"{slot.ref}: the event loop ended before it was up")
+        return admitted.result()
 
 
 class Handle(Generic[T]):

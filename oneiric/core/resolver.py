@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -190,6 +190,26 @@ class Resolver:
             gone = self._rules.swapped.get(place)
             self._rules = self._rules.swapped_anew([], [place])
         return gone
+
+    def enforce(self, assume: Assumption) -> Callable[[], None]:
+        """Put what *assume* selects in force; calling the result restores what was before.
+
+        What was chosen or configured otherwise since then stays as it is.
+        """
+        refs = {*assume.unselect, *(choice.ref for choice in assume.select)}
+        if not refs:
+            return lambda: None
+        with self.registry.change():
+            before = self._rules
+            after = self._rules = before.swapped_anew(assume.select, assume.unselect)
+
+        def restore() -> None:
+            with self.registry.change():
+                same = [ref for ref in refs if self._rules.choices(ref) == after.choices(ref)]
+                old = [before.swapped[ref] for ref in same if ref in before.swapped]
+                self._rules = self._rules.swapped_anew(old, same)
+
+        return restore
 
     def exclude(self, offer: str, rejection: Rejection) -> None:
         """Reject one offer, `domain:key@provider`, until `admit`.

@@ -67,6 +67,10 @@ class Rules:
         }
         return replace(self, configured=configured, swapped=swapped)
 
+    def choices(self, ref: str) -> tuple[Selection | None, Selection | None]:
+        """Return what `swap` and configuration choose for a place."""
+        return self.swapped.get(ref), self.configured.get(ref)
+
     def swapped_anew(self, select: Iterable[Selection], unselect: Iterable[str]) -> Rules:
         """Return the rules with other choices made with `swap`: first fewer, then more."""
         swapped = {ref: one for ref, one in self.swapped.items() if ref not in unselect}
@@ -86,7 +90,8 @@ class View:
 
     def decide(self, ref: ComponentRef[Any], needs: frozenset[str] = frozenset()) -> Decision:
         """Judge every offer for *ref* and return the decision."""
-        chosen = self._chosen(ref)
+        swapped, configured = self._rules.choices(ref)
+        chosen = swapped or configured
         rows = self._requirements.judged(ref, self._judge(ref, needs))
         field = self._contenders(rows)
         unmet = self._unmet(rows, chosen) if chosen else None
@@ -103,21 +108,15 @@ class View:
             winner=winner.entry.candidate if winner else None,
             needs=needs,
             selection=chosen,
-            overridden=self._overridden(chosen),
+            overridden=configured if chosen is swapped else None,
             problem=problem,
             warning=unmet.message if unmet and not barred else "",
             generation=self.generation,
         )
 
     def _chosen(self, ref: ComponentRef[Any]) -> Selection | None:
-        if "@" in ref:
-            return None
-        return self._rules.swapped.get(ref) or self._rules.configured.get(ref)
-
-    def _overridden(self, chosen: Selection | None) -> Selection | None:
-        if chosen is None or self._rules.swapped.get(chosen.ref) is not chosen:
-            return None
-        return self._rules.configured.get(chosen.ref)
+        swapped, configured = self._rules.choices(ref)
+        return swapped or configured
 
     def _entries(self, place: str) -> Iterable[Entry]:
         return self.places.get(place, {}).values()
