@@ -68,10 +68,10 @@ class Standing(NamedTuple):
     place: Place
     sequence: int
     stacks: StackOrder
+    rejection: Rejection | None = None
     rule: Rule | None = None
     value: int = 0
     against: int = 0
-    rejection: Rejection | None = None
     within: str = ""
 
     @property
@@ -99,11 +99,19 @@ class Standing(NamedTuple):
         """The reason in a few words."""
         if self.rejection is not None:
             return self.rejection.detail
+        serves = self.place is Place.SELECTED
         if self.rule is None:
-            return "the only candidate" if self.place is Place.SELECTED else "nobody is selected"
-        if self.place is Place.SELECTED:
-            return _why_selected(self)
-        return _why_shadowed(self)
+            return "the only candidate" if serves else "nobody is selected"
+        if self.rule is Rule.SELECTION:
+            return f"selected by {self.within}" if serves else f"{self.within} selects another"
+        if self.rule is Rule.LATEST:
+            return str(Rule.LATEST) if serves else f"registered before {self.within}"
+        number = self.level if self.rule is Rule.STACK else self.priority
+        plain = self.within or number.origin in ("default", "code")
+        origin = "" if plain else f" ({number.origin})"
+        below = "" if serves else f" is below {self.against}"
+        inside = f" within {self.within}" if self.within else ""
+        return f"{self.rule} {self.value}{origin}{below}{inside}"
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return the standing as documented in `docs/reference/json.md`."""
@@ -124,31 +132,6 @@ class Standing(NamedTuple):
             "source": str(self.candidate.source),
             "capabilities": sorted(self.candidate.capabilities),
         }
-
-
-def _why_selected(standing: Standing) -> str:
-    if standing.rule is Rule.SELECTION:
-        return f"selected by {standing.within}"
-    if standing.rule is Rule.LATEST:
-        return str(Rule.LATEST)
-    number = standing.level if standing.rule is Rule.STACK else standing.priority
-    inside = f" within {standing.within}" if standing.within else ""
-    return f"{standing.rule} {standing.value}{inside or _from(number)}"
-
-
-def _why_shadowed(standing: Standing) -> str:
-    if standing.rule is Rule.SELECTION:
-        return f"{standing.within} selects another"
-    if standing.rule is Rule.LATEST:
-        return f"registered before {standing.within}"
-    number = standing.level if standing.rule is Rule.STACK else standing.priority
-    inside = f" within {standing.within}" if standing.within else ""
-    origin = "" if inside else _from(number)
-    return f"{standing.rule} {standing.value}{origin} is below {standing.against}{inside}"
-
-
-def _from(number: Number) -> str:
-    return "" if number.origin in ("default", "code") else f" ({number.origin})"
 
 
 @dataclass(frozen=True, slots=True)

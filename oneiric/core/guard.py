@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from oneiric.core.secrets import redacted
 
@@ -57,32 +57,14 @@ class Guard:
         self.grace_seconds = grace_seconds
         self.abandoned = 0
 
-    @overload
     async def call(
         self,
-        function: Callable[[], Awaitable[T]],
+        function: Callable[[], object],
         *,
         limit: float,
         blocking: bool = False,
         dispose: Dispose | None = None,
-    ) -> Outcome[T]: ...
-    @overload
-    async def call(
-        self,
-        function: Callable[[], T],
-        *,
-        limit: float,
-        blocking: bool = False,
-        dispose: Dispose | None = None,
-    ) -> Outcome[T]: ...
-    async def call(
-        self,
-        function: Callable[[], T | Awaitable[T]],
-        *,
-        limit: float,
-        blocking: bool = False,
-        dispose: Dispose | None = None,
-    ) -> Outcome[T]:
+    ) -> Outcome[object]:
         """Call *function*, await what it returns if that can be awaited, and return the outcome.
 
         Args:
@@ -105,7 +87,7 @@ class Guard:
             first = await self._limited(task, left, dispose)
         if first is None:
             return Outcome(error=TimeoutError(f"took longer than {limit:g} s"), timed_out=True)
-        return cast("Outcome[T]", first)
+        return first
 
     def keep(self, coroutine: Coroutine[object, object, object]) -> asyncio.Task[object]:
         """Run *coroutine* in a task that nobody need wait for, and keep it from being collected."""
@@ -167,7 +149,7 @@ def _unasked() -> RuntimeError:
     return RuntimeError("cancelled itself")
 
 
-def _bare(function: Callable[[], T]) -> Callable[..., object]:
+def _bare(function: Callable[[], object]) -> Callable[..., object]:
     while isinstance(function, partial):
         function = function.func
     return function
@@ -215,13 +197,13 @@ async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:
         return Outcome(error=error)
 
 
-def _in_thread(function: Callable[[], T]) -> asyncio.Future[Outcome[T]]:
+def _in_thread(function: Callable[[], object]) -> asyncio.Future[Outcome[object]]:
     """Run *function* in a daemon thread, which never delays the end of the process."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Outcome[T]] = loop.create_future()
+    future: asyncio.Future[Outcome[object]] = loop.create_future()
     context = contextvars.copy_context()
 
-    def deliver(outcome: Outcome[T]) -> None:
+    def deliver(outcome: Outcome[object]) -> None:
         if not future.done():
             future.set_result(outcome)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from oneiric.core.candidate import SourceKind
 from oneiric.core.decision import Decision, Place, Reason, Rejection, Standing
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from oneiric.core.ref import ComponentRef
     from oneiric.core.registry import Offered
 
+Case: TypeAlias = tuple[Rule | None, int, int, str]  # as the last fields of a `Standing`
 _MANIFEST = SourceKind.MANIFEST  # looking up a member of an enum costs three of a global
 _SELECTION, _LATEST = Rule.SELECTION, Rule.LATEST
 _SHADOWED, _REJECTED = Place.SHADOWED, Place.REJECTED
@@ -105,7 +106,7 @@ class View:
         return Decision(
             ref=ref,
             standings=tuple(bench.standings()),
-            winner=winner.entry.candidate if winner else None,
+            winner=winner.candidate if winner else None,
             needs=needs,
             selection=chosen,
             overridden=configured if chosen is swapped else None,
@@ -127,7 +128,7 @@ class View:
         chosen = selection.provider if selection else ""
         stacks, asked = self._rules.stacks, ref.provider
         rows = [
-            Row(rank(entry, chosen, stacks), entry, self._rejection(entry.candidate, asked, needs))
+            Row(rank(entry, chosen, stacks), entry[0], self._rejection(entry[0], asked, needs))
             for entry in self._entries(ref.place)
         ]
         rows.sort(key=_rank, reverse=True)
@@ -183,23 +184,23 @@ class View:
 
     def _unmet(self, rows: list[Row], chosen: Selection) -> UnknownSelectionError | None:
         """Return why no offer of the provider that *chosen* names may serve, if none may."""
-        named = [row for row in rows if row.entry.candidate.provider == chosen.provider]
+        named = [row for row in rows if row.candidate.provider == chosen.provider]
         rejections = [row.rejection for row in named if row.rejection]
         if len(rejections) < len(named):
             return None
         if self._rules.failover and any(r.reason.passing for r in rejections):
             return None
         why = f"it may not serve: {rejections[0].detail}" if rejections else ""
-        known = sorted({row.entry.candidate.provider for row in rows})
+        known = sorted({row.candidate.provider for row in rows})
         return UnknownSelectionError(
             chosen.ref, chosen.provider, chosen.origin, known=known, why=why
         )
 
     def _nobody(self, ref: ComponentRef[Any], rows: list[Row]) -> NoCandidateError:
-        rejected = [(r.entry.candidate.provider, r.rejection.detail) for r in rows if r.rejection]
+        rejected = [(r.candidate.provider, r.rejection.detail) for r in rows if r.rejection]
         known: Iterable[str] = self.places
         if rows:
-            offers = [str(row.entry.candidate.offer) for row in rows]
+            offers = [str(row.candidate.offer) for row in rows]
             known = () if not ref.provider or ref in offers else offers
         return NoCandidateError(ref, rejected, known=known)
 
@@ -220,83 +221,61 @@ class Judgement(NamedTuple):
 
     def standings(self) -> Iterator[Standing]:
         """Yield a standing for every row, the winner's first."""
-        if self.winner is not None:
-            yield self._selected(self.winner)
-        kin = self._kin() if len(self.field) < len(self.rows) else {}
-        for row in self.rows:
-            if row is self.winner:
-                continue
-            if row.rejection is None:
-                yield self._shadowed(row, kin)
-            else:
-                candidate, sequence = row.entry
-                yield Standing(candidate, _REJECTED, sequence, self.stacks, rejection=row.rejection)
+        rows, field, winner, stacks, origin, barred = self
+        if winner is not None:
+            case = self._case_for(winner)
+            yield Standing(winner.candidate, Place.SELECTED, winner.sequence, stacks, None, *case)
+        kin = self._kin() if len(field) < len(rows) else {}
+        for row in rows:
+            rank, candidate, rejection = row
+            if rejection is not None:
+                yield Standing(candidate, _REJECTED, rank[-1], stacks, rejection)
+            elif row is not winner:
+                case = _SELECTION, 0, 1, origin
+                if not barred:
+                    best = kin.get(candidate.source.id, row) if kin else row
+                    case = _case_against(row, field[0] if best is row else best, origin)
+                yield Standing(candidate, _SHADOWED, rank[-1], stacks, None, *case)
 
     def _kin(self) -> Mapping[str, Row]:
         """Return the best of each manifest, by source; it shadows its manifest's others."""
-        sources = ((row.entry.candidate.source, row) for row in self.field)
+        sources = ((row.candidate.source, row) for row in self.field)
         return {source.id: row for source, row in sources if source.kind is _MANIFEST}
 
-    def _selected(self, winner: Row) -> Standing:
-        candidate, sequence = winner.entry
+    def _case_for(self, winner: Row) -> Case:
+        """Return what put *winner* above the next contender, or else above its manifest's next."""
         if winner.rank[0]:
-            return Standing(
-                candidate,
-                Place.SELECTED,
-                sequence,
-                self.stacks,
-                _SELECTION,
-                1,
-                within=self.origin,
-            )
-        second = self._second(winner)
-        if second is None:
-            return Standing(candidate, Place.SELECTED, sequence, self.stacks)
-        rule, value, against, inside = _compare(winner, second)
-        within = str(candidate.source) if inside else ""
-        return Standing(
-            candidate, Place.SELECTED, sequence, self.stacks, rule, value, against, within=within
-        )
-
-    def _second(self, winner: Row) -> Row | None:
-        """Return the next best contender, or else the next best offer of the same manifest."""
-        if len(self.field) > 1:
-            return self.field[1]
+            return _SELECTION, 1, 0, self.origin
         rest = [row for row in self.rows if row.rejection is None and row is not winner]
-        return _champions(rest)[0] if rest else None
+        second = self.field[1] if len(self.field) > 1 else next(iter(_champions(rest)), None)
+        if second is None:
+            return None, 0, 0, ""
+        rule, value, against, inside = _compare(winner, second)
+        return rule, value, against, str(winner.candidate.source) if inside else ""
 
-    def _shadowed(self, row: Row, kin: Mapping[str, Row]) -> Standing:
-        candidate, sequence = row.entry
-        best = kin.get(candidate.source.id, row) if kin else row
-        rival = self.field[0] if best is row else best
-        if self.barred:
-            rule, against, value, inside = _SELECTION, 1, 0, False
-        elif kin:
-            rule, against, value, inside = _compare(rival, row)
-        else:
-            (rule, against, value), inside = deciding_rule(rival.rank, row.rank), False
-        within = str(candidate.source) if inside else ""
-        if rule is _SELECTION:
-            within = self.origin
-        elif rule is _LATEST:
-            within = _told_apart(rival.entry.candidate, candidate)
-        return Standing(
-            candidate, _SHADOWED, sequence, self.stacks, rule, value, against, None, within
-        )
+
+def _case_against(row: Row, rival: Row, origin: str) -> Case:
+    """Return what put *row* below *rival*."""
+    rule, against, value, inside = _compare(rival, row)
+    if rule is _SELECTION:
+        return rule, value, against, origin
+    if rule is _LATEST:
+        return rule, value, against, _told_apart(rival.candidate, row.candidate)
+    return rule, value, against, str(row.candidate.source) if inside else ""
 
 
 def _champions(rows: list[Row]) -> list[Row]:
     """Leave of each manifest's offers only the best by the manifest's own levels."""
     best: dict[str, Row] = {}
     for row in rows:
-        source = row.entry.candidate.source
+        source = row.candidate.source
         if source.kind is _MANIFEST:
             rival = best.setdefault(source.id, row)
-            if inner_rank(row.rank, row.entry) > inner_rank(rival.rank, rival.entry):
+            if inner_rank(row.rank, row.candidate) > inner_rank(rival.rank, rival.candidate):
                 best[source.id] = row
     if not best:
         return rows
-    return [row for row in rows if best.get(row.entry.candidate.source.id, row) is row]
+    return [row for row in rows if best.get(row.candidate.source.id, row) is row]
 
 
 def _winner(field: list[Row]) -> Row | None:
@@ -305,13 +284,9 @@ def _winner(field: list[Row]) -> Row | None:
 
 def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int, bool]:
     """Return the rule that put *winner* above *loser*, the values, whether a manifest gave them."""
-    ours, theirs = winner.rank, loser.rank
-    mine, yours = winner.entry.candidate, loser.entry.candidate
-    inside = (
-        mine.source.kind is _MANIFEST
-        and mine.source.id == yours.source.id
-        and ours[:2] == theirs[:2]
-    )
+    (ours, mine, _), (theirs, yours, _) = winner, loser
+    source = mine.source
+    inside = source.kind is _MANIFEST and source == yours.source and ours[:2] == theirs[:2]
     if inside:
         ours = (ours[0], mine.stack_level, *ours[2:])
         theirs = (theirs[0], yours.stack_level, *theirs[2:])
