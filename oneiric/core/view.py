@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oneiric.core.candidate import SourceKind
 from oneiric.core.decision import Decision, Place, Reason, Rejection, Standing
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from oneiric.core.ref import ComponentRef
     from oneiric.core.registry import Offered
 
-Case: TypeAlias = tuple[Rule | None, int, int, str]  # as the last fields of a `Standing`
 _MANIFEST = SourceKind.MANIFEST  # looking up a member of an enum costs three of a global
 _SELECTION, _LATEST = Rule.SELECTION, Rule.LATEST
 _SHADOWED, _REJECTED = Place.SHADOWED, Place.REJECTED
@@ -231,18 +230,21 @@ class Judgement(NamedTuple):
             if rejection is not None:
                 yield Standing(candidate, _REJECTED, rank[-1], stacks, rejection)
             elif row is not winner:
-                case = _SELECTION, 0, 1, origin
+                rule, value, against, within = _SELECTION, 0, 1, origin
                 if not barred:
                     best = kin.get(candidate.source.id, row) if kin else row
-                    case = _case_against(row, field[0] if best is row else best, origin)
-                yield Standing(candidate, _SHADOWED, rank[-1], stacks, None, *case)
+                    rival = field[0] if best is row else best
+                    rule, value, against, within = _case_against(row, rival, origin)
+                yield Standing(
+                    candidate, _SHADOWED, rank[-1], stacks, None, rule, value, against, within
+                )
 
     def _kin(self) -> Mapping[str, Row]:
         """Return the best of each manifest, by source; it shadows its manifest's others."""
         sources = ((row.candidate.source, row) for row in self.field)
         return {source.id: row for source, row in sources if source.kind is _MANIFEST}
 
-    def _case_for(self, winner: Row) -> Case:
+    def _case_for(self, winner: Row) -> tuple[Rule | None, int, int, str]:
         """Return what put *winner* above the next contender, or else above its manifest's next."""
         if winner.rank[0]:
             return _SELECTION, 1, 0, self.origin
@@ -254,7 +256,7 @@ class Judgement(NamedTuple):
         return rule, value, against, str(winner.candidate.source) if inside else ""
 
 
-def _case_against(row: Row, rival: Row, origin: str) -> Case:
+def _case_against(row: Row, rival: Row, origin: str) -> tuple[Rule, int, int, str]:
     """Return what put *row* below *rival*."""
     rule, against, value, inside = _compare(rival, row)
     if rule is _SELECTION:
@@ -284,12 +286,12 @@ def _winner(field: list[Row]) -> Row | None:
 
 def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int, bool]:
     """Return the rule that put *winner* above *loser*, the values, whether a manifest gave them."""
-    (ours, mine, _), (theirs, yours, _) = winner, loser
-    source = mine.source
-    inside = source.kind is _MANIFEST and source == yours.source and ours[:2] == theirs[:2]
-    if inside:
-        ours = (ours[0], mine.stack_level, *ours[2:])
-        theirs = (theirs[0], yours.stack_level, *theirs[2:])
+    ours, theirs = winner.rank, loser.rank
+    source, inside = winner.candidate.source, False
+    if source.kind is _MANIFEST and source == loser.candidate.source and ours[:2] == theirs[:2]:
+        ours = (ours[0], winner.candidate.stack_level, *ours[2:])
+        theirs = (theirs[0], loser.candidate.stack_level, *theirs[2:])
+        inside = True
     return *deciding_rule(ours, theirs), inside
 
 
