@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from oneiric.core.factory import is_loaded, load
 from oneiric.core.generation import Generation, LifecycleState
-from oneiric.core.guard import Guard, Outcome
+from oneiric.core.guard import Guard, Outcome, attempt
 from oneiric.core.health import HealthReport
 from oneiric.core.residence import Residence
 from oneiric.documents.model import validate_settings
@@ -238,12 +238,21 @@ def _default(key: str) -> str:
 
 
 def _method(instance: object, name: str) -> Callable[[], Any] | None:
-    """Return a phase of *instance*; an object that answers to any name has none of them."""
+    """Return a phase of *instance*; one that cannot be looked at fails when it is called.
+
+    An object that answers to any name has none of them.
+    """
     own = getattr(instance, "__dict__", None)
     if not hasattr(type(instance), name) and not (isinstance(own, dict) and name in own):
         return None
-    method = getattr(instance, name)
-    return method if callable(method) else None
+    found = attempt(partial(getattr, instance, name))
+    if found.error is not None:
+        return partial(_fail, found.error)
+    return found.value if callable(found.value) else None
+
+
+def _fail(error: BaseException) -> None:
+    raise error
 
 
 def _is_context(made: object) -> TypeGuard[AbstractAsyncContextManager[object]]:

@@ -31,11 +31,8 @@ class Outcome(Generic[T]):
         """The error in a few words, or an empty string."""
         if self.error is None:
             return ""
-        name = type(self.error).__name__
-        try:
-            text = str(redacted(str(self.error)))
-        except Exception:  # noqa: BLE001  foreign too: an error that cannot be told
-            text = "it cannot be told"
+        name, told = type(self.error).__name__, attempt(partial(str, self.error))
+        text = str(redacted(told.value)) if told.error is None else "it cannot be told"
         return text if self.timed_out else f"{name}: {text}" if text else name
 
 
@@ -121,7 +118,7 @@ class Guard:
         if not future.done():
             await self._abandon(future, dispose)
             return None
-        return Outcome(error=_unasked()) if future.cancelled() else future.result()
+        return _ended(future)
 
     async def _abandon(
         self, future: asyncio.Future[Outcome[object]], dispose: Dispose | None
@@ -138,15 +135,20 @@ class Guard:
 
     def _late(self, future: asyncio.Future[Outcome[object]], *, dispose: Dispose | None) -> None:
         self._lost.discard(future)
-        if future.cancelled() or dispose is None:
-            return
-        outcome = future.result()
-        if outcome.value is not None:
+        outcome = _ended(future)
+        if dispose is not None and outcome.value is not None:
             dispose(outcome.value)
 
 
 def _unasked() -> RuntimeError:
     return RuntimeError("cancelled itself")
+
+
+def _ended(future: asyncio.Future[Outcome[object]]) -> Outcome[object]:
+    if future.cancelled():
+        return Outcome(error=_unasked())
+    error = future.exception()
+    return Outcome(error=error) if error is not None else future.result()
 
 
 def _bare(function: Callable[[], object]) -> Callable[..., object]:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent import futures
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -59,9 +60,14 @@ class Gate:
                 hint="activate something on the loop that shall own the components",
             )
         admitted = asyncio.run_coroutine_threadsafe(self.admit(slot, handle), loop)
-        while loop.is_running() and not futures.wait({admitted}, timeout=PULSE_SECONDS).done:
-            pass
-        if admitted.cancel() or admitted.cancelled():
+        try:
+            while loop.is_running() and not futures.wait({admitted}, timeout=PULSE_SECONDS).done:
+                pass
+        finally:
+            if admitted.cancel():  # whether or not it was admitted by then, it leaves
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(handle.leave)
+        if admitted.cancelled():
             raise ClosedError(f"{slot.ref}: the event loop ended before it was up")
         return admitted.result()
 
@@ -109,7 +115,14 @@ class Handle(Generic[T]):
         if generation.retired or slot.shut or slot.current is not generation:
             generation.let_go(self)
             return False
+        self._generation = generation
         return True
+
+    def leave(self) -> None:
+        """Let go of what is held, if anything is."""
+        generation, self._generation, self._by = self._generation, None, None
+        if generation is not None:
+            generation.let_go(self)
 
     async def __aenter__(self) -> T:
         self._begin(asyncio.current_task())
@@ -122,9 +135,8 @@ class Handle(Generic[T]):
             try:
                 generation = await self._gate.admit(self._slot, self)
             except BaseException:
-                self._by = None
+                self.leave()
                 raise
-        self._generation = generation
         return generation.instance  # type: ignore[no-any-return]
 
     async def __aexit__(
@@ -133,7 +145,7 @@ class Handle(Generic[T]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leave()
+        self.leave()
 
     def __enter__(self) -> T:
         if asyncio._get_running_loop() is not None:
@@ -147,9 +159,8 @@ class Handle(Generic[T]):
             try:
                 generation = self._gate.admit_thread(self._slot, self)
             except BaseException:
-                self._by = None
+                self.leave()
                 raise
-        self._generation = generation
         return generation.instance  # type: ignore[no-any-return]
 
     def __exit__(
@@ -158,7 +169,7 @@ class Handle(Generic[T]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leave()
+        self.leave()
 
     def _begin(self, by: asyncio.Task[Any] | threading.Thread | None) -> None:
         if self._by is not None:
@@ -166,11 +177,6 @@ class Handle(Generic[T]):
                 f"this handle on {self._slot.ref} is in use; call use() once a block"
             )
         self._by = by
-
-    def _leave(self) -> None:
-        generation, self._generation, self._by = self._generation, None, None
-        if generation is not None:
-            generation.let_go(self)
 
 
 class Link(Generic[T]):

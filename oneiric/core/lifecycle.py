@@ -183,6 +183,7 @@ class LifecycleManager:
         best serves.
 
         Raises:
+            NotFoundError: nobody offers it, and it is neither up nor paused.
             ComponentError: the component's `pause` failed; new work is refused all the same.
         """
         slot, activity = self._refuse(ref, ActivityState.PAUSED, note, actor)
@@ -195,16 +196,21 @@ class LifecycleManager:
         An offer competes again, and serves again if it wins.
 
         Raises:
+            NotFoundError: as in `pause`.
             ComponentError: the component's `resume` failed; new work is still refused.
         """
-        slot = self._slots[ComponentRef(ref)]
+        slot = self._known(ref)
         asked = self.activity.get(slot.ref)
         return await self._outcome(self._own(self._resume(slot, asked, actor)))
 
     async def drain(
         self, ref: str, *, limit: float | None = None, note: str = "", actor: str = ""
     ) -> DrainReport:
-        """Refuse new work and wait until nothing is in flight, at most *limit* seconds."""
+        """Refuse new work and wait until nothing is in flight, at most *limit* seconds.
+
+        Raises:
+            NotFoundError: as in `pause`.
+        """
         slot, _ = self._refuse(ref, ActivityState.DRAINING, note, actor)
         seconds = self.builder.limits.drain if limit is None else limit
         held = [generation.drained(seconds) for generation in self._roster.of(slot.ref)]
@@ -416,7 +422,7 @@ class LifecycleManager:
             await asyncio.sleep(0)
         errors = await self._roster.close()
         await self.builder.guard.settle(self.builder.limits.cleanup)
-        for slot in self._slots.values():
+        for slot in tuple(self._slots.values()):
             slot.current = None
         return errors
 
@@ -442,12 +448,21 @@ class LifecycleManager:
         if current is not None and winner is not None and winner != current.candidate:
             await self.swap(ref)
 
+    def _known(self, ref: str) -> Slot:
+        """Return the slot of what is on offer, up, or not active already."""
+        self._gate.own()
+        named, registry = ComponentRef[Any](ref), self.resolver.registry
+        offers = [one.offer for one in registry.offers(named)]
+        known = named in offers if named.provider else bool(offers)
+        if not known and named not in self.activity and not self._roster.of(named):
+            raise NotFoundError("component", named, known=offers or registry.refs())
+        return self._slots[named]
+
     def _refuse(
         self, ref: str, state: ActivityState, note: str, actor: str
     ) -> tuple[Slot, Activity]:
         """Take no new work from now on; return whose slot that is."""
-        self._gate.own()
-        slot = self._slots[ComponentRef(ref)]
+        slot = self._known(ref)
         activity = self._slots.set_activity(slot.ref, state, note=note, actor=actor)
         if slot.ref.provider:
             by = f" by {actor}" if actor else ""

@@ -220,6 +220,7 @@ class Careless(Handle[Plain]):
     def take(self, generation: Generation[Plain]) -> bool:
         """Enter the hold and hope."""
         generation.holds[self] = None
+        self._generation = generation
         return True
 
 
