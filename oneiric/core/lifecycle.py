@@ -356,6 +356,7 @@ class LifecycleManager:
         """Wait for the one activation of *slot*."""
         if slot.warming is None:
             slot.warming = self._own(self._activate(slot))
+            slot.warming.add_done_callback(slot.warmed)
         await self._outcome(slot.warming)
 
     async def _activate(self, slot: Slot) -> None:
@@ -376,8 +377,6 @@ class LifecycleManager:
         except OneiricError as error:
             slot.problem = str(error)
             raise
-        finally:
-            slot.warming = None
 
     async def _fill(self, slot: Slot, new: Generation[Any]) -> None:
         """Give an offer's slot its instance, unless a swap filled it meanwhile."""

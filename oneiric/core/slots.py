@@ -35,6 +35,10 @@ class Slot:
         self.problem = ""
         self.swaps = SwapRecord()
 
+    def warmed(self, _: asyncio.Task[None]) -> None:
+        """Note that the activation ended, which an eager loop may do before it is noted at all."""
+        self.warming = None
+
 
 class Binding:
     """One atomic move of slots to other generations, and the way back.

@@ -244,12 +244,12 @@ async def test_promise_l1_a_loop_that_starts_tasks_eagerly_activates_again_and_a
     loop, ledger = asyncio.get_running_loop(), Ledger()
     loop.set_task_factory(getattr(asyncio, "eager_task_factory", None))  # from Python 3.12
     try:
-        async with asyncio.timeout(5.0), running(offer(ledger, "a", Plain)) as lifecycle:
-            for _ in range(3):
-                await lifecycle.activate(CACHE)
-                await lifecycle.pause(f"{CACHE}@a")
-                await lifecycle.resume(f"{CACHE}@a")
-                assert (await lifecycle.swap(CACHE)).ok
+        offers = [offer(ledger, name, Plain) for name in "ab"]
+        async with asyncio.timeout(5.0), running(*offers) as lifecycle:
+            for name in "abab":
+                await lifecycle.activate(f"{CACHE}@{name}")
+                assert (await lifecycle.swap(CACHE, provider=name)).ok
+                assert lifecycle.status(f"{CACHE}@{name}").state == "ready"
     finally:
         loop.set_task_factory(None)
 
