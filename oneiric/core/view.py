@@ -93,7 +93,7 @@ class View:
         swapped, configured = self._rules.choices(ref)
         chosen = swapped or configured
         rows = self._requirements.judged(ref, self._judge(ref, needs))
-        field = self._contenders(rows)
+        field, kin = self._contenders(rows)
         unmet = self._unmet(rows, chosen) if chosen else None
         barred = unmet is not None and self._rules.strict
         winner = None if barred else _winner(field)
@@ -101,7 +101,7 @@ class View:
         if winner is None:
             problem = unmet if barred else self._nobody(ref, rows)
         origin = chosen.origin if chosen else ""
-        bench = Judgement(rows, field, winner, self._rules.stacks, origin, barred)
+        bench = Judgement(rows, field, kin, winner, self._rules.stacks, origin, barred)
         return Decision(
             ref=ref,
             standings=tuple(bench.standings()),
@@ -163,8 +163,11 @@ class View:
                     return Rejection(Reason.CONFLICT, f"conflicts with {rival.offer}")
         return None
 
-    def _contenders(self, rows: list[Row]) -> list[Row]:
-        """Return who competes, best first; without failover also who is out for a while."""
+    def _contenders(self, rows: list[Row]) -> tuple[list[Row], Mapping[str, Row]]:
+        """Return who competes, best first; without failover also who is out for a while.
+
+        Return too the best of each manifest, by source.
+        """
         waits = not self._rules.failover
         return _champions(
             [
@@ -179,7 +182,7 @@ class View:
         chosen = self._chosen(ref)
         if chosen and self._rules.strict and self._unmet(rows, chosen):
             return None
-        return _winner(self._contenders(rows))
+        return _winner(self._contenders(rows)[0])
 
     def _unmet(self, rows: list[Row], chosen: Selection) -> UnknownSelectionError | None:
         """Return why no offer of the provider that *chosen* names may serve, if none may."""
@@ -207,12 +210,14 @@ class View:
 class Judgement(NamedTuple):
     """All rows of a decision once the winner is known; tells each where it stands.
 
-    `field` are the contenders, best first; `barred` tells that a selection which nobody
+    `field` are the contenders, best first; `kin` the best of each manifest, which shadow
+    their manifest's others; `barred` tells that a selection which nobody
     meets keeps them all from serving.
     """
 
     rows: list[Row]
     field: list[Row]
+    kin: Mapping[str, Row]
     winner: Row | None
     stacks: StackOrder
     origin: str
@@ -220,11 +225,10 @@ class Judgement(NamedTuple):
 
     def standings(self) -> Iterator[Standing]:
         """Yield a standing for every row, the winner's first."""
-        rows, field, winner, stacks, origin, barred = self
+        rows, field, kin, winner, stacks, origin, barred = self
         if winner is not None:
             case = self._case_for(winner)
             yield Standing(winner.candidate, Place.SELECTED, winner.sequence, stacks, None, *case)
-        kin = self._kin() if len(field) < len(rows) else {}
         for row in rows:
             rank, candidate, rejection = row
             if rejection is not None:
@@ -239,17 +243,12 @@ class Judgement(NamedTuple):
                     candidate, _SHADOWED, rank[-1], stacks, None, rule, value, against, within
                 )
 
-    def _kin(self) -> Mapping[str, Row]:
-        """Return the best of each manifest, by source; it shadows its manifest's others."""
-        sources = ((row.candidate.source, row) for row in self.field)
-        return {source.id: row for source, row in sources if source.kind is _MANIFEST}
-
     def _case_for(self, winner: Row) -> tuple[Rule | None, int, int, str]:
         """Return what put *winner* above the next contender, or else above its manifest's next."""
         if winner.rank[0]:
             return _SELECTION, 1, 0, self.origin
         rest = [row for row in self.rows if row.rejection is None and row is not winner]
-        second = self.field[1] if len(self.field) > 1 else next(iter(_champions(rest)), None)
+        second = self.field[1] if len(self.field) > 1 else next(iter(_champions(rest)[0]), None)
         if second is None:
             return None, 0, 0, ""
         rule, value, against, inside = _compare(winner, second)
@@ -266,8 +265,8 @@ def _case_against(row: Row, rival: Row, origin: str) -> tuple[Rule, int, int, st
     return rule, value, against, str(row.candidate.source) if inside else ""
 
 
-def _champions(rows: list[Row]) -> list[Row]:
-    """Leave of each manifest's offers only the best by the manifest's own levels."""
+def _champions(rows: list[Row]) -> tuple[list[Row], Mapping[str, Row]]:
+    """Leave of each manifest's offers only the best by its own levels; return these by source."""
     best: dict[str, Row] = {}
     for row in rows:
         source = row.candidate.source
@@ -276,8 +275,8 @@ def _champions(rows: list[Row]) -> list[Row]:
             if inner_rank(row.rank, row.candidate) > inner_rank(rival.rank, rival.candidate):
                 best[source.id] = row
     if not best:
-        return rows
-    return [row for row in rows if best.get(row.candidate.source.id, row) is row]
+        return rows, best
+    return [row for row in rows if best.get(row.candidate.source.id, row) is row], best
 
 
 def _winner(field: list[Row]) -> Row | None:
