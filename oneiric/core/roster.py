@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,13 +25,14 @@ class Roster:
     runs, which nobody is to cut short.
     """
 
-    __slots__ = ("_closing", "_stayed", "_up", "builder", "ending", "hooks", "slots")
+    __slots__ = ("_closing", "_needed", "_stayed", "_up", "builder", "ending", "hooks", "slots")
 
     def __init__(self, slots: Slots, builder: Builder) -> None:
         self.slots = slots
         self.builder = builder
         self._up: dict[str, dict[Generation[Any], None]] = {}
         self._stayed: dict[Generation[Any], None] = {}
+        self._needed: Counter[str] = Counter()
         self._closing = False
         self.ending: set[asyncio.Task[Any]] = set()
         self.hooks = Hooks(builder.guard, limit=builder.limits.hook)
@@ -41,6 +43,7 @@ class Roster:
     def enter(self, generation: Generation[Any]) -> None:
         """Add an instance that came up."""
         self._up.setdefault(generation.candidate.ref, {})[generation] = None
+        self._needed.update(generation.candidate.requires.values())
 
     def of(self, ref: ComponentRef[Any]) -> list[Generation[Any]]:
         """Return the instances for a place, or of one offer, retired ones included."""
@@ -114,18 +117,17 @@ class Roster:
         return one
 
     def _strike(self, generation: Generation[Any]) -> None:
-        ones = self._up.get(generation.candidate.ref, {})
-        ones.pop(generation, None)
+        candidate = generation.candidate
+        ones = self._up.get(candidate.ref, {})
+        if generation in ones:
+            del ones[generation]
+            self._needed.subtract(candidate.requires.values())
         if not ones:
-            self._up.pop(generation.candidate.ref, None)
+            self._up.pop(candidate.ref, None)
         self._stayed.pop(generation, None)
 
     def _is_required(self, generation: Generation[Any], *, by_provider: bool = False) -> bool:
         """Tell whether another instance requires this one's offer, or also its place."""
+        own = list(generation.candidate.requires.values())
         names = (generation.offer,) if by_provider else (generation.offer, generation.candidate.ref)
-        return any(
-            required in names
-            for other in self
-            if other is not generation
-            for required in other.candidate.requires.values()
-        )
+        return any(self._needed[name] > own.count(name) for name in names)
