@@ -156,6 +156,8 @@ class Swap:
 
     def _choose(self) -> Candidate:
         """Return the winner; where a provider is asked for, nobody else is, failover or not."""
+        if not self._assume.select and not self._assume.unselect:
+            return self._resolver.resolve(self._place.ref)
         decision = self._resolver.explain(self._place.ref, assume=self._assume)
         winner = decision.chosen()
         for asked in self._assume.select:
