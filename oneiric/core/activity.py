@@ -60,6 +60,9 @@ class ActivityBoard:
         self._activities[named] = activity
         return activity
 
+    def __contains__(self, ref: str) -> bool:
+        return ref in self._activities
+
     def get(self, ref: str) -> Activity:
         """Return the activity of what *ref* names; an offer is inactive with its place."""
         own = self._activities.get(ref)

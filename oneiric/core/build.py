@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from oneiric.core.factory import is_loaded, load
 from oneiric.core.generation import Generation, LifecycleState
-from oneiric.core.guard import Guard, Outcome
+from oneiric.core.guard import Guard, Outcome, attempt
 from oneiric.core.health import HealthReport
 from oneiric.core.residence import Residence
 from oneiric.documents.model import validate_settings
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from oneiric.core.handle import Link
     from oneiric.core.ref import ComponentRef
 
-T = TypeVar("T")
 ENDS = ("cleanup", "aclose", "close")
 
 
@@ -158,77 +158,68 @@ class Builder:
         factory = await self._loaded(candidate, candidate.factory)
         arguments: list[object] = []
         if candidate.settings_model is not None:
-            arguments.append(await self._settings(candidate, candidate.settings_model))
+            model = await self._loaded(candidate, candidate.settings_model)
+            read = partial(self.settings.settings_for, candidate, model)
+            arguments.append(await self._prepared(candidate, read, blocking=candidate.blocking))
         links = {name: self.link(ref) for name, ref in candidate.requires.items()}
         make = partial(factory, *arguments, **links)
-        made = await self._value(
-            candidate, "create", make, self.limits.create, dispose=partial(self._dispose, candidate)
-        )
+        dispose = partial(self._dispose, candidate)
+        made = await self._value(candidate, "create", make, self.limits.create, dispose=dispose)
         generation.instance = made
         if _is_context(made):
             residence = generation.residence = Residence(made, self.guard)
             generation.end = residence.leave
-            return residence
-        generation.end = _end_of(made)
+        else:
+            generation.end = _end_of(made)
         return made
-
-    async def _settings(self, candidate: Candidate, model: object) -> object:
-        read = partial(self.settings.settings_for, candidate, await self._loaded(candidate, model))
-        outcome = await self._call(candidate, read, self.limits.create)
-        if isinstance(outcome.error, OneiricError):
-            raise outcome.error
-        if outcome.error is not None:
-            raise _failure(candidate, "create", outcome.reason, cause=outcome.error)
-        return outcome.value
 
     async def _init(self, generation: Generation[Any], made: object) -> None:
         candidate, limit = generation.candidate, self.limits.init
-        init = _method(made, "init")
-        if isinstance(made, Residence):
-            generation.instance = await self._value(candidate, "init", made.enter, limit)
-        elif init is not None:
-            outcome = await self._call(candidate, init, limit)
-            if outcome.error is not None:
-                raise _failure(candidate, "init", outcome.reason, cause=outcome.error)
+        if generation.residence is not None:
+            enter = generation.residence.enter
+            generation.instance = await self._value(candidate, "init", enter, limit)
+        elif init := _method(made, "init"):
+            _checked(candidate, "init", await self._call(candidate, init, limit))
 
     async def _loaded(self, candidate: Candidate, target: Any) -> Any:
         """Import what text names, in a thread when that may take long."""
         if not isinstance(target, str):
             return target
         find = partial(load, target, self.allowed)
-        outcome = await self.guard.call(
-            find, limit=self.limits.create, blocking=not is_loaded(target)
-        )
+        return await self._prepared(candidate, find, blocking=not is_loaded(target))
+
+    async def _prepared(
+        self, candidate: Candidate, find: Callable[[], object], *, blocking: bool
+    ) -> object:
+        """Return what creation needs; an error of our own is raised as it is."""
+        outcome = await self.guard.call(find, limit=self.limits.create, blocking=blocking)
         if isinstance(outcome.error, OneiricError):
             raise outcome.error
-        if outcome.error is not None:
-            raise _failure(candidate, "create", outcome.reason, cause=outcome.error)
-        return outcome.value
+        return _checked(candidate, "create", outcome)
 
     async def _value(
         self,
         candidate: Candidate,
         phase: str,
-        make: Callable[[], T],
+        make: Callable[[], object],
         limit: float,
         *,
         dispose: Callable[[Any], object] | None = None,
-    ) -> T:
+    ) -> object:
         outcome = await self._call(candidate, make, limit, dispose=dispose)
-        if outcome.error is not None:
-            raise _failure(candidate, phase, outcome.reason, cause=outcome.error)
-        if outcome.value is None:
+        value = _checked(candidate, phase, outcome)
+        if value is None:
             raise _failure(candidate, phase, "it gave None, not an instance")
-        return outcome.value
+        return value
 
     async def _call(
         self,
         candidate: Candidate,
-        function: Callable[[], T],
+        function: Callable[[], object],
         limit: float,
         *,
         dispose: Callable[[Any], object] | None = None,
-    ) -> Outcome[T]:
+    ) -> Outcome[object]:
         return await self.guard.call(
             function, limit=limit, blocking=candidate.blocking, dispose=dispose
         )
@@ -247,15 +238,24 @@ def _default(key: str) -> str:
 
 
 def _method(instance: object, name: str) -> Callable[[], Any] | None:
-    """Return a phase of *instance*; an object that answers to any name has none of them."""
+    """Return a phase of *instance*; one that cannot be looked at fails when it is called.
+
+    An object that answers to any name has none of them.
+    """
     own = getattr(instance, "__dict__", None)
     if not hasattr(type(instance), name) and not (isinstance(own, dict) and name in own):
         return None
-    method = getattr(instance, name)
-    return method if callable(method) else None
+    found = attempt(partial(getattr, instance, name))
+    if found.error is not None:
+        return partial(_fail, found.error)
+    return found.value if callable(found.value) else None
 
 
-def _is_context(made: object) -> bool:
+def _fail(error: BaseException) -> None:
+    raise error
+
+
+def _is_context(made: object) -> TypeGuard[AbstractAsyncContextManager[object]]:
     """Tell whether *made* is to be entered: a context manager that has no `init`."""
     kind = type(made)
     is_manager = hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__")
@@ -266,6 +266,12 @@ def _end_of(made: object) -> Callable[[], Any] | None:
     """Return how *made* is ended, or None when it needs no end."""
     methods = (_method(made, name) for name in ENDS)
     return next((method for method in methods if method is not None), None)
+
+
+def _checked(candidate: Candidate, phase: str, outcome: Outcome[object]) -> object:
+    if outcome.error is not None:
+        raise _failure(candidate, phase, outcome.reason, cause=outcome.error)
+    return outcome.value
 
 
 def _failure(

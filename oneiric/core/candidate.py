@@ -8,9 +8,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from oneiric.core.fit import check_python
 from oneiric.core.ref import ComponentRef, is_name, words
 from oneiric.errors import InvalidCandidateError, InvalidRefError, JSONValue
+from oneiric.machine import check_python
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

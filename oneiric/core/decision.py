@@ -69,10 +69,10 @@ class Standing(NamedTuple):
     place: Place
     sequence: int
     stacks: StackOrder
+    rejection: Rejection | None = None
     rule: Rule | None = None
     value: int = 0
     against: int = 0
-    rejection: Rejection | None = None
     within: str = ""
 
     @property
@@ -100,11 +100,20 @@ class Standing(NamedTuple):
         """The reason in a few words."""
         if self.rejection is not None:
             return self.rejection.detail
+        serves = self.place is Place.SELECTED
         if self.rule is None:
-            return _why_alone(self)
-        if self.place is Place.SELECTED:
-            return _why_selected(self)
-        return _why_shadowed(self)
+            alone = "the only one that may serve" if self.against else "the only candidate"
+            return alone if serves else "nobody is selected"
+        if self.rule is Rule.SELECTION:
+            return f"selected by {self.within}" if serves else f"{self.within} selects another"
+        if self.rule is Rule.LATEST:
+            return str(Rule.LATEST) if serves else f"registered before {self.within}"
+        number = self.level if self.rule is Rule.STACK else self.priority
+        plain = self.within or number.origin in ("default", "code")
+        origin = "" if plain else f" ({number.origin})"
+        below = "" if serves else f" is below {self.against}"
+        inside = f" within {self.within}" if self.within else ""
+        return f"{self.rule} {self.value}{origin}{below}{inside}"
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return the standing as documented in `docs/reference/json.md`."""
@@ -125,37 +134,6 @@ class Standing(NamedTuple):
             "source": str(self.candidate.source),
             "capabilities": sorted(self.candidate.capabilities),
         }
-
-
-def _why_alone(standing: Standing) -> str:
-    if standing.place is not Place.SELECTED:
-        return "nobody is selected"
-    return "the only one that may serve" if standing.against else "the only candidate"
-
-
-def _why_selected(standing: Standing) -> str:
-    if standing.rule is Rule.SELECTION:
-        return f"selected by {standing.within}"
-    if standing.rule is Rule.LATEST:
-        return str(Rule.LATEST)
-    number = standing.level if standing.rule is Rule.STACK else standing.priority
-    inside = f" within {standing.within}" if standing.within else ""
-    return f"{standing.rule} {standing.value}{inside or _from(number)}"
-
-
-def _why_shadowed(standing: Standing) -> str:
-    if standing.rule is Rule.SELECTION:
-        return f"{standing.within} selects another"
-    if standing.rule is Rule.LATEST:
-        return f"registered before {standing.within}"
-    number = standing.level if standing.rule is Rule.STACK else standing.priority
-    inside = f" within {standing.within}" if standing.within else ""
-    origin = "" if inside else _from(number)
-    return f"{standing.rule} {standing.value}{origin} is below {standing.against}{inside}"
-
-
-def _from(number: Number) -> str:
-    return "" if number.origin in ("default", "code") else f" ({number.origin})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +159,13 @@ class Decision:
     def rule(self) -> Rule | None:
         """The rule that put the winner above the next, or None with a single candidate."""
         return next((s.rule for s in self.standings if s.place is Place.SELECTED), None)
+
+    def chosen(self) -> Candidate:
+        """Return the winner, or raise the problem."""
+        if self.winner is None:
+            assert self.problem is not None
+            raise self.problem
+        return self.winner
 
     def standing(self, provider: str) -> Standing:
         """Return the standing of *provider*.

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
 from types import CoroutineType
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from oneiric.core.secrets import redacted
 
@@ -33,11 +33,8 @@ class Outcome(NamedTuple, Generic[T]):
         """The error in a few words, or an empty string."""
         if self.error is None:
             return ""
-        name = type(self.error).__name__
-        try:
-            text = str(redacted(str(self.error)))
-        except Exception:  # noqa: BLE001  foreign too: an error that cannot be told
-            text = "it cannot be told"
+        name, told = type(self.error).__name__, attempt(partial(str, self.error))
+        text = str(redacted(told.value)) if told.error is None else "it cannot be told"
         return text if self.timed_out else f"{name}: {text}" if text else name
 
 
@@ -103,32 +100,14 @@ class Guard:
         self.grace_seconds = grace_seconds
         self.abandoned = 0
 
-    @overload
     async def call(
         self,
-        function: Callable[[], Awaitable[T]],
+        function: Callable[[], object],
         *,
         limit: float,
         blocking: bool = False,
         dispose: Dispose | None = None,
-    ) -> Outcome[T]: ...
-    @overload
-    async def call(
-        self,
-        function: Callable[[], T],
-        *,
-        limit: float,
-        blocking: bool = False,
-        dispose: Dispose | None = None,
-    ) -> Outcome[T]: ...
-    async def call(
-        self,
-        function: Callable[[], T | Awaitable[T]],
-        *,
-        limit: float,
-        blocking: bool = False,
-        dispose: Dispose | None = None,
-    ) -> Outcome[T]:
+    ) -> Outcome[object]:
         """Call *function*, await what it returns if that can be awaited, and return the outcome.
 
         Args:
@@ -149,7 +128,7 @@ class Guard:
         if first is not None and first.error is None and inspect.isawaitable(first.value):
             task = asyncio.ensure_future(attempt_async(first.value))
             first = await self._limited(task, left, dispose)
-        return cast("Outcome[T]", _late(limit) if first is None else first)
+        return _late(limit) if first is None else first
 
     def start(self, call: Call, function: Callable[[], object]) -> None:
         """Begin *function* now, in a task of its own that *call* hears of.
@@ -273,7 +252,7 @@ class Guard:
         if not future.done():
             await self._abandon(future, dispose)
             return None
-        return Outcome(error=_unasked()) if future.cancelled() else future.result()
+        return _ended(future)
 
     async def _abandon(
         self, future: asyncio.Future[Outcome[object]], dispose: Dispose | None
@@ -290,10 +269,8 @@ class Guard:
 
     def _late(self, future: asyncio.Future[Outcome[object]], *, dispose: Dispose | None) -> None:
         self._lost.discard(future)
-        if future.cancelled() or dispose is None:
-            return
-        outcome = future.result()
-        if outcome.value is not None:
+        outcome = _ended(future)
+        if dispose is not None and outcome.value is not None:
             dispose(outcome.value)
 
 
@@ -305,7 +282,14 @@ def _unasked() -> RuntimeError:
     return RuntimeError("cancelled itself")
 
 
-def _bare(function: Callable[[], T]) -> Callable[..., object]:
+def _ended(future: asyncio.Future[Outcome[object]]) -> Outcome[object]:
+    if future.cancelled():
+        return Outcome(error=_unasked())
+    error = future.exception()
+    return Outcome(error=error) if error is not None else future.result()
+
+
+def _bare(function: Callable[[], object]) -> Callable[..., object]:
     while isinstance(function, partial):
         function = function.func
     return function
@@ -353,13 +337,13 @@ async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:
         return Outcome(error=error)
 
 
-def _in_thread(function: Callable[[], T]) -> asyncio.Future[Outcome[T]]:
+def _in_thread(function: Callable[[], object]) -> asyncio.Future[Outcome[object]]:
     """Run *function* in a daemon thread, which never delays the end of the process."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Outcome[T]] = loop.create_future()
+    future: asyncio.Future[Outcome[object]] = loop.create_future()
     context = contextvars.copy_context()
 
-    def deliver(outcome: Outcome[T]) -> None:
+    def deliver(outcome: Outcome[object]) -> None:
         if not future.done():
             future.set_result(outcome)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
+from concurrent import futures
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from oneiric.errors import ClosedError
 
@@ -16,18 +19,58 @@ if TYPE_CHECKING:
     from oneiric.core.slots import Slot
 
 T = TypeVar("T")
+PULSE_SECONDS = 1.0
 
 
-class Gate(Protocol):
-    """What a handle needs of the lifecycle when its slot is cold or shut."""
+class Gate:
+    """The way in for handles whose slot is cold or shut: through the loop that owns them.
 
-    async def admit(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
-        """Bring the component up if need be, enter the hold and return what is held."""
-        ...
+    `admit` brings the component up if need be, enters the hold and returns what is held.
+    """
+
+    __slots__ = ("_loop", "admit")
+
+    def __init__(
+        self, admit: Callable[[Slot, Handle[Any]], Coroutine[object, object, Generation[Any]]]
+    ) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.admit = admit
+
+    def own(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, which owns the components from the first call on.
+
+        Raises:
+            ClosedError: another loop owns them.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise ClosedError(
+                "this lifecycle belongs to another event loop",
+                hint="use it from that loop, or from threads with a plain with-block",
+            )
+        return loop
 
     def admit_thread(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
-        """Do the same for a thread other than the loop's."""
-        ...
+        """Let the owning loop admit a handle of another thread, and wait for it."""
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            raise ClosedError(
+                f"{slot.ref} is not up, and no event loop runs that could bring it up",
+                hint="activate something on the loop that shall own the components",
+            )
+        admitted = asyncio.run_coroutine_threadsafe(self.admit(slot, handle), loop)
+        try:
+            while loop.is_running() and not futures.wait({admitted}, timeout=PULSE_SECONDS).done:
+                pass
+        finally:
+            if admitted.cancel():  # whether or not it was admitted by then, it leaves
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(handle.leave)
+        if admitted.cancelled():
+            raise ClosedError(f"{slot.ref}: the event loop ended before it was up")
+        return admitted.result()
 
 
 class Handle(Generic[T]):
@@ -78,7 +121,14 @@ class Handle(Generic[T]):
         if generation.retired or slot.shut or slot.current is not generation:
             generation.let_go(self)
             return False
+        self._generation = generation
         return True
+
+    def leave(self) -> None:
+        """Let go of what is held, if anything is."""
+        generation, self._generation, self._by = self._generation, None, None
+        if generation is not None:
+            generation.let_go(self)
 
     async def __aenter__(self) -> T:
         self._begin(asyncio.current_task())
@@ -91,9 +141,8 @@ class Handle(Generic[T]):
             try:
                 generation = await self._gate.admit(self._slot, self)
             except BaseException:
-                self._by = None
+                self.leave()
                 raise
-        self._generation = generation
         return generation.instance  # type: ignore[no-any-return]
 
     async def __aexit__(
@@ -102,7 +151,7 @@ class Handle(Generic[T]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leave()
+        self.leave()
 
     def __enter__(self) -> T:
         if asyncio._get_running_loop() is not None:
@@ -116,9 +165,8 @@ class Handle(Generic[T]):
             try:
                 generation = self._gate.admit_thread(self._slot, self)
             except BaseException:
-                self._by = None
+                self.leave()
                 raise
-        self._generation = generation
         return generation.instance  # type: ignore[no-any-return]
 
     def __exit__(
@@ -127,7 +175,7 @@ class Handle(Generic[T]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leave()
+        self.leave()
 
     def _begin(self, by: asyncio.Task[Any] | threading.Thread | None) -> None:
         if self._by is not None:
@@ -135,11 +183,6 @@ class Handle(Generic[T]):
                 f"this handle on {self._slot.ref} is in use; call use() once a block"
             )
         self._by = by
-
-    def _leave(self) -> None:
-        generation, self._generation, self._by = self._generation, None, None
-        if generation is not None:
-            generation.let_go(self)
 
 
 class Link(Generic[T]):

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent import futures
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from oneiric.clock import Clock, SystemClock
 from oneiric.core.activity import ActivityBoard, ActivityState
 from oneiric.core.build import Builder, DefaultSettings, PhaseLimits, SettingsSource
 from oneiric.core.decision import Reason, Rejection
 from oneiric.core.generation import Generation, LifecycleState
-from oneiric.core.handle import Handle, Link
+from oneiric.core.handle import Gate, Handle, Link
 from oneiric.core.health import HealthReport
-from oneiric.core.hooks import Hook, HookPoint, Hooks, SwapContext
+from oneiric.core.hooks import Hook, HookPoint
 from oneiric.core.precedence import Selection
 from oneiric.core.quarantine import Quarantine, QuarantinePolicy
 from oneiric.core.ref import ComponentRef
@@ -24,7 +23,7 @@ from oneiric.core.resolver import Assumption, Resolver
 from oneiric.core.roster import Roster
 from oneiric.core.slots import Slot, Slots
 from oneiric.core.status import ComponentStatus, DrainReport
-from oneiric.core.swap import Binding, Choice, Swap, SwapReport
+from oneiric.core.swap import Swap, SwapReport
 from oneiric.errors import ClosedError, ComponentError, InvalidError, NotFoundError, OneiricError
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
 
 T = TypeVar("T")
-PULSE_SECONDS = 1.0
 
 
 class LifecycleManager:
@@ -70,14 +68,12 @@ class LifecycleManager:
             allowed=allowed,
             link=self.link,
         )
-        self.hooks = Hooks(self.builder.guard, limit=self.builder.limits.hook)
         self._quarantine = Quarantine(resolver, quarantine or QuarantinePolicy())
         self._slots = Slots(self.activity)
-        self._roster = Roster()
+        self._roster = Roster(self._slots, self.builder)
+        self._gate = Gate(self._admit)
         self._numbers: dict[str, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._ending: set[asyncio.Task[Any]] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[list[ComponentError]] | None = None
 
     # -- lending ------------------------------------------------------------------------
@@ -106,7 +102,7 @@ class LifecycleManager:
             ref = self.resolver.resolve(ref, provider=provider, needs=needs).offer
         elif provider:
             ref = ComponentRef[Any](ref).offer(provider)
-        return Handle(self, self._slots[ref])
+        return Handle(self._gate, self._slots[ref])
 
     @overload
     def link(self, ref: ComponentRef[T]) -> Link[T]: ...
@@ -114,7 +110,7 @@ class LifecycleManager:
     def link(self, ref: str) -> Link[Any]: ...
     def link(self, ref: str) -> Link[Any]:
         """Return a reference to keep: each of its `use` holds what serves at that time."""
-        return Link(self, self._slots[ref])
+        return Link(self._gate, self._slots[ref])
 
     async def activate(self, ref: str, *, provider: str = "") -> ComponentStatus:
         """Bring a component up without holding it, and return its status."""
@@ -165,14 +161,14 @@ class LifecycleManager:
         One that fails repeatedly is quarantined; the next best is then swapped in when
         failover is on, and the quarantined one tried again later.
         """
-        self._belong()
+        self._gate.own()
         slot = self._slots[ref]
         generation = slot.current
         if generation is None:
             return HealthReport(healthy=False, detail=str(self._state(slot)))
         if slot.shut:
             return HealthReport(healthy=False, detail=str(self.activity.get(ref).state))
-        async with Handle(self, slot):
+        async with Handle(self._gate, slot):
             report = await self.builder.check(generation)
         if report.healthy:
             self._quarantine.passed(generation.offer)
@@ -187,6 +183,7 @@ class LifecycleManager:
         best serves.
 
         Raises:
+            NotFoundError: nobody offers it, and it is neither up nor paused.
             ComponentError: the component's `pause` failed; new work is refused all the same.
         """
         slot, activity = self._refuse(ref, ActivityState.PAUSED, note, actor)
@@ -199,16 +196,21 @@ class LifecycleManager:
         An offer competes again, and serves again if it wins.
 
         Raises:
+            NotFoundError: as in `pause`.
             ComponentError: the component's `resume` failed; new work is still refused.
         """
-        slot = self._slots[ComponentRef(ref)]
+        slot = self._known(ref)
         asked = self.activity.get(slot.ref)
         return await self._outcome(self._own(self._resume(slot, asked, actor)))
 
     async def drain(
         self, ref: str, *, limit: float | None = None, note: str = "", actor: str = ""
     ) -> DrainReport:
-        """Refuse new work and wait until nothing is in flight, at most *limit* seconds."""
+        """Refuse new work and wait until nothing is in flight, at most *limit* seconds.
+
+        Raises:
+            NotFoundError: as in `pause`.
+        """
         slot, _ = self._refuse(ref, ActivityState.DRAINING, note, actor)
         seconds = self.builder.limits.drain if limit is None else limit
         held = [generation.drained(seconds) for generation in self._roster.of(slot.ref)]
@@ -221,7 +223,7 @@ class LifecycleManager:
         A failing `pre_swap` or `post_swap` hook makes the swap fail; a failing `cleanup`
         hook is reported.
         """
-        return self.hooks.add(HookPoint(point), function)
+        return self._roster.hooks.add(HookPoint(point), function)
 
     # -- looking ------------------------------------------------------------------------
 
@@ -264,9 +266,9 @@ class LifecycleManager:
             ExceptionGroup: cleanups failed, or an instance was still held; everything was
                 closed all the same. Raised once, however many callers there are.
         """
-        self._belong()
+        loop = self._gate.own()
         if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._close())
+            self._closing = loop.create_task(self._close())
         await asyncio.wait({self._closing})
         failed = self._closing.result()
         errors = failed.copy()
@@ -275,7 +277,7 @@ class LifecycleManager:
             raise ExceptionGroup("components failed while closing", errors)
 
     async def __aenter__(self) -> Self:
-        self._belong()
+        self._gate.own()
         return self
 
     async def __aexit__(
@@ -287,82 +289,12 @@ class LifecycleManager:
         await self.close()
 
     def __del__(self) -> None:
-        left = self.__dict__.get("_roster")
+        left = {generation.offer for generation in self.__dict__.get("_roster", ())}
         if left:
-            names = ", ".join(sorted({generation.offer for generation in left}))
+            names = ", ".join(sorted(left))
             warnings.warn(
                 f"LifecycleManager was not closed; it left {names}", ResourceWarning, stacklevel=2
             )
-
-    # -- what handles and swaps call ----------------------------------------------------
-
-    async def admit(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
-        """Bring *slot* up if need be and enter *handle*'s hold."""
-        self._belong()
-        while True:
-            if self._closing is not None:
-                raise _closed(slot.ref)
-            if slot.shut:
-                self.activity.check(slot.ref)
-            generation = slot.current
-            if generation is not None and handle.take(generation):
-                return generation
-            await self._warm(slot)
-
-    def admit_thread(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
-        """Let the manager's loop admit a handle of another thread, and wait for it."""
-        loop = self._loop
-        if loop is None or not loop.is_running():
-            raise ClosedError(
-                f"{slot.ref} is not up, and no event loop runs that could bring it up",
-                hint="activate something on the loop that shall own the components",
-            )
-        admitted = asyncio.run_coroutine_threadsafe(self.admit(slot, handle), loop)
-        while loop.is_running() and not futures.wait({admitted}, timeout=PULSE_SECONDS).done:
-            pass
-        if admitted.cancel() or admitted.cancelled():
-            raise ClosedError(f"{slot.ref}: the event loop ended before it was up")
-        return admitted.result()
-
-    def bind(self, place: Slot, new: Generation[Any]) -> Binding:
-        """Move *place*, and the new offer's slot, to *new*; retire what that displaces.
-
-        An instance stays, though not bound to the place, while a component that is up
-        requires it by its provider's name.
-        """
-        offer = self._slots[new.offer]
-        moves: dict[Slot, Generation[Any] | None] = {place: new, offer: new}
-        retire = [offer.current] if offer.current else []
-        old = place.current
-        if old is not None and old not in retire and self._roster.may_go(old):
-            retire.append(old)
-            moves[self._slots[old.offer]] = None
-        return Binding(moves, new=new, retire=tuple(retire))
-
-    def leave_paused(self, place: Slot) -> None:
-        """Unbind *place* from an instance whose offer was paused, so that the next best serves."""
-        current = place.current
-        if current and Reason.PAUSED in self.resolver.rules.excluded.get(current.offer, ()):
-            place.current = None
-
-    async def end(self, generation: Generation[Any]) -> list[ComponentError]:
-        """Clean up a retired instance and call the cleanup hooks; return what failed.
-
-        Instances that stayed for it alone follow. `close` waits for what is ending instead
-        of cutting it short.
-        """
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._ending.add(task)
-        try:
-            failed = await self.builder.end(generation)
-            candidate = generation.candidate
-            context = SwapContext(candidate.ref, candidate, generation.instance)
-            hooked = await self.hooks.run(HookPoint.CLEANUP, context)
-        finally:
-            self._ending.discard(task)
-            self._roster.strike(generation)
-        errors = [error for error in (failed, hooked) if error is not None]
-        return errors if self._closing else errors + await self._let_released_go()
 
     # -- inside: slots and tasks --------------------------------------------------------
 
@@ -375,26 +307,16 @@ class LifecycleManager:
             return LifecycleState.ACTIVATING
         return LifecycleState.FAILED if slot.problem else LifecycleState.INACTIVE
 
-    def _belong(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
-            raise ClosedError(
-                "this lifecycle belongs to another event loop",
-                hint="use it from that loop, or from threads with a plain with-block",
-            )
-
     def _own(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run *coroutine* in a task of the manager's."""
         try:
-            self._belong()
+            loop = self._gate.own()
             if self._closing is not None:
                 raise ClosedError("the lifecycle was closed")
         except ClosedError:
             coroutine.close()
             raise
-        task = asyncio.get_running_loop().create_task(coroutine)
+        task = loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return task
@@ -417,10 +339,24 @@ class LifecycleManager:
 
     # -- inside: up and down ------------------------------------------------------------
 
+    async def _admit(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
+        """Bring *slot* up if need be and enter *handle*'s hold."""
+        self._gate.own()
+        while True:
+            if self._closing is not None:
+                raise _closed(slot.ref)
+            if slot.shut:
+                self.activity.check(slot.ref)
+            generation = slot.current
+            if generation is not None and handle.take(generation):
+                return generation
+            await self._warm(slot)
+
     async def _warm(self, slot: Slot) -> None:
         """Wait for the one activation of *slot*."""
         if slot.warming is None:
             slot.warming = self._own(self._activate(slot))
+            slot.warming.add_done_callback(slot.warmed)
         await self._outcome(slot.warming)
 
     async def _activate(self, slot: Slot) -> None:
@@ -436,20 +372,19 @@ class LifecycleManager:
                     if offer.current is None:
                         await self._warm(offer)
                     slot.current = offer.current
-                    self.leave_paused(slot)
+                    self._slots.leave_paused(slot)
                 slot.problem = ""
         except OneiricError as error:
             slot.problem = str(error)
             raise
-        finally:
-            slot.warming = None
 
     async def _fill(self, slot: Slot, new: Generation[Any]) -> None:
         """Give an offer's slot its instance, unless a swap filled it meanwhile."""
         if slot.current is None:
             slot.current = new
         else:
-            await self._shut_down(new)
+            new.retire()
+            await self._roster.end(new)
 
     async def _build(self, candidate: Candidate) -> Generation[Any]:
         number = self._numbers[candidate.ref] = self._numbers.get(candidate.ref, 0) + 1
@@ -470,44 +405,24 @@ class LifecycleManager:
         self, place: Slot, assume: Assumption, *, earlier: tuple[str, ...] | None = None
     ) -> SwapReport:
         async with place.lock:
-            choice = Choice(self.resolver, place.ref, assume)
-            report = await Swap(self, place, choice).run(self._build_for_swap)
+            swap = Swap(
+                place, assume, resolver=self.resolver, roster=self._roster, clock=self.clock
+            )
+            report = await swap.run(self._build_for_swap)
             place.problem = str(report.error or "")
             place.swaps.add(report, earlier=earlier)
         return report
 
     async def _close(self) -> list[ComponentError]:
-        for task in self._tasks - self._ending:
+        for task in self._tasks - self._roster.ending:
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
             await asyncio.sleep(0)
-        errors: list[ComponentError] = []
-        while wave := self._roster.next_to_close():
-            for failed in await asyncio.gather(*map(self._shut_down, wave)):
-                errors += failed
+        errors = await self._roster.close()
         await self.builder.guard.settle(self.builder.limits.cleanup)
-        for slot in self._slots.values():
+        for slot in tuple(self._slots.values()):
             slot.current = None
-        return errors
-
-    async def _shut_down(self, generation: Generation[Any]) -> list[ComponentError]:
-        if not generation.retired:
-            generation.retire()
-        holders = await generation.drained(self.builder.limits.drain)
-        errors = await self.end(generation)
-        if holders:
-            candidate, names = generation.candidate, ", ".join(holders)
-            reason = f"it was closed while held by {names}"
-            errors.append(ComponentError(candidate.ref, candidate.provider, "drain", reason))
-        return errors
-
-    async def _let_released_go(self) -> list[ComponentError]:
-        errors: list[ComponentError] = []
-        for generation in self._roster.released():
-            if self._slots[generation.candidate.ref].current is not generation:
-                self._slots[generation.offer].current = None
-                errors += await self._shut_down(generation)
         return errors
 
     # -- inside: quarantine and activity ------------------------------------------------
@@ -532,18 +447,27 @@ class LifecycleManager:
         if current is not None and winner is not None and winner != current.candidate:
             await self.swap(ref)
 
+    def _known(self, ref: str) -> Slot:
+        """Return the slot of what is on offer, up, or not active already."""
+        self._gate.own()
+        named, registry = ComponentRef[Any](ref), self.resolver.registry
+        offers = [one.offer for one in registry.offers(named)]
+        known = named in offers if named.provider else bool(offers)
+        if not known and named not in self.activity and not self._roster.of(named):
+            raise NotFoundError("component", named, known=offers or registry.refs())
+        return self._slots[named]
+
     def _refuse(
         self, ref: str, state: ActivityState, note: str, actor: str
     ) -> tuple[Slot, Activity]:
         """Take no new work from now on; return whose slot that is."""
-        self._belong()
-        slot = self._slots[ComponentRef(ref)]
+        slot = self._known(ref)
         activity = self._slots.set_activity(slot.ref, state, note=note, actor=actor)
         if slot.ref.provider:
             by = f" by {actor}" if actor else ""
             why = f"{state}{by}: {note}" if note else f"{state}{by}"
             self.resolver.exclude(slot.ref, Rejection(Reason.PAUSED, why))
-            self.leave_paused(self._slots[slot.ref.place])
+            self._slots.leave_paused(self._slots[slot.ref.place])
         return slot, activity
 
     async def _resume(self, slot: Slot, asked: Activity, actor: str) -> Activity:

@@ -159,9 +159,9 @@ def rank(entry: Entry, chosen: str, stacks: StackOrder) -> Rank:
     )
 
 
-def inner_rank(rank: Rank, entry: Entry) -> tuple[int, ...]:
+def inner_rank(rank: Rank, candidate: Candidate) -> tuple[int, ...]:
     """Return the order among one manifest's offers: its own levels rank below the stack order."""
-    return (*rank[:2], entry.candidate.stack_level, *rank[2:])
+    return (*rank[:2], candidate.stack_level, *rank[2:])
 
 
 def deciding_rule(winner: Rank, loser: Rank) -> tuple[Rule, int, int]:

@@ -37,10 +37,9 @@ class SourceChange:
 
 
 class Offered(NamedTuple):
-    """One generation of offers, held still: by place, and the last number in the order."""
+    """One generation of offers, held still, by place."""
 
     places: Mapping[str, Mapping[Slot, Entry]]
-    last: int
     generation: int
 
 
@@ -99,7 +98,25 @@ class Registry:
         """
         wanted = offered_by(source, candidates)
         with self.change():
-            return self._replace(source.id, wanted)
+            present = {
+                (place, slot): entry
+                for place, entries in self._places.items()
+                for slot, entry in entries.items()
+                if slot[1] == source.id
+            }
+            same = {  # compare first, which calls foreign code; the rest cannot fail
+                name: entry for name, entry in present.items() if _same(entry, wanted.get(name))
+            }
+            for place, slot in present.keys() - wanted.keys():
+                self._drop(place, slot)
+            for name, candidate in wanted.items():
+                self._put(candidate, same.get(name))
+        return SourceChange(
+            added=_told(wanted.keys() - present.keys()),
+            changed=_told((wanted.keys() & present.keys()) - same.keys()),
+            removed=_told(present.keys() - wanted.keys()),
+            unchanged=_told(same),
+        )
 
     def offers(self, ref: str) -> tuple[Candidate, ...]:
         """Return what is offered for a place, in the order of registration."""
@@ -120,7 +137,21 @@ class Registry:
     def reading(self) -> Iterator[Offered]:
         """Hold the present generation still while reading it."""
         with self._lock:
-            yield Offered(MappingProxyType(self._places), self._count, self.generation)
+            yield Offered(MappingProxyType(self._places), self.generation)
+
+    def assuming(
+        self, *, withdraw: Iterable[str], replace: Mapping[Source, Iterable[Candidate]]
+    ) -> Offered:
+        """Return what would be on offer after these changes, done to a copy."""
+        then = Registry()
+        with self._lock:
+            then._places = {place: dict(entries) for place, entries in self._places.items()}
+            then._count, generation = self._count, self.generation
+        for ref in withdraw:
+            then.withdraw(ref)
+        for source, candidates in replace.items():
+            then.replace_source(source, candidates)
+        return Offered(MappingProxyType(then._places), generation)
 
     @contextmanager
     def change(self) -> Iterator[None]:
@@ -146,30 +177,6 @@ class Registry:
             del self._places[place]
         return candidate
 
-    def _replace(self, origin: str, wanted: Mapping[Wanted, Candidate]) -> SourceChange:
-        """Compare first, which calls foreign code, then change, which cannot fail."""
-        done: dict[str, list[str]] = {"added": [], "changed": [], "unchanged": []}
-        kept: dict[Wanted, Entry] = {}
-        for (place, slot), candidate in wanted.items():
-            present = self._places.get(place, {}).get(slot)
-            if present is not None and _same(present, candidate):
-                kept[place, slot] = present
-            kind = "added" if present is None else "changed"
-            done["unchanged" if (place, slot) in kept else kind].append(str(candidate.offer))
-        gone = [
-            (place, slot)
-            for place, entries in self._places.items()
-            for slot in entries
-            if slot[1] == origin and (place, slot) not in wanted
-        ]
-        removed = [str(self._drop(place, slot).offer) for place, slot in gone]
-        for name, candidate in wanted.items():
-            self._put(candidate, kept.get(name))
-        return SourceChange(
-            removed=tuple(sorted(removed)),
-            **{kind: tuple(sorted(offers)) for kind, offers in done.items()},
-        )
-
 
 def offered_by(source: Source, candidates: Iterable[Candidate]) -> dict[Wanted, Candidate]:
     """Return *candidates* by place, provider and source, if they may be all that *source* offers.
@@ -187,8 +194,12 @@ def offered_by(source: Source, candidates: Iterable[Candidate]) -> dict[Wanted, 
     return wanted
 
 
-def _same(present: Entry | None, candidate: Candidate) -> bool:
+def _same(present: Entry | None, candidate: Candidate | None) -> bool:
     return present is not None and present.candidate == candidate
+
+
+def _told(names: Iterable[Wanted]) -> tuple[str, ...]:
+    return tuple(sorted(f"{place}@{provider}" for place, (provider, _) in names))
 
 
 def _sequence(entry: Entry) -> int:

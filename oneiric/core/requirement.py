@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from oneiric.core.decision import Reason, Rejection
 
 if TYPE_CHECKING:
+    from oneiric.core.candidate import Candidate
     from oneiric.core.precedence import Rank
     from oneiric.core.ref import ComponentRef
-    from oneiric.core.registry import Entry
 
 Edges: TypeAlias = Mapping[int, tuple[int, ...]]
 
 
 class Row(NamedTuple):
-    """An entry under judgement: what the rules see of it, and why it may not serve."""
+    """An offer under judgement: what the rules see of it, and why it may not serve."""
 
     rank: Rank
-    entry: Entry
+    candidate: Candidate
     rejection: Rejection | None
+
+    @property
+    def sequence(self) -> int:
+        """Its place in the order of registration, the last of what the rules see."""
+        return self.rank[-1]
 
 
 class Requirements:
@@ -54,7 +59,7 @@ class Requirements:
     def judged(self, ref: ComponentRef[Any], rows: list[Row]) -> list[Row]:
         """Return *rows* of *ref*, with those rejected whose requirements are not met."""
         for row in rows:
-            if row.rejection is None and row.entry.candidate.requires:
+            if row.rejection is None and row.candidate.requires:
                 self._settle(ref.place)
                 return self._marked(rows)
         return rows
@@ -64,8 +69,8 @@ class Requirements:
         self._reject_unserved(reached)
         while closed := self._closed_chains(reached):
             for row in self._rows_of(reached):
-                if row.entry.sequence in closed:
-                    self._reject(row, closed[row.entry.sequence])
+                if row.sequence in closed:
+                    self._reject(row, closed[row.sequence])
             self._reject_unserved(reached)
 
     def _reach(self, start: ComponentRef[Any]) -> list[ComponentRef[Any]]:
@@ -79,20 +84,20 @@ class Requirements:
             reached.append(ref)
             for row in rows:
                 if row.rejection is None:
-                    pending += row.entry.candidate.requires.values()
+                    pending += row.candidate.requires.values()
         return reached
 
     def _rows_of(self, refs: list[ComponentRef[Any]]) -> list[Row]:
         return [row for ref in reversed(refs) for row in self._rows[ref]]
 
     def _reject_unserved(self, reached: list[ComponentRef[Any]]) -> None:
-        rows = [r for r in self._rows_of(reached) if r.entry.candidate.requires]
+        rows = [r for r in self._rows_of(reached) if r.candidate.requires]
         found = True
         while found:
             found = False
             for row in rows:
-                if row.rejection is None and row.entry.sequence not in self._rejected:
-                    required = row.entry.candidate.requires.values()
+                if row.rejection is None and row.sequence not in self._rejected:
+                    required = row.candidate.requires.values()
                     missing = next((r for r in required if self._winner(r) is None), None)
                     if missing is not None:
                         detail = f"requires {missing}, which nobody serves"
@@ -100,8 +105,8 @@ class Requirements:
                         found = True
 
     def _reject(self, row: Row, rejection: Rejection) -> None:
-        candidate = row.entry.candidate
-        self._rejected[row.entry.sequence] = rejection
+        candidate = row.candidate
+        self._rejected[row.sequence] = rejection
         self._serving.pop(candidate.ref, None)
         self._serving.pop(candidate.offer, None)
 
@@ -113,8 +118,8 @@ class Requirements:
     def _marked(self, rows: list[Row]) -> list[Row]:
         rejected = self._rejected
         return [
-            row._replace(rejection=rejected[row.entry.sequence])
-            if row.rejection is None and row.entry.sequence in rejected
+            row._replace(rejection=rejected[row.sequence])
+            if row.rejection is None and row.sequence in rejected
             else row
             for row in rows
         ]
@@ -125,9 +130,9 @@ class Requirements:
         names: dict[int, str] = {}
         edges: dict[int, tuple[int, ...]] = {}
         for row in winners:
-            required = [self._winner(ref) for ref in row.entry.candidate.requires.values()]
-            names[row.entry.sequence] = str(row.entry.candidate.offer)
-            edges[row.entry.sequence] = tuple(r.entry.sequence for r in required if r is not None)
+            required = [self._winner(ref) for ref in row.candidate.requires.values()]
+            names[row.sequence] = str(row.candidate.offer)
+            edges[row.sequence] = tuple(r.sequence for r in required if r is not None)
         try:
             TopologicalSorter(edges).prepare()
         except CycleError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -106,11 +106,7 @@ class Resolver:
                 return self._winners[ref]
             except KeyError:
                 pass
-        decision = self.explain(ref, provider=provider, needs=needs)
-        if decision.winner is None:
-            assert decision.problem is not None
-            raise decision.problem
-        return decision.winner
+        return self.explain(ref, provider=provider, needs=needs).chosen()
 
     def explain(
         self,
@@ -153,9 +149,7 @@ class Resolver:
         """Return every decision that would change if *assume* held, by reference."""
         with self.registry.reading() as offered:
             now, then = self._view(offered, None), self._view(offered, assume)
-            refs: list[ComponentRef[Any]] = [
-                ComponentRef(place) for place in sorted({*offered.places, *then.assumed_places})
-            ]
+            refs: list[ComponentRef[Any]] = sorted(map(ComponentRef, {*now.places, *then.places}))
             pairs = [(now.decide(ref), then.decide(ref)) for ref in refs]
         diffs = [before.diff(after) for before, after in pairs]
         return [diff for diff in diffs if diff]
@@ -187,16 +181,35 @@ class Resolver:
     def select(self, selection: Selection) -> None:
         """Put a choice made with `swap` in force; it outranks configuration."""
         with self.registry.change():
-            swapped = {**self._rules.swapped, selection.ref: selection}
-            self._rules = replace(self._rules, swapped=swapped)
+            self._rules = self._rules.swapped_anew([selection], [])
 
     def unselect(self, ref: str) -> Selection | None:
         """End the choice made with `swap` for a place and return it."""
+        place = ComponentRef[Any](ref).place
         with self.registry.change():
-            swapped = dict(self._rules.swapped)
-            gone = swapped.pop(ComponentRef[Any](ref).place, None)
-            self._rules = replace(self._rules, swapped=swapped)
+            gone = self._rules.swapped.get(place)
+            self._rules = self._rules.swapped_anew([], [place])
         return gone
+
+    def enforce(self, assume: Assumption) -> Callable[[], None]:
+        """Put what *assume* selects in force; calling the result restores what was before.
+
+        What was chosen or configured otherwise since then stays as it is.
+        """
+        refs = {*assume.unselect, *(choice.ref for choice in assume.select)}
+        if not refs:
+            return lambda: None
+        with self.registry.change():
+            before = self._rules
+            after = self._rules = before.swapped_anew(assume.select, assume.unselect)
+
+        def restore() -> None:
+            with self.registry.change():
+                same = [ref for ref in refs if self._rules.choices(ref) == after.choices(ref)]
+                old = [before.swapped[ref] for ref in same if ref in before.swapped]
+                self._rules = self._rules.swapped_anew(old, same)
+
+        return restore
 
     def exclude(self, offer: str, rejection: Rejection) -> None:
         """Reject one offer, `domain:key@provider`, until `admit`.
@@ -225,16 +238,9 @@ class Resolver:
     def _view(self, offered: Offered, assume: Assumption | None) -> View:
         if assume is None:
             return View(offered, self._rules)
-        swapped = {
-            ref: choice for ref, choice in self._rules.swapped.items() if ref not in assume.unselect
-        }
-        swapped.update((choice.ref, choice) for choice in assume.select)
-        return View(
-            offered,
-            replace(self._rules, swapped=swapped),
-            withdrawn=frozenset(assume.withdraw),
-            replaced={source.id: tuple(offers) for source, offers in assume.replace.items()},
-        )
+        if assume.withdraw or assume.replace:
+            offered = self.registry.assuming(withdraw=assume.withdraw, replace=assume.replace)
+        return View(offered, self._rules.swapped_anew(assume.select, assume.unselect))
 
 
 def _asked(ref: str, provider: str) -> ComponentRef[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from oneiric.core.activity import ActivityState
@@ -33,6 +34,50 @@ class Slot:
         self.warming: asyncio.Task[None] | None = None
         self.problem = ""
         self.swaps = SwapRecord()
+
+    def warmed(self, _: asyncio.Task[None]) -> None:
+        """Note that the activation ended, which an eager loop may do before it is noted at all."""
+        self.warming = None
+
+
+class Binding:
+    """One atomic move of slots to other generations, and the way back.
+
+    Making one binds: every slot of *moves* gets its generation, then *retire* take no
+    further holders. Nothing is awaited in between, so that a task sees all or nothing of
+    the move, and a thread finds the old generation retired or the new one bound.
+    """
+
+    __slots__ = ("_before", "_moves", "new", "retired")
+
+    def __init__(
+        self,
+        moves: Mapping[Slot, Generation[Any] | None],
+        *,
+        new: Generation[Any],
+        retire: tuple[Generation[Any], ...],
+    ) -> None:
+        self._moves = moves
+        self._before = {slot: slot.current for slot in moves}
+        self.new = new
+        self.retired = retire
+        for slot, generation in moves.items():
+            slot.current = generation
+        for old in retire:
+            old.retire()
+
+    def undo(self) -> tuple[Generation[Any], ...]:
+        """Bind what was bound before; return what is retired instead."""
+        for old in self.retired:
+            old.reinstate()
+        displaced = dict.fromkeys((self.new, *(slot.current for slot in self._moves)))
+        for slot, before in self._before.items():
+            slot.current = before
+        kept = {*self.retired, *self._before.values()}
+        loose = tuple(g for g in displaced if g is not None and g not in kept)
+        for generation in loose:
+            generation.retire()
+        return loose
 
 
 class Slots(dict[str, Slot]):
@@ -65,6 +110,11 @@ class Slots(dict[str, Slot]):
                 if slot.ref.place == ComponentRef[Any](ref).place:
                     slot.shut = not self._accepts(slot.ref)
         return activity
+
+    def leave_paused(self, place: Slot) -> None:
+        """Unbind *place* from an instance whose own offer was paused; the next best serves."""
+        if place.current is not None and place.current.offer in self._board:
+            place.current = None
 
     def _accepts(self, ref: str) -> bool:
         return self._board.get(ref).state is ActivityState.ACTIVE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oneiric.core.latency import Latency, LatencySummary
 from oneiric.errors import JSONValue
+from oneiric.latency import Latency, LatencySummary
 
 if TYPE_CHECKING:
     from oneiric.core.activity import Activity

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oneiric.core.candidate import SourceKind
 from oneiric.core.decision import Decision, Place, Reason, Rejection, Standing
-from oneiric.core.fit import python_matches, runs_on, system
 from oneiric.core.precedence import (
     Rank,
     Rule,
@@ -23,6 +22,7 @@ from oneiric.core.precedence import (
 from oneiric.core.registry import Entry
 from oneiric.core.requirement import Requirements, Row
 from oneiric.errors import NoCandidateError, UnknownSelectionError
+from oneiric.machine import python_matches, runs_on, system
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
@@ -67,37 +67,33 @@ class Rules:
         }
         return replace(self, configured=configured, swapped=swapped)
 
+    def choices(self, ref: str) -> tuple[Selection | None, Selection | None]:
+        """Return what `swap` and configuration choose for a place."""
+        return self.swapped.get(ref), self.configured.get(ref)
+
+    def swapped_anew(self, select: Iterable[Selection], unselect: Iterable[str]) -> Rules:
+        """Return the rules with other choices made with `swap`: first fewer, then more."""
+        swapped = {ref: one for ref, one in self.swapped.items() if ref not in unselect}
+        swapped.update((choice.ref, choice) for choice in select)
+        return replace(self, swapped=swapped)
+
 
 class View:
-    """Judge references against one generation, with assumptions laid over it."""
+    """Judge references against one generation of offers under one set of rules."""
 
-    __slots__ = ("_assumed", "_offered", "_replaced", "_requirements", "_rules", "_withdrawn")
+    __slots__ = ("_requirements", "_rules", "generation", "places")
 
-    def __init__(
-        self,
-        offered: Offered,
-        rules: Rules,
-        *,
-        withdrawn: frozenset[str] = frozenset(),
-        replaced: Mapping[str, tuple[Candidate, ...]] = MappingProxyType({}),
-    ) -> None:
-        self._offered = offered
+    def __init__(self, offered: Offered, rules: Rules) -> None:
+        self.places, self.generation = offered
         self._rules = rules
-        self._withdrawn = withdrawn
-        self._replaced = replaced
-        self._assumed = _registered(offered, replaced) if replaced else {}
         self._requirements = Requirements(self._judge, self._serving)
-
-    @property
-    def assumed_places(self) -> Iterable[str]:
-        """The places for which offers are assumed."""
-        return self._assumed.keys()
 
     def decide(self, ref: ComponentRef[Any], needs: frozenset[str] = frozenset()) -> Decision:
         """Judge every offer for *ref* and return the decision."""
-        chosen = self._chosen(ref)
+        swapped, configured = self._rules.choices(ref)
+        chosen = swapped or configured
         rows = self._requirements.judged(ref, self._judge(ref, needs))
-        field = self._contenders(rows)
+        field, kin = self._contenders(rows)
         unmet = self._unmet(rows, chosen) if chosen else None
         barred = unmet is not None and self._rules.strict
         winner = None if barred else _winner(field)
@@ -105,41 +101,25 @@ class View:
         if winner is None:
             problem = unmet if barred else self._nobody(ref, rows)
         origin = chosen.origin if chosen else ""
-        bench = Judgement(rows, field, winner, self._rules.stacks, origin, barred)
+        bench = Judgement(rows, field, kin, winner, self._rules.stacks, origin, barred)
         return Decision(
             ref=ref,
             standings=tuple(bench.standings()),
-            winner=winner.entry.candidate if winner else None,
+            winner=winner.candidate if winner else None,
             needs=needs,
             selection=chosen,
-            overridden=self._overridden(chosen),
+            overridden=configured if chosen is swapped else None,
             problem=problem,
             warning=unmet.message if unmet and not barred else "",
-            generation=self._offered.generation,
+            generation=self.generation,
         )
 
     def _chosen(self, ref: ComponentRef[Any]) -> Selection | None:
-        if "@" in ref:
-            return None
-        return self._rules.swapped.get(ref) or self._rules.configured.get(ref)
-
-    def _overridden(self, chosen: Selection | None) -> Selection | None:
-        if chosen is None or self._rules.swapped.get(chosen.ref) is not chosen:
-            return None
-        return self._rules.configured.get(chosen.ref)
+        swapped, configured = self._rules.choices(ref)
+        return swapped or configured
 
     def _entries(self, place: str) -> Iterable[Entry]:
-        present: Iterable[Entry] = self._offered.places.get(place, {}).values()
-        if not self._withdrawn and not self._replaced:
-            return present
-        kept = [
-            entry
-            for entry in present
-            if entry.candidate.source.id not in self._replaced
-            and place not in self._withdrawn
-            and entry.candidate.offer not in self._withdrawn
-        ]
-        return [*kept, *self._assumed.get(place, ())]
+        return self.places.get(place, {}).values()
 
     def _judge(self, ref: ComponentRef[Any], needs: frozenset[str] = frozenset()) -> list[Row]:
         """Return every offer for *ref*'s place, best first, requirements aside."""
@@ -147,7 +127,7 @@ class View:
         chosen = selection.provider if selection else ""
         stacks, asked = self._rules.stacks, ref.provider
         rows = [
-            Row(rank(entry, chosen, stacks), entry, self._rejection(entry.candidate, asked, needs))
+            Row(rank(entry, chosen, stacks), entry[0], self._rejection(entry[0], asked, needs))
             for entry in self._entries(ref.place)
         ]
         rows.sort(key=_rank, reverse=True)
@@ -183,8 +163,11 @@ class View:
                     return Rejection(Reason.CONFLICT, f"conflicts with {rival.offer}")
         return None
 
-    def _contenders(self, rows: list[Row]) -> list[Row]:
-        """Return who competes, best first; without failover also who is out for a while."""
+    def _contenders(self, rows: list[Row]) -> tuple[list[Row], Mapping[str, Row]]:
+        """Return who competes, best first; without failover also who is out for a while.
+
+        Return too the best of each manifest, by source.
+        """
         waits = not self._rules.failover
         return _champions(
             [
@@ -199,27 +182,27 @@ class View:
         chosen = self._chosen(ref)
         if chosen and self._rules.strict and self._unmet(rows, chosen):
             return None
-        return _winner(self._contenders(rows))
+        return _winner(self._contenders(rows)[0])
 
     def _unmet(self, rows: list[Row], chosen: Selection) -> UnknownSelectionError | None:
         """Return why no offer of the provider that *chosen* names may serve, if none may."""
-        named = [row for row in rows if row.entry.candidate.provider == chosen.provider]
+        named = [row for row in rows if row.candidate.provider == chosen.provider]
         rejections = [row.rejection for row in named if row.rejection]
         if len(rejections) < len(named):
             return None
         if self._rules.failover and any(r.reason.passing for r in rejections):
             return None
         why = f"it may not serve: {rejections[0].detail}" if rejections else ""
-        known = sorted({row.entry.candidate.provider for row in rows})
+        known = sorted({row.candidate.provider for row in rows})
         return UnknownSelectionError(
             chosen.ref, chosen.provider, chosen.origin, known=known, why=why, hint=chosen.undo
         )
 
     def _nobody(self, ref: ComponentRef[Any], rows: list[Row]) -> NoCandidateError:
-        rejected = [(r.entry.candidate.provider, r.rejection.detail) for r in rows if r.rejection]
-        known: Iterable[str] = self._offered.places
+        rejected = [(r.candidate.provider, r.rejection.detail) for r in rows if r.rejection]
+        known: Iterable[str] = self.places
         if rows:
-            offers = [str(row.entry.candidate.offer) for row in rows]
+            offers = [str(row.candidate.offer) for row in rows]
             known = () if not ref.provider or ref in offers else offers
         return NoCandidateError(ref, rejected, known=known)
 
@@ -227,12 +210,14 @@ class View:
 class Judgement(NamedTuple):
     """All rows of a decision once the winner is known; tells each where it stands.
 
-    `field` are the contenders, best first; `barred` tells that a selection which nobody
+    `field` are the contenders, best first; `kin` the best of each manifest, which shadow
+    their manifest's others; `barred` tells that a selection which nobody
     meets keeps them all from serving.
     """
 
     rows: list[Row]
     field: list[Row]
+    kin: Mapping[str, Row]
     winner: Row | None
     stacks: StackOrder
     origin: str
@@ -240,100 +225,58 @@ class Judgement(NamedTuple):
 
     def standings(self) -> Iterator[Standing]:
         """Yield a standing for every row, the winner's first."""
-        if self.winner is not None:
-            yield self._selected(self.winner)
-        kin = self._kin() if len(self.field) < len(self.rows) else {}
-        for row in self.rows:
-            if row is self.winner:
-                continue
-            if row.rejection is None:
-                yield self._shadowed(row, kin)
-            else:
-                candidate, sequence = row.entry
-                yield Standing(candidate, _REJECTED, sequence, self.stacks, rejection=row.rejection)
+        rows, field, kin, winner, stacks, origin, barred = self
+        if winner is not None:
+            case = self._case_for(winner)
+            yield Standing(winner.candidate, Place.SELECTED, winner.sequence, stacks, None, *case)
+        for row in rows:
+            rank, candidate, rejection = row
+            if rejection is not None:
+                yield Standing(candidate, _REJECTED, rank[-1], stacks, rejection)
+            elif row is not winner:
+                rule, value, against, within = _SELECTION, 0, 1, origin
+                if not barred:
+                    best = kin.get(candidate.source.id, row) if kin else row
+                    rival = field[0] if best is row else best
+                    rule, value, against, within = _case_against(row, rival, origin)
+                yield Standing(
+                    candidate, _SHADOWED, rank[-1], stacks, None, rule, value, against, within
+                )
 
-    def _kin(self) -> Mapping[str, Row]:
-        """Return the best of each manifest, by source; it shadows its manifest's others."""
-        sources = ((row.entry.candidate.source, row) for row in self.field)
-        return {source.id: row for source, row in sources if source.kind is _MANIFEST}
-
-    def _selected(self, winner: Row) -> Standing:
-        candidate, sequence = winner.entry
+    def _case_for(self, winner: Row) -> tuple[Rule | None, int, int, str]:
+        """Return what put *winner* above the next contender, or else above its manifest's next."""
         if winner.rank[0]:
-            return Standing(
-                candidate,
-                Place.SELECTED,
-                sequence,
-                self.stacks,
-                _SELECTION,
-                1,
-                within=self.origin,
-            )
-        second = self._second(winner)
-        if second is None:
-            others = len(self.rows) - 1
-            return Standing(candidate, Place.SELECTED, sequence, self.stacks, against=others)
-        rule, value, against, inside = _compare(winner, second)
-        within = str(candidate.source) if inside else ""
-        return Standing(
-            candidate, Place.SELECTED, sequence, self.stacks, rule, value, against, within=within
-        )
-
-    def _second(self, winner: Row) -> Row | None:
-        """Return the next best contender, or else the next best offer of the same manifest."""
-        if len(self.field) > 1:
-            return self.field[1]
+            return _SELECTION, 1, 0, self.origin
         rest = [row for row in self.rows if row.rejection is None and row is not winner]
-        return _champions(rest)[0] if rest else None
-
-    def _shadowed(self, row: Row, kin: Mapping[str, Row]) -> Standing:
-        candidate, sequence = row.entry
-        best = kin.get(candidate.source.id, row) if kin else row
-        rival = self.field[0] if best is row else best
-        if self.barred:
-            rule, against, value, inside = _SELECTION, 1, 0, False
-        elif kin:
-            rule, against, value, inside = _compare(rival, row)
-        else:
-            (rule, against, value), inside = deciding_rule(rival.rank, row.rank), False
-        within = str(candidate.source) if inside else ""
-        if rule is _SELECTION:
-            within = self.origin
-        elif rule is _LATEST:
-            within = _told_apart(rival.entry.candidate, candidate)
-        return Standing(
-            candidate, _SHADOWED, sequence, self.stacks, rule, value, against, None, within
-        )
+        second = self.field[1] if len(self.field) > 1 else next(iter(_champions(rest)[0]), None)
+        if second is None:
+            return None, 0, len(self.rows) - 1, ""
+        rule, value, against, inside = _compare(winner, second)
+        return rule, value, against, str(winner.candidate.source) if inside else ""
 
 
-def _registered(
-    offered: Offered, replaced: Mapping[str, tuple[Candidate, ...]]
-) -> dict[str, list[Entry]]:
-    """Return assumed offers by place, each where registering it would put it in the order."""
-    assumed: dict[str, list[Entry]] = {}
-    last = offered.last
-    for source, offers in replaced.items():
-        for offer in offers:
-            old = offered.places.get(offer.ref, {}).get((offer.provider, source))
-            same = old is not None and old.candidate == offer
-            last += not same
-            entry = Entry(offer, old.sequence if same and old else last)
-            assumed.setdefault(str(offer.ref), []).append(entry)
-    return assumed
+def _case_against(row: Row, rival: Row, origin: str) -> tuple[Rule, int, int, str]:
+    """Return what put *row* below *rival*."""
+    rule, against, value, inside = _compare(rival, row)
+    if rule is _SELECTION:
+        return rule, value, against, origin
+    if rule is _LATEST:
+        return rule, value, against, _told_apart(rival.candidate, row.candidate)
+    return rule, value, against, str(row.candidate.source) if inside else ""
 
 
-def _champions(rows: list[Row]) -> list[Row]:
-    """Leave of each manifest's offers only the best by the manifest's own levels."""
+def _champions(rows: list[Row]) -> tuple[list[Row], Mapping[str, Row]]:
+    """Leave of each manifest's offers only the best by its own levels; return these by source."""
     best: dict[str, Row] = {}
     for row in rows:
-        source = row.entry.candidate.source
+        source = row.candidate.source
         if source.kind is _MANIFEST:
             rival = best.setdefault(source.id, row)
-            if inner_rank(row.rank, row.entry) > inner_rank(rival.rank, rival.entry):
+            if inner_rank(row.rank, row.candidate) > inner_rank(rival.rank, rival.candidate):
                 best[source.id] = row
     if not best:
-        return rows
-    return [row for row in rows if best.get(row.entry.candidate.source.id, row) is row]
+        return rows, best
+    return [row for row in rows if best.get(row.candidate.source.id, row) is row], best
 
 
 def _winner(field: list[Row]) -> Row | None:
@@ -343,15 +286,11 @@ def _winner(field: list[Row]) -> Row | None:
 def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int, bool]:
     """Return the rule that put *winner* above *loser*, the values, whether a manifest gave them."""
     ours, theirs = winner.rank, loser.rank
-    mine, yours = winner.entry.candidate, loser.entry.candidate
-    inside = (
-        mine.source.kind is _MANIFEST
-        and mine.source.id == yours.source.id
-        and ours[:2] == theirs[:2]
-    )
-    if inside:
-        ours = (ours[0], mine.stack_level, *ours[2:])
-        theirs = (theirs[0], yours.stack_level, *theirs[2:])
+    source, inside = winner.candidate.source, False
+    if source.kind is _MANIFEST and source == loser.candidate.source and ours[:2] == theirs[:2]:
+        ours = (ours[0], winner.candidate.stack_level, *ours[2:])
+        theirs = (theirs[0], loser.candidate.stack_level, *theirs[2:])
+        inside = True
     return *deciding_rule(ours, theirs), inside
 
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 from oneiric.core.candidate import Candidate
 from oneiric.core.decision import Decision
 from oneiric.core.hooks import SwapContext
-from oneiric.core.latency import LatencySummary
 from oneiric.core.plugin import Plugin
 from oneiric.core.swap import SwapReport
 from oneiric.demo.faults import SickeningCache, UnreachableCache
 from oneiric.demo.load import Load, words_in
 from oneiric.errors import InvalidError, JSONValue, OneiricError
+from oneiric.latency import LatencySummary
 from oneiric.ports.cache import CACHE
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
 

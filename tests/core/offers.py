@@ -4,9 +4,9 @@ from typing import Any
 
 from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.decision import Decision, Reason, Rejection
-from oneiric.core.fit import system
 from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.resolver import Resolver
+from oneiric.machine import system
 
 CACHE = "adapter:cache"
 VARIABLE = "ONEIRIC_STACK_ORDER"

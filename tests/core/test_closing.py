@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -185,3 +187,32 @@ async def test_closing_from_inside_a_hook_ends() -> None:
             await lifecycle.swap(CACHE)
         await lifecycle.close()
         assert ledger.open == 0
+
+
+async def test_promise_l7_closing_four_times_as_many_takes_four_times_the_work() -> None:
+    """The work grows with the components, not with their pairs; counted in calls, not in time."""
+    few, many = [await _calls_of_closing(count) for count in (100, 400)]
+    assert many < 5 * few
+
+
+async def _calls_of_closing(count: int) -> int:
+    ledger, calls = Ledger(), 0
+
+    def note(_: FrameType, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    offers = [
+        offer(ledger, "a", Dependent, ref=f"adapter:k{number}", requires={"below": DATABASE})
+        for number in range(count)
+    ]
+    async with running(offer(ledger, "a", ref=DATABASE), *offers) as lifecycle:
+        await lifecycle.activate(DATABASE)
+        for number in range(count):
+            await lifecycle.activate(f"adapter:k{number}")
+        sys.setprofile(note)
+        try:
+            await lifecycle.close()
+        finally:
+            sys.setprofile(None)
+    return calls

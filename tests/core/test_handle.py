@@ -13,10 +13,9 @@ import pytest
 
 from oneiric.core.candidate import Candidate
 from oneiric.core.generation import Generation, LifecycleState
-from oneiric.core.handle import Handle
+from oneiric.core.handle import Gate, Handle
 from oneiric.core.ref import ComponentRef
-from oneiric.core.slots import Slot
-from oneiric.core.swap import Binding
+from oneiric.core.slots import Binding, Slot
 from oneiric.errors import ClosedError
 from tests.core.components import CACHE, Ledger, Phased, Plain, manager_of, offer, running, until
 
@@ -221,6 +220,7 @@ class Careless(Handle[Plain]):
     def take(self, generation: Generation[Plain]) -> bool:
         """Enter the hold and hope."""
         generation.holds[self] = None
+        self._generation = generation
         return True
 
 
@@ -294,6 +294,23 @@ class Turns:
         self._go[me].acquire()
 
 
+class Still(Gate):
+    """Admit as the manager does on its loop, where nothing moves meanwhile."""
+
+    __slots__ = ()
+
+    def admit_thread(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
+        while True:
+            generation = slot.current
+            assert generation is not None
+            if handle.take(generation):
+                return generation
+
+
+async def no_task_enters(slot: Slot, handle: Handle[Any]) -> Generation[Any]:
+    raise NotImplementedError
+
+
 class Scene:
     """One place that a thread holds while the loop swaps it, or takes a swap of it back."""
 
@@ -314,20 +331,8 @@ class Scene:
 
     def hold(self) -> None:
         """What a thread does: enter, work, leave."""
-        with self.kind(self, self.slot) as held:
+        with self.kind(Still(no_task_enters), self.slot) as held:
             held.work()
-
-    def admit_thread(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
-        """Do what the manager does on its loop, where nothing moves meanwhile."""
-        while True:
-            generation = slot.current
-            assert generation is not None
-            if handle.take(generation):
-                return generation
-
-    async def admit(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
-        """Complete the gate; no task enters here."""
-        raise NotImplementedError
 
     def swap(self) -> None:
         """What the loop does: bind, retire, wait for the last holder, clean up."""

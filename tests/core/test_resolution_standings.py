@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from oneiric.core.decision import Place, Reason, Rejection
-from oneiric.core.fit import system
 from oneiric.core.precedence import Number, Rule
 from oneiric.core.resolver import Assumption, Resolver
 from oneiric.errors import (
     InvalidRefError,
 )
+from oneiric.machine import system
 from tests.core.offers import (
     ACME,
     CACHE,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneiric.core.latency import WINDOW, Latency, LatencySummary
+from oneiric.latency import WINDOW, Latency, LatencySummary
 
 
 def test_nothing_measured_is_all_zeros() -> None:

@@ -1,4 +1,4 @@
-"""Whether an offer can run on this machine: its Python and its system."""
+"""This machine: its system, and which versions and systems a text names include it."""
 
 import re
 import sys

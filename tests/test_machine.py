@@ -1,10 +1,10 @@
-"""Whether an offer can run here: version specifiers and systems."""
+"""Version specifiers and systems: what includes this machine."""
 
 import sys
 
 import pytest
 
-from oneiric.core.fit import check_python, python_matches, runs_on, system
+from oneiric.machine import check_python, python_matches, runs_on, system
 
 HERE = system()
 ELSEWHERE = "windows" if HERE != "windows" else "linux"

@@ -1,4 +1,4 @@
-"""How long swaps took."""
+"""How long things took: a count, and percentiles of the latest."""
 
 from __future__ import annotations
 
