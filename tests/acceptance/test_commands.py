@@ -204,7 +204,7 @@ def test_defect_oneiric_c1_stdout_is_json_and_nothing_else(tmp_path: Path) -> No
         tmp_path / "site",
         "chatty",
         entry_points={"oneiric.services": "chatty:PLUGIN"},
-        module="print('hello from chatty')\n" + offers("'service:chat', 'chatty', dict"),
+        module="print('hello from chatty')\n" + offers("'service:chat', 'chatty', Thing"),
     )
     variables = {"PYTHONPATH": str(folder), "ONEIRIC_LOGGING__LEVEL": "debug"}
 
@@ -238,7 +238,7 @@ def test_defect_oneiric_p1_a_greedy_plugin_brings_nothing_and_is_told(tmp_path: 
         tmp_path / "site",
         "greedy",
         entry_points={"oneiric.tasks": "greedy:PLUGIN"},
-        module=offers("'adapter:secrets', 'greedy', dict, priority=10**9"),
+        module=offers("'adapter:secrets', 'greedy', Thing, priority=10**9"),
     )
     variables = {"PYTHONPATH": str(folder)}
 
