@@ -4,7 +4,18 @@ Nothing here touches network, disk, database, terminal or environment.
 """
 
 from oneiric.ports.adapter import Adapter, Managed
-from oneiric.ports.cache import CACHE, Cache, CacheValue, InvalidationFeed
+from oneiric.ports.cache import (
+    CACHE,
+    TTL_LIMIT,
+    Cache,
+    CacheValue,
+    InvalidationFeed,
+    check_counter,
+    check_key,
+    check_ttl,
+    pack_value,
+    unpack_value,
+)
 from oneiric.ports.errors import (
     AdapterError,
     ConflictError,
@@ -16,15 +27,35 @@ from oneiric.ports.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from oneiric.ports.http import HTTP, Headers, HTTPClient, HTTPResponse, HTTPStream, RequestOptions
+from oneiric.ports.http import (
+    HTTP,
+    Headers,
+    HTTPClient,
+    HTTPResponse,
+    HTTPStream,
+    HTTPVerbs,
+    RequestOptions,
+    origin,
+    retry_after,
+)
 from oneiric.ports.secrets import SECRETS, SecretStore, SecretWriter
-from oneiric.ports.storage import STORAGE, ObjectData, ObjectStore, Presign, StoredObject
+from oneiric.ports.storage import (
+    STORAGE,
+    ObjectAliases,
+    ObjectData,
+    ObjectStore,
+    Presign,
+    StoredObject,
+    check_object_key,
+    check_range,
+)
 
 __all__ = [
     "CACHE",
     "HTTP",
     "SECRETS",
     "STORAGE",
+    "TTL_LIMIT",
     "Adapter",
     "AdapterError",
     "Cache",
@@ -34,12 +65,14 @@ __all__ = [
     "HTTPClient",
     "HTTPResponse",
     "HTTPStream",
+    "HTTPVerbs",
     "Headers",
     "InvalidRequestError",
     "InvalidationFeed",
     "Managed",
     "NotFoundError",
     "NotSupportedError",
+    "ObjectAliases",
     "ObjectData",
     "ObjectStore",
     "PermissionDeniedError",
@@ -50,4 +83,13 @@ __all__ = [
     "SecretWriter",
     "StoredObject",
     "UnavailableError",
+    "check_counter",
+    "check_key",
+    "check_object_key",
+    "check_range",
+    "check_ttl",
+    "origin",
+    "pack_value",
+    "retry_after",
+    "unpack_value",
 ]
