@@ -7,6 +7,9 @@ PLUGIN = """
 from oneiric.core.candidate import Candidate
 from oneiric.core.plugin import Plugin
 
+class Thing:
+    pass
+
 PLUGIN = Plugin([{offers}])
 """
 
@@ -43,6 +46,8 @@ def install(
 
 def offers(*candidates: str) -> str:
     """Return the source of a module whose `PLUGIN` brings *candidates*, given as calls' arguments.
+
+    `Thing` is a class of the module's own, to be their factory.
 
     >>> "Candidate('adapter:cache', 'mine', 'pkg:Cache')" in offers(
     ...     "'adapter:cache', 'mine', 'pkg:Cache'"

@@ -35,7 +35,7 @@ KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 VALUES: st.SearchStrategy[JSONValue] = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
-    max_leaves=20,
+    max_leaves=10,
 )
 KINDS: tuple[Kind, ...] = ("json", "yaml", "toml")
 
@@ -178,10 +178,10 @@ REFUSED: list[tuple[bytes, Kind, tuple[str, int | None, str]]] = [
     (b"a: [1", "yaml", ("syntax", 1, "")),
     (b"a = \n", "toml", ("syntax", 1, "")),
     (b"[" * 65 + b"]" * 65, "json", ("too-deep", 1, ".".join("0" * 64))),
-    (b"\n" + b"[" * 200_000, "json", ("too-deep", 2, "")),
-    (b"\n" + b"[" * 200_000, "yaml", ("too-deep", 2, "")),
-    (b"\na = " + b"[" * 200_000, "toml", ("too-deep", 2, "")),
-    (b"\na" + b".a" * 200_000 + b" = 1", "toml", ("too-deep", 2, "")),
+    (b"\n" + b"[" * 20_000, "json", ("too-deep", 2, "")),
+    (b"\n" + b"[" * 20_000, "yaml", ("too-deep", 2, "")),
+    (b"\na = " + b"[" * 20_000, "toml", ("too-deep", 2, "")),
+    (b"\na" + b".a" * 20_000 + b" = 1", "toml", ("too-deep", 2, "")),
     (b"[" + b"a." * 64 + b"a]", "toml", ("too-deep", 1, "")),
 ]
 
@@ -314,12 +314,12 @@ def test_defect_oneiric_s9_an_alias_bomb_costs_no_more_than_its_bytes() -> None:
     rows += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)]
     bomb = "\n".join(rows).encode()
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
 
     first = refusal(bomb, "yaml")
     second = refusal(bomb, "yaml", DocumentLimits(max_aliases=1000))
 
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert tracemalloc.get_traced_memory()[1] < 20_000_000
     tracemalloc.stop()
     assert (first.reason, second.reason) == ("too-many-aliases", "too-many-values")
@@ -450,14 +450,14 @@ def test_lines_of_broken_bytes_are_those_before_the_break() -> None:
 
 def test_locating_a_hostile_document_costs_no_more_than_reading_it() -> None:
     """Neither depth nor long keys make the table of lines much larger than the text."""
-    deep = b"[" * 200_000
-    wide = b'{"' + b"k" * 100_000 + b'": [' + b"1," * 100_000 + b"1]}"
+    deep = b"[" * 20_000
+    wide = b'{"' + b"k" * 10_000 + b'": [' + b"1," * 10_000 + b"1]}"
     tracemalloc.start()
 
     locate(deep, "json")
     locate(wide, "json")
 
-    assert tracemalloc.get_traced_memory()[1] < 200_000_000
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
     tracemalloc.stop()
 
 

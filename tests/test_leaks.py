@@ -16,7 +16,7 @@ async def test_clean_async():
     await asyncio.to_thread(int)
 
 def test_thread():
-    threading.Thread(target=time.sleep, args=(1,), name="forgotten").start()
+    threading.Thread(target=time.sleep, args=(0.3,), name="forgotten").start()
 
 def test_clean():
     pass
@@ -28,11 +28,13 @@ def test_a_leaked_task_or_thread_fails_the_test_that_made_it(
 ) -> None:
     """A pending task and a living thread are errors; what ends in time is none."""
     here = Path(__file__)
-    pytester.makeconftest(here.with_name("conftest.py").read_text(encoding="utf-8"))
+    checks = here.with_name("conftest.py").read_text(encoding="utf-8")
+    assert "PATIENCE_SECONDS = 0.5" in checks
+    pytester.makeconftest(checks.replace("PATIENCE_SECONDS = 0.5", "PATIENCE_SECONDS = 0.05"))
     pytester.makepyfile(LEAKS)
     pytester.makeini("[pytest]\nasyncio_mode = auto\n")
     monkeypatch.setenv("ONEIRIC_DEBUG", "1")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
     result.assert_outcomes(passed=4, errors=2)
     result.stdout.fnmatch_lines(
         ["*tasks left pending: *sleep*", "*threads left running: forgotten"]

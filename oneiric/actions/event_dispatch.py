@@ -142,10 +142,10 @@ class EventDispatch:
             )
         except OneiricError as error:
             return _told(hook, "failed", reason=error.message)
-        if answer.status < 300:
-            return _told(hook, "delivered", status_code=answer.status)
-        reason = f"answered {answer.status}"
-        return _told(hook, "failed", status_code=answer.status, reason=reason)
+        if answer.status_code < 300:
+            return _told(hook, "delivered", status_code=answer.status_code)
+        reason = f"answered {answer.status_code}"
+        return _told(hook, "failed", status_code=answer.status_code, reason=reason)
 
 
 def _headers(hook: Hook, body: bytes) -> dict[str, str]:

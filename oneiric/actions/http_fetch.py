@@ -114,7 +114,7 @@ class HttpFetch:
             answer.expect_ok()
         return FetchResult(
             status="ok" if answer.ok else "error",
-            status_code=answer.status,
+            status_code=answer.status_code,
             ok=answer.ok,
             headers=dict(answer.headers),
             elapsed_ms=round((self._clock.monotonic() - began) * 1000, 3),

@@ -76,7 +76,7 @@ class Outbound:
                     if len(content) > self._limit:
                         what = f"the answer is longer than {self._limit} bytes"
                         raise AdapterError(origin(url), what)
-                return HTTPResponse(answer.status, answer.headers, bytes(content), url)
+                return HTTPResponse(answer.status_code, answer.headers, bytes(content), url)
         except TimeoutError:
             raise UnavailableError(f"{origin(url)}: took longer than {limit:g} s") from None
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -42,12 +43,28 @@ def load(target: str, allowed: Iterable[str]) -> Callable[..., Any]:
         raise ForbiddenFactoryError(
             target, f"{module} has no callable {attribute}", allowed=prefixes
         )
-    home = str(getattr(found, "__module__", module))
+    home = target_of(found).partition(":")[0]
     if not is_allowed(home, prefixes):
         raise ForbiddenFactoryError(
             target, f"{attribute} comes from {home}, under no allowed prefix", allowed=prefixes
         )
     return found  # type: ignore[no-any-return]
+
+
+def target_of(found: object) -> str:
+    """Return `module:name` of where a callable was defined, as text would name it.
+
+    A partial is what it completes, a method its function, an instance its class.
+
+    >>> target_of(partial(is_allowed)), target_of(dict)
+    ('oneiric.core.factory:is_allowed', 'builtins:dict')
+    """
+    while isinstance(found, partial):
+        found = found.func
+    if not hasattr(found, "__qualname__"):
+        found = type(found)
+    home = getattr(found, "__module__", None) or "builtins"
+    return f"{home}:{getattr(found, '__qualname__', '')}"
 
 
 def is_loaded(target: str) -> bool:

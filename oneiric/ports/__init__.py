@@ -4,7 +4,18 @@ Nothing here touches network, disk, database, terminal or environment.
 """
 
 from oneiric.ports.adapter import Adapter, Managed
-from oneiric.ports.cache import CACHE, Cache, CacheValue, InvalidationFeed
+from oneiric.ports.cache import (
+    CACHE,
+    TTL_LIMIT,
+    Cache,
+    CacheValue,
+    InvalidationFeed,
+    check_counter,
+    check_key,
+    check_ttl,
+    pack_value,
+    unpack_value,
+)
 from oneiric.ports.dead_letters import DeadLetter, DeadLetters
 from oneiric.ports.errors import (
     AdapterError,
@@ -17,10 +28,29 @@ from oneiric.ports.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from oneiric.ports.http import HTTP, Headers, HTTPClient, HTTPResponse, HTTPStream, RequestOptions
+from oneiric.ports.http import (
+    HTTP,
+    Headers,
+    HTTPClient,
+    HTTPResponse,
+    HTTPStream,
+    HTTPVerbs,
+    RequestOptions,
+    origin,
+    retry_after,
+)
 from oneiric.ports.queue import QUEUE, Queue, QueueConsumer, QueueMessage, QueueProducer
 from oneiric.ports.secrets import SECRETS, SecretStore, SecretWriter
-from oneiric.ports.storage import STORAGE, ObjectData, ObjectStore, Presign, StoredObject
+from oneiric.ports.storage import (
+    STORAGE,
+    ObjectAliases,
+    ObjectData,
+    ObjectStore,
+    Presign,
+    StoredObject,
+    check_object_key,
+    check_range,
+)
 
 __all__ = [
     "CACHE",
@@ -28,6 +58,7 @@ __all__ = [
     "QUEUE",
     "SECRETS",
     "STORAGE",
+    "TTL_LIMIT",
     "Adapter",
     "AdapterError",
     "Cache",
@@ -39,12 +70,14 @@ __all__ = [
     "HTTPClient",
     "HTTPResponse",
     "HTTPStream",
+    "HTTPVerbs",
     "Headers",
     "InvalidRequestError",
     "InvalidationFeed",
     "Managed",
     "NotFoundError",
     "NotSupportedError",
+    "ObjectAliases",
     "ObjectData",
     "ObjectStore",
     "PermissionDeniedError",
@@ -59,4 +92,13 @@ __all__ = [
     "SecretWriter",
     "StoredObject",
     "UnavailableError",
+    "check_counter",
+    "check_key",
+    "check_object_key",
+    "check_range",
+    "check_ttl",
+    "origin",
+    "pack_value",
+    "retry_after",
+    "unpack_value",
 ]

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from oneiric.core.health import HealthReport
+
 
 class Adapter(Protocol):
     """Announce what a provider can do beyond its port.
@@ -31,9 +33,10 @@ class Managed(Protocol):
         """
         ...
 
-    async def health(self) -> bool:
+    async def health(self) -> bool | HealthReport:
         """Tell whether a call would succeed now; never raise, and answer in bounded time.
 
+        A provider that knows why it would not returns a report whose `detail` says so.
         Becomes true again by itself when the backend is back.
         """
         ...

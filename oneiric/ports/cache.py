@@ -14,8 +14,11 @@ from oneiric.ports.errors import AdapterError, InvalidRequestError
 CacheValue: TypeAlias = "JSONValue | bytes"
 """What a cache keeps: a JSON value, or bytes as they are (not inside a JSON value)."""
 
-COUNTER_LIMIT = 2**63 - 1
-"""The greatest integer a cache keeps, and by its negative the least."""
+LEAST, GREATEST = -(2**63), 2**63 - 1
+"""The least and the greatest integer a cache keeps."""
+
+TTL_LIMIT = 1e10
+"""The longest time to live, in seconds: more than three hundred years."""
 
 DEPTH_LIMIT = 100
 _BYTES_MARK = b"\x00"
@@ -27,8 +30,8 @@ class Cache(Adapter, Protocol):
     A value comes back equal and of the same kind: bytes as bytes, text as text,
     `0`, `""`, `{}`, `False` and `None` as themselves; a tuple comes back as a
     list. What is returned belongs to the caller: changing it changes no entry.
-    Keys are non-empty text. `ttl` is in seconds above zero; without one the
-    provider's `default_ttl` holds, and without that an entry does not expire.
+    Keys are non-empty text. `ttl` is in seconds above zero, at most 1e10; without one
+    the provider's `default_ttl` holds, and without that an entry does not expire.
 
     Every call may raise `InvalidRequestError` (a key, value or ttl that no cache
     takes) and `UnavailableError`.
@@ -144,14 +147,15 @@ def check_key(key: object) -> str:
 
 
 def check_ttl(ttl: float | None) -> float | None:
-    """Return *ttl* if it is None or a finite number of seconds above zero.
+    """Return *ttl* if it is None or a number of seconds above zero, at most `TTL_LIMIT`.
 
     Raises:
         InvalidRequestError: it is anything else.
     """
-    if ttl is None or (0 < ttl < math.inf):
+    if ttl is None or (type(ttl) in (int, float) and 0 < ttl <= TTL_LIMIT):
         return ttl
-    raise InvalidRequestError("cache", f"a ttl is seconds above zero, not {ttl!r}")
+    problem = f"a ttl is seconds above zero, at most {TTL_LIMIT:g}, not {ttl!r}"
+    raise InvalidRequestError("cache", problem)
 
 
 def check_counter(key: str, value: CacheValue) -> int:
@@ -162,7 +166,7 @@ def check_counter(key: str, value: CacheValue) -> int:
     """
     if type(value) is not int:
         raise InvalidRequestError("cache", f"{key} is no counter")
-    if abs(value) > COUNTER_LIMIT:
+    if not LEAST <= value <= GREATEST:
         raise InvalidRequestError("cache", f"{key} would pass 64 bits")
     return value
 

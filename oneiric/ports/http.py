@@ -45,22 +45,22 @@ class Headers(Mapping[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class HTTPResponse:
-    """Hold a whole answer; any status is an answer, only silence is an error.
+    """Hold a whole answer; any status code is an answer, only silence is an error.
 
     >>> answer = HTTPResponse(200, Headers([("Content-Type", "application/json")]), b'{"a": 1}')
     >>> answer.ok, answer.json()
     (True, {'a': 1})
     """
 
-    status: int
+    status_code: int
     headers: Headers
     content: bytes
     url: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether the status is below 400."""
-        return self.status < 400
+        """Whether the status code is below 400."""
+        return self.status_code < 400
 
     @property
     def text(self) -> str:
@@ -100,8 +100,8 @@ class HTTPStream(Protocol):
     """Read an answer piece by piece while its connection is held."""
 
     @property
-    def status(self) -> int:
-        """The status of the answer."""
+    def status_code(self) -> int:
+        """The status code of the answer."""
         ...
 
     @property
@@ -122,8 +122,8 @@ class RequestOptions(TypedDict, total=False):
     """Say what a request carries; at most one of `json`, `content` and `data`.
 
     `params` is added to the query, `json` is sent as JSON (None sends no body),
-    `content` as it is, `data` as a form. `timeout` is in seconds: for the whole
-    answer, or in a stream for each piece. `follow` is asked, with its address, before
+    `content` as it is, `data` as a form. `timeout` is in seconds above zero: for the
+    whole answer, or in a stream for each piece. `follow` is asked, with its address, before
     each redirect is followed; where it says no, the redirect itself is the answer.
     """
 
@@ -183,6 +183,34 @@ class HTTPClient(Adapter, Protocol):
         ...
 
 
+class HTTPVerbs:
+    """Give a client that has `request` its `get`, `post`, `put`, `patch`, `delete` and `head`."""
+
+    async def get(self: HTTPClient, url: str, **options: Unpack[RequestOptions]) -> HTTPResponse:
+        """Send a GET request."""
+        return await self.request("GET", url, **options)
+
+    async def post(self: HTTPClient, url: str, **options: Unpack[RequestOptions]) -> HTTPResponse:
+        """Send a POST request."""
+        return await self.request("POST", url, **options)
+
+    async def put(self: HTTPClient, url: str, **options: Unpack[RequestOptions]) -> HTTPResponse:
+        """Send a PUT request."""
+        return await self.request("PUT", url, **options)
+
+    async def patch(self: HTTPClient, url: str, **options: Unpack[RequestOptions]) -> HTTPResponse:
+        """Send a PATCH request."""
+        return await self.request("PATCH", url, **options)
+
+    async def delete(self: HTTPClient, url: str, **options: Unpack[RequestOptions]) -> HTTPResponse:
+        """Send a DELETE request."""
+        return await self.request("DELETE", url, **options)
+
+    async def head(self: HTTPClient, url: str, **options: Unpack[RequestOptions]) -> HTTPResponse:
+        """Send a HEAD request."""
+        return await self.request("HEAD", url, **options)
+
+
 HTTP: ComponentRef[HTTPClient] = ComponentRef("adapter:http")
 
 
@@ -197,7 +225,7 @@ def origin(url: str) -> str:
 
 
 def _error(answer: HTTPResponse) -> errors.AdapterError:
-    backend, status = origin(answer.url), answer.status
+    backend, status = origin(answer.url), answer.status_code
     reason = f"answered {status}"
     if status in (401, 403):
         return errors.PermissionDeniedError(backend, reason)

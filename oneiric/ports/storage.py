@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from oneiric.core.ref import ComponentRef
 from oneiric.ports.adapter import Adapter
-from oneiric.ports.errors import InvalidRequestError
+from oneiric.ports.errors import InvalidRequestError, NotFoundError
 
 ObjectData: TypeAlias = bytes | AsyncIterable[bytes]
 """What can be put: bytes at once, or in pieces as they come."""
@@ -103,6 +103,49 @@ class ObjectStore(Adapter, Protocol):
             NotFoundError: there is no *source*.
         """
         ...
+
+    async def upload(
+        self, key: str, data: ObjectData, *, content_type: str | None = None
+    ) -> StoredObject:
+        """Do as `put`."""
+        ...
+
+    async def save(self, key: str, data: ObjectData) -> StoredObject:
+        """Do as `put`."""
+        ...
+
+    async def download(self, key: str) -> bytes | None:
+        """Return the content, or None when there is no such object."""
+        ...
+
+    async def read(self, key: str) -> bytes | None:
+        """Do as `download`."""
+        ...
+
+
+class ObjectAliases:
+    """Give a store that has `put` and `get` its `upload`, `save`, `download` and `read`."""
+
+    async def upload(
+        self: ObjectStore, key: str, data: ObjectData, *, content_type: str | None = None
+    ) -> StoredObject:
+        """Do as `put`."""
+        return await self.put(key, data, content_type=content_type)
+
+    async def save(self: ObjectStore, key: str, data: ObjectData) -> StoredObject:
+        """Do as `put`."""
+        return await self.put(key, data)
+
+    async def download(self: ObjectStore, key: str) -> bytes | None:
+        """Return the content, or None when there is no such object."""
+        try:
+            return await self.get(key)
+        except NotFoundError:
+            return None
+
+    async def read(self: ObjectStore, key: str) -> bytes | None:
+        """Do as `download`."""
+        return await self.download(key)
 
 
 class Presign(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from importlib_metadata import EntryPoint, distributions, entry_points
 
 from oneiric.core.candidate import Candidate, Source, SourceKind
-from oneiric.core.factory import is_allowed
+from oneiric.core.factory import is_allowed, target_of
 from oneiric.core.guard import attempt, attempt_within
 from oneiric.core.plugin import Plugin
 from oneiric.domains import ALL, Domain
@@ -155,9 +155,11 @@ def _problems(candidate: Candidate, plugin: Discovered, settings: PluginSettings
     if candidate.stack_level not in LEVELS:
         yield f"stack level {candidate.stack_level} lies outside -100 to 100"
     allowed = (OWN, plugin.package, *settings.allowed_prefixes)
-    targets = (candidate.factory, candidate.settings_model, candidate.health)
-    for target in targets:
-        if isinstance(target, str) and not is_allowed(target.partition(":")[0], allowed):
+    for given in (candidate.factory, candidate.settings_model, candidate.health):
+        if given is None:
+            continue
+        target = given if isinstance(given, str) else target_of(given)
+        if not is_allowed(target.partition(":")[0], allowed):
             yield f"{target} is under no allowed prefix ({', '.join(allowed)})"
 
 

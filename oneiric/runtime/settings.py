@@ -107,7 +107,7 @@ class PluginSettings(BaseModel):
     deny: tuple[str, ...] = ()
     """Distributions that may not."""
     allowed_prefixes: tuple[str, ...] = ()
-    """Packages whose factories may be named by text, beside our own and each plugin's."""
+    """Packages that plugins may take factories from, beside our own and each plugin's own."""
     load_timeout: float = Field(default=10.0, gt=0, le=86_400)
     """Seconds that a plugin may take to load before the others go on without it."""
 

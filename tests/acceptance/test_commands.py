@@ -220,7 +220,7 @@ def test_defect_oneiric_c1_stdout_is_json_and_nothing_else(tmp_path: Path) -> No
         tmp_path / "site",
         "chatty",
         entry_points={"oneiric.services": "chatty:PLUGIN"},
-        module="print('hello from chatty')\n" + offers("'service:chat', 'chatty', dict"),
+        module="print('hello from chatty')\n" + offers("'service:chat', 'chatty', Thing"),
     )
     variables = {"PYTHONPATH": str(folder), "ONEIRIC_LOGGING__LEVEL": "debug"}
 
@@ -239,6 +239,8 @@ os.write(1, b"by the system\\n")
 subprocess.run([sys.executable, "-c", "print('by a child')"])
 class Settings(BaseModel):
     size: int = 1
+class Noisy:
+    def __init__(self, settings): pass
 """
 
 
@@ -253,7 +255,10 @@ def test_defect_oneiric_c1_settings_that_print_as_they_load_spoil_no_answer(
         tmp_path / "site",
         "noisy",
         entry_points={"oneiric.services": "noisy:PLUGIN"},
-        module=offers("'service:noisy', 'noisy', dict, settings_model='noisy_settings:Settings'"),
+        module=offers(
+            "'service:noisy', 'noisy', 'noisy_settings:Noisy',"
+            " settings_model='noisy_settings:Settings'"
+        ),
     )
     (folder / "noisy_settings.py").write_text(NOISY)
     variables = {
@@ -306,7 +311,7 @@ def test_defect_oneiric_p1_a_greedy_plugin_brings_nothing_and_is_told(tmp_path: 
         tmp_path / "site",
         "greedy",
         entry_points={"oneiric.tasks": "greedy:PLUGIN"},
-        module=offers("'adapter:secrets', 'greedy', dict, priority=10**9"),
+        module=offers("'adapter:secrets', 'greedy', Thing, priority=10**9"),
     )
     variables = {"PYTHONPATH": str(folder)}
 

@@ -16,6 +16,7 @@ from tests.architecture.floors import (
 from tests.architecture.source import Finding, House, Module, dotted
 
 _ENVIRONMENT_NAMES = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"}
+_EXPANSIONS = {"expandvars", "expanduser"}
 _BROAD = {"Exception", "BaseException"}
 _MUTABLE_LITERALS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 _MUTABLE_CALLS = words(
@@ -31,15 +32,24 @@ def environment_is_read_at_the_door(house: House) -> Iterator[Finding]:
     for module in house.package:
         if allowed(module.path, ENVIRONMENT):
             continue
-        lines = [
-            node.lineno
-            for node in module.nodes(ast.Attribute)
-            if dotted(node) in _ENVIRONMENT_NAMES
+        lines = [n.lineno for n in module.nodes(ast.Attribute) if _asks_environment(n)]
+        lines += [
+            found.line
+            for found in module.imports
+            if found.target in _ENVIRONMENT_NAMES or found.target.split(".")[-1] in _EXPANSIONS
         ]
-        lines += [found.line for found in module.imports if found.target in _ENVIRONMENT_NAMES]
         for line in lines:
             what = f"the environment is read in {' and '.join(ENVIRONMENT)} only"
             yield module.finding("environment-is-read-at-the-door", line, what)
+
+
+def _asks_environment(node: ast.Attribute) -> bool:
+    name = dotted(node)
+    return (
+        name in _ENVIRONMENT_NAMES
+        or node.attr in _EXPANSIONS
+        or ".".join(name.split(".")[-2:]) == "Path.home"
+    )
 
 
 def broad_excepts_are_named(house: House) -> Iterator[Finding]:

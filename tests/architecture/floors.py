@@ -71,6 +71,11 @@ OUTSIDE = words(
 ).union(DOORS)
 """Modules that reach the network, disk, database, terminal, environment, time or chance."""
 
+TIMERS = words(
+    "asyncio.timeout asyncio.timeout_at asyncio.wait_for loop.time loop.call_at loop.call_later"
+)
+"""Names that tell the loop's time or bound a wait by it, `loop` being any name that ends so."""
+
 OUTSIDE_CALLS = words(
     "open input date.today datetime.now datetime.today datetime.utcnow asyncio.open_connection "
     "asyncio.open_unix_connection asyncio.start_server asyncio.start_unix_server "
@@ -79,7 +84,15 @@ OUTSIDE_CALLS = words(
 )
 """Names that do the same without an import of their own."""
 
+REAL_TIME = (
+    "oneiric/core/guard.py",  # its limits are for code that hangs, which looks at no clock
+    "oneiric/core/generation.py",  # so is the limit of a drain: a holder may never let go
+)
+"""Files of the kernel that may bound a wait by the loop's time; the rest asks a Clock."""
+
 ENVIRONMENT = ("oneiric/config/load.py", "oneiric/adapters/secrets/env.py")
+"""Files that may read variables, or expand a path by them: `~` is the variable HOME."""
+
 LATE_IMPORTS = (
     "oneiric/adapters/*",
     "oneiric/shell/*",
@@ -89,6 +102,13 @@ LATE_IMPORTS = (
     "oneiric/coordinator/providers/*",
     "oneiric/gateway/providers/*",
 )
+LOADERS = (
+    "oneiric/__init__.py",  # the front door's own table of names
+    "oneiric/core/factory.py",  # what text names, under the allowed prefixes only
+    "oneiric/cli/app.py",  # the command line's own table of commands
+)
+"""Files that may import a module whose name is made at run time."""
+
 BROAD_EXCEPTS = (
     "oneiric/core/guard.py",  # the one door to foreign code
     "oneiric/runtime/supervisor.py",  # the supervisor's loop

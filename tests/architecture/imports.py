@@ -1,6 +1,7 @@
 """The rules of import, each a function from the house to its findings."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
@@ -8,9 +9,12 @@ from tests.architecture.floors import (
     DOORS,
     FLOORS,
     LATE_IMPORTS,
+    LOADERS,
     NO_IO,
     OUTSIDE,
     OUTSIDE_CALLS,
+    REAL_TIME,
+    TIMERS,
     allowed,
 )
 from tests.architecture.source import PACKAGE, Finding, House, Import, Module, dotted
@@ -88,10 +92,14 @@ def _reaches_outside(target: str) -> bool:
 
 
 def _outside_calls(module: Module) -> Iterator[tuple[int, str]]:
+    forbidden = OUTSIDE_CALLS if allowed(module.path, REAL_TIME) else OUTSIDE_CALLS | TIMERS
     for attribute in module.nodes(ast.Attribute):
         name = ".".join(dotted(attribute).split(".")[-2:])
-        if name in OUTSIDE_CALLS:
+        if re.sub(r"^\w*loop\.", "loop.", name) in forbidden:
             yield attribute.lineno, name
+    for found in module.imports:
+        if found.target in forbidden:
+            yield found.line, found.target
     for call in module.nodes(ast.Call):
         if isinstance(call.func, ast.Name) and call.func.id in OUTSIDE_CALLS:
             yield call.lineno, call.func.id
@@ -110,10 +118,15 @@ def libraries_have_one_door(house: House) -> Iterator[Finding]:
 
 
 def late_imports_are_rare(house: House) -> Iterator[Finding]:
-    """Find imports inside functions where no optional extra or lazy command asks for them."""
+    """Find imports inside functions where no optional extra or lazy command asks for them,
+    and imports by a name made at run time, which no other rule can judge."""
     for module in house.package:
         for found in module.imports:
-            if found.in_function and not allowed(module.path, LATE_IMPORTS):
+            if found.computed:
+                if not allowed(module.path, LOADERS):
+                    what = f"only {', '.join(LOADERS)} import by a name made at run time"
+                    yield module.finding("late-imports-are-rare", found.line, what)
+            elif found.in_function and not allowed(module.path, LATE_IMPORTS):
                 what = f"import {found.target} at the top of the file"
                 yield module.finding("late-imports-are-rare", found.line, what)
 

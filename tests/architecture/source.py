@@ -15,6 +15,7 @@ PACKAGE = "oneiric"
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+IMPORTERS = ("import_module", "__import__")
 _SUITES = ("body", "orelse", "finalbody", "handlers", "cases")
 _Node = TypeVar("_Node", bound=ast.AST)
 
@@ -34,13 +35,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One imported name: `module` is what stands after `from`, `target` adds the name."""
+    """One imported name: `module` is what stands after `from`, `target` adds the name.
+
+    One that a call imports, such as `import_module("json")`, counts too; `computed` says
+    that its name is made at run time and so unknown here.
+    """
 
     module: str
     target: str
     line: int
     in_function: bool
     for_types: bool
+    computed: bool = False
 
     @property
     def room(self) -> str:
@@ -87,7 +93,18 @@ class Module:
     def imports(self) -> tuple[Import, ...]:
         """All imports, with whether they wait for a call or serve only the type checker."""
         package = self.name if self.is_package else self.name.rpartition(".")[0]
-        return tuple(_imports(self.tree.body, package))
+        return (*_imports(self.tree.body, package), *self._called())
+
+    def _called(self) -> Iterator[Import]:
+        """Yield what is imported by a call, by whatever name the caller goes."""
+        late = {id(node) for function in self.functions for node in ast.walk(function)}
+        for call in self.nodes(ast.Call):
+            if dotted(call.func).split(".")[-1] not in IMPORTERS:
+                continue
+            given = [*call.args, *(word.value for word in call.keywords)]
+            named = isinstance(given[0], ast.Constant) if given else False
+            name = str(ast.literal_eval(given[0])) if named else ""
+            yield Import(name, name, call.lineno, id(call) in late, False, computed=not named)
 
     @cached_property
     def code_lines(self) -> list[int]:

@@ -67,6 +67,66 @@ BROKEN: tuple[tuple[str, Files, str], ...] = (
         {"oneiric/core/a.py": "async def f():\n    await asyncio.sleep(1)\n"},
         "oneiric/core/a.py:2: ",
     ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/core/a.py": "def f():\n    return importlib.import_module('socket')\n"},
+        "oneiric/core/a.py:2: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/ports/a.py": "x = __import__('os')\n"},
+        "oneiric/ports/a.py:1: ",
+    ),
+    (
+        "late-imports-are-rare",
+        {"oneiric/runs/a.py": "def f(name):\n    return import_module(name)\n"},
+        "oneiric/runs/a.py:2: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/core/a.py": "\nnow = asyncio.get_running_loop().time()\n"},
+        "oneiric/core/a.py:2: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/runs/a.py": "clock = self._loop.time\n"},
+        "oneiric/runs/a.py:1: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/core/a.py": "loop.call_later(1, f)\n"},
+        "oneiric/core/a.py:1: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/core/a.py": "async def f():\n    async with asyncio.timeout(1): ...\n"},
+        "oneiric/core/a.py:2: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/runs/a.py": "from asyncio import wait_for\n"},
+        "oneiric/runs/a.py:1: ",
+    ),
+    (
+        "kernel-sees-no-outside",
+        {"oneiric/core/guard.py": "async def f():\n    await asyncio.sleep(1)\n"},
+        "oneiric/core/guard.py:2: ",
+    ),
+    (
+        "libraries-have-one-door",
+        {"oneiric/web/a.py": "x = import_module('yaml.events')\n"},
+        "oneiric/web/a.py:1: ",
+    ),
+    (
+        "imports-go-down",
+        {"oneiric/core/a.py": "x = import_module(name='oneiric.cli.app')\n"},
+        "oneiric/core/a.py:1: ",
+    ),
+    (
+        "late-imports-are-rare",
+        {"oneiric/stores/a.py": "def f():\n    return __import__('json')\n"},
+        "oneiric/stores/a.py:2: ",
+    ),
     ("libraries-have-one-door", {"oneiric/web/a.py": "import yaml\n"}, "oneiric/web/a.py:1: "),
     (
         "libraries-have-one-door",
@@ -87,6 +147,26 @@ BROKEN: tuple[tuple[str, Files, str], ...] = (
     (
         "environment-is-read-at-the-door",
         {"oneiric/web/a.py": "from os import getenv\n"},
+        "oneiric/web/a.py:1: ",
+    ),
+    (
+        "environment-is-read-at-the-door",
+        {"oneiric/web/a.py": "import os\nx = os.path.expandvars('$A')\n"},
+        "oneiric/web/a.py:2: ",
+    ),
+    (
+        "environment-is-read-at-the-door",
+        {"oneiric/web/a.py": "from os.path import expanduser\n"},
+        "oneiric/web/a.py:1: ",
+    ),
+    (
+        "environment-is-read-at-the-door",
+        {"oneiric/cli/a.py": "import pathlib\nx = pathlib.Path.home()\n"},
+        "oneiric/cli/a.py:2: ",
+    ),
+    (
+        "environment-is-read-at-the-door",
+        {"oneiric/web/a.py": "x = Path('~').expanduser()\n"},
         "oneiric/web/a.py:1: ",
     ),
     (
@@ -196,7 +276,19 @@ ALLOWED: tuple[tuple[str, Files], ...] = (
     ),
     (
         "kernel-sees-no-outside",
-        {"oneiric/core/a.py": "import urllib.parse, asyncio\nx = asyncio.sleep(0)\n"},
+        {
+            "oneiric/core/a.py": "import urllib.parse, asyncio\nx = asyncio.sleep(0)\n",
+            "oneiric/core/b.py": "import_module('json')\nnow = clock.time()\n",
+            "oneiric/core/guard.py": "now = asyncio.get_running_loop().time\n",
+        },
+    ),
+    (
+        "late-imports-are-rare",
+        {"oneiric/core/factory.py": "def f(name):\n    return import_module(name)\n"},
+    ),
+    (
+        "environment-is-read-at-the-door",
+        {"oneiric/config/load.py": "import os\nx = os.environ, os.path.expanduser('~')\n"},
     ),
     (
         "libraries-have-one-door",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 PASSWORD = "hunter2-of-the-tests"
+ALLOWED = ("oneiric", "oneiric_example")
 SECRETS = {"db-password": PASSWORD, "empty": ""}
 
 Settings = dict[str, JSONValue]
@@ -91,7 +92,8 @@ def _local(here: Surroundings) -> Settings:
 
 
 def _aiohttp(here: Surroundings) -> Settings:
-    return {"base_url": f"http://127.0.0.1:{here.http_port}", "timeout": 5.0}
+    site = f"http://127.0.0.1:{here.http_port}"
+    return {"base_url": site, "timeout": 5.0, "headers": {"X-Api-Key": PASSWORD}}
 
 
 def _sqlite_queue(here: Surroundings) -> Settings:
@@ -146,7 +148,7 @@ async def brought_up(here: Surroundings) -> AsyncIterator[Find]:
         resolver,
         settings=here,
         limits=PhaseLimits(drain=2.0),
-        allowed=("oneiric", "oneiric_example"),
+        allowed=ALLOWED,
     )
     async with manager, AsyncExitStack() as held:
 

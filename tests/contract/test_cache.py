@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oneiric.ports import Cache, CacheValue, InvalidRequestError
+from oneiric.ports import TTL_LIMIT, Cache, CacheValue, InvalidRequestError
 from tests.contract.cases import Find, ProviderCase, Surroundings, brought_up, for_each
 
 pytestmark = for_each("cache")
@@ -19,6 +19,7 @@ VALUES: list[CacheValue] = [
     0,
     -1,
     2**63 - 1,
+    -(2**63),
     0.0,
     1.5,
     "",
@@ -223,11 +224,41 @@ async def test_a_key_that_is_no_text_is_refused(cache: Cache, key: Any) -> None:
     assert [type(result) for result in results] == [InvalidRequestError] * len(calls)
 
 
-@pytest.mark.parametrize("ttl", [0, -1, math.nan, math.inf])
-async def test_a_ttl_that_is_no_time_is_refused(cache: Cache, ttl: float) -> None:
-    """Zero is neither forever nor at once."""
+@pytest.mark.parametrize("ttl", [0, -1, math.nan, math.inf, TTL_LIMIT * 1.1, "5", True], ids=repr)
+async def test_a_ttl_that_is_no_time_is_refused(cache: Cache, ttl: Any) -> None:
+    """Zero is neither forever nor at once, and every call that takes a ttl says so."""
+    for call in (cache.set("k", 1, ttl=ttl), cache.add("k", 1, ttl=ttl)):
+        with pytest.raises(InvalidRequestError):
+            await call
     with pytest.raises(InvalidRequestError):
-        await cache.set("k", 1, ttl=ttl)
+        await cache.set_many({"k": 1}, ttl=ttl)
+
+    assert await cache.get("k") is None
+
+
+async def test_any_time_up_to_the_limit_is_a_ttl(cache: Cache) -> None:
+    """From less than a millisecond to centuries."""
+    await cache.set_many({"short": 1}, ttl=1e-9)
+    await cache.set("long", 2, ttl=TTL_LIMIT)
+    await asyncio.sleep(0.005)
+
+    assert await cache.get_many(["short", "long"]) == {"long": 2}
+    assert (await cache.expire_in("long") or 0) > TTL_LIMIT - 10
+
+
+async def test_a_counter_has_64_bits(cache: Cache) -> None:
+    """All of them; a step past either end is refused and changes nothing."""
+    await cache.set_many({"least": -(2**63) + 1, "greatest": 2**63 - 2})
+
+    assert await cache.increment("least", -1) == -(2**63)
+    assert await cache.increment("greatest") == 2**63 - 1
+    for key, delta in (("least", -1), ("greatest", 1)):
+        with pytest.raises(InvalidRequestError):
+            await cache.increment(key, delta)
+    assert await cache.get_many(["least", "greatest"]) == {
+        "least": -(2**63),
+        "greatest": 2**63 - 1,
+    }
 
 
 @pytest.mark.parametrize("key", ["a b", "ключ", "*", "a/../b", "x" * 2000, "new\nline", "\x00"])

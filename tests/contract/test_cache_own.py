@@ -4,7 +4,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ import pytest
 from oneiric.adapters.cache.memory import MemoryCache, MemoryCacheSettings
 from oneiric.core.candidate import Candidate
 from oneiric.core.handle import Handle
+from oneiric.core.health import HealthReport
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.resolver import Resolver
-from oneiric.ports import CACHE, Cache, UnavailableError
+from oneiric.ports import CACHE, Cache, CacheValue, UnavailableError
 from oneiric.ports.cache import pack_value
-from tests.contract.cases import CANDIDATES, CASES, Find, ProviderCase, Surroundings, brought_up
+from tests.contract.cases import CASES, Find, ProviderCase, Surroundings, brought_up
 from tests.servers import RedisServer, TcpProxy
 
 TIERS, NEAR = CACHE.offer("tiers"), CACHE.offer("near")
@@ -343,41 +345,91 @@ async def test_a_near_tier_that_is_shared_is_not_disturbed() -> None:
         assert await near.get("k") == "theirs"
 
 
-@for_redis
-async def test_caches_swap_under_load(
-    case: ProviderCase, here: Surroundings, redis_server: RedisServer
+class Failing(MemoryCache):
+    """A near tier whose server went away."""
+
+    async def get_many(self, keys: Any) -> Any:
+        raise UnavailableError("near", "is away")
+
+    async def set(self, key: str, value: CacheValue, *, ttl: float | None = None) -> None:
+        raise UnavailableError("near", "is away")
+
+
+async def test_a_near_tier_that_fails_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    """It only makes reading quicker; the far tier has the truth, and the log tells."""
+    resolver = two_tiers(Spy())
+    resolver.register(Candidate("adapter:cache", "near", Failing))
+    manager = LifecycleManager(resolver)
+    handle: Handle[Cache] = manager.use(TIERS)
+    async with manager, handle as cache:
+        await cache.set("k", 1)
+
+        assert [await cache.get("k"), await cache.get_many(["k"])] == [1, {"k": 1}]
+    assert "cache-near-tier-failed" in caplog.text
+
+
+class Ending(MemoryCache):
+    """A far tier whose feed of changes breaks its promise, by ending or by any error."""
+
+    capabilities = frozenset({"invalidation"})
+    error: Exception | None = None
+
+    @asynccontextmanager
+    async def invalidations(self) -> AsyncIterator[AsyncIterator[Sequence[str]]]:
+        async def changes() -> AsyncIterator[Sequence[str]]:
+            await asyncio.sleep(0)
+            if self.error is not None:
+                raise self.error
+            return
+            yield
+
+        yield changes()
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError()], ids=repr)
+async def test_a_feed_that_breaks_in_any_way_stops_near_reads(
+    error: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Between all providers in turn, with calls in flight: none fails."""
-    resolver = Resolver()
-    for candidate in CANDIDATES:
-        if candidate.ref == "adapter:cache":
-            resolver.register(candidate)
-    providers = [offer.partition("@")[2] for offer in CASES if offer.startswith("adapter:cache@")]
-    done = 0
-    allowed = ("oneiric", "oneiric_example")
-    async with LifecycleManager(resolver, settings=here, allowed=allowed) as lifecycle:
-        running = True
+    """Nothing that may be stale is served, whatever a foreign far tier does."""
+    far = Ending()
+    far.error = error
+    resolver = two_tiers(Spy())
+    resolver.register(Candidate("adapter:cache", "far", lambda: far))
+    manager = LifecycleManager(resolver)
+    handle: Handle[Cache] = manager.use(TIERS)
+    async with manager, handle as cache:
 
-        async def work(number: int) -> None:
-            nonlocal done
-            while running:
-                handle: Handle[Cache] = lifecycle.use(CACHE)
-                async with handle as cache:
-                    await cache.set(f"k{number}", number)
-                    done += 1
-                await asyncio.sleep(0)
+        async def told() -> bool:
+            return "cache-invalidation-lost" in caplog.text
 
-        async with asyncio.TaskGroup() as group:
-            for number in range(16):
-                group.create_task(work(number))
-            reports = [
-                await lifecycle.swap("adapter:cache", provider=providers[n % len(providers)])
-                for n in range(24)
-            ]
-            running = False
+        assert await until(told)
+        await cache.set("k", 1)
+        await cache.get("k")
+        await far.set("k", 2)
 
-    assert [report for report in reports if report.failed_phase] == []
-    assert done > 200
+        assert await cache.get("k") == 2
+
+
+class SyncHealth(MemoryCache):
+    """A far tier as a plugin may write one: its health is no coroutine."""
+
+    def health(self) -> Any:
+        return HealthReport(healthy=self.well, detail="" if self.well else "the disk is full")
+
+    well = True
+
+
+async def test_two_tiers_are_as_healthy_as_the_far_one() -> None:
+    """With its reason, and whether or not it is told asynchronously."""
+    far = SyncHealth()
+    resolver = two_tiers(Spy())
+    resolver.register(Candidate("adapter:cache", "far", lambda: far))
+    async with LifecycleManager(resolver) as manager:
+        await manager.activate(TIERS)
+        far.well = False
+        report = await manager.probe(TIERS)
+
+    assert (report.healthy, report.detail) == (False, "the disk is full")
 
 
 def test_a_packed_value_is_what_the_files_say() -> None:

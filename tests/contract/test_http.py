@@ -1,5 +1,6 @@
 """Every HTTP client keeps what the port `HTTPClient` promises."""
 
+import math
 import ssl
 import subprocess
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from oneiric.errors import OneiricError
 from oneiric.ports import (
     AdapterError,
     ConflictError,
@@ -103,7 +105,7 @@ async def test_an_answer_belongs_to_no_library(client: HTTPClient) -> None:
     """Status, headers in any case, content and text."""
     answer = await client.get("/latin")
 
-    assert (answer.status, answer.ok, answer.content, answer.text) == (200, True, b"\xe9", "é")
+    assert (answer.status_code, answer.ok, answer.content, answer.text) == (200, True, b"\xe9", "é")
     assert answer.headers["CONTENT-TYPE"] == "text/plain; charset=latin-1"
 
 
@@ -127,7 +129,7 @@ async def test_any_status_is_an_answer(
 ) -> None:
     """It becomes an error only where the caller expects success, and then the right one."""
     answer = await client.get(f"/status/{status}")
-    assert answer.status == status
+    assert answer.status_code == status
 
     with pytest.raises(error) as caught:
         answer.expect_ok()
@@ -149,7 +151,7 @@ async def test_an_answer_above_the_limit_is_refused(case: ProviderCase, here: Su
             size = sum([len(piece) async for piece in answer.chunks()])
 
     assert len(exact.content) == 100_000
-    assert (answer.status, size) == (200, 5_000_000)
+    assert (answer.status_code, size) == (200, 5_000_000)
 
 
 async def test_a_silent_server_is_unavailable_in_time(client: HTTPClient) -> None:
@@ -234,6 +236,17 @@ async def test_a_redirect_to_what_is_no_http_is_refused(client: HTTPClient, to: 
         await client.get("/redirect", params={"to": to})
 
 
+async def test_health_says_what_the_site_answered(case: ProviderCase, here: Surroundings) -> None:
+    """A server that only apologises is not healthy."""
+    here.changes[case.offer] = {"healthcheck_path": "/status/499"}
+    async with brought_up(here) as find:
+        await find(case.offer)
+    here.changes[case.offer] = {"healthcheck_path": "/status/503"}
+    async with brought_up(here) as find:
+        with pytest.raises(OneiricError, match=f"127.0.0.1:{here.http_port}: answered 503"):
+            await find(case.offer)
+
+
 async def test_no_cookie_is_kept(client: HTTPClient) -> None:
     """One caller's session is not another's."""
     await client.get("/cookie")
@@ -249,12 +262,15 @@ async def test_an_address_that_is_no_http_is_refused(client: HTTPClient, url: st
 
 
 async def test_a_request_that_cannot_be_sent_is_refused(client: HTTPClient) -> None:
-    """Two bodies, no JSON value, a header with a line break."""
+    """Two bodies, no JSON value, a header with a line break, a timeout that is no time."""
     wrong: list[dict[str, Any]] = [
         {"json": {}, "content": b""},
         {"json": {1, 2}},
         {"json": float("nan")},
         {"headers": {"X-A": "a\r\nX-B: b"}},
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": math.nan},
     ]
     for options in wrong:
         with pytest.raises(InvalidRequestError):
@@ -280,7 +296,7 @@ async def test_own_authorities_can_be_trusted(
         with pytest.raises(PermissionDeniedError, match="from https to http"):
             await client.get("/redirect", params={"to": other_site})
 
-    assert answer.status == 200
+    assert answer.status_code == 200
 
 
 async def test_no_error_shows_a_query_or_a_password(client: HTTPClient) -> None:
@@ -304,6 +320,6 @@ async def test_a_redirect_is_followed_only_where_the_caller_says_so(
     home = await client.get("/redirect?to=/there", follow=home_only)
     away = await client.get(f"/redirect?to={other_site}/there", follow=home_only)
 
-    assert (home.status, away.status) == (200, 302)
+    assert (home.status_code, away.status_code) == (200, 302)
     assert away.headers["location"] == asked[-1] == f"{other_site}/there"
     assert asked[0].endswith("/there")

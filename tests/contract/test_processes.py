@@ -45,7 +45,7 @@ from oneiric.ports import DependencyMissingError
 
 async def main():
     cache = RedisCache()
-    assert await cache.health() is False
+    assert not await cache.health()
     try:
         await cache.init()
     except DependencyMissingError as error:

@@ -164,6 +164,17 @@ async def test_what_is_missing_is_not_found(store: ObjectStore) -> None:
 
 
 @for_each("storage")
+async def test_the_names_of_other_stores_are_served_too(store: ObjectStore) -> None:
+    """`upload` and `save` put; `download` and `read` give None where `get` is an error."""
+    await store.upload("a", b"1", content_type="text/plain")
+    await store.save("b", pieces(b"2", b"3"))
+
+    assert [await store.download("a"), await store.read("b")] == [b"1", b"23"]
+    assert [await store.download("absent"), await store.read("absent")] == [None, None]
+    assert await keys(store) == ["a", "b"]
+
+
+@for_each("storage")
 async def test_delete_and_copy(store: ObjectStore) -> None:
     """A copy is an object of its own, and replaces what was there."""
     await store.put("a", b"1")
@@ -340,8 +351,8 @@ async def test_a_folder_that_vanished_is_unavailable(store: Any, here: Surroundi
         await keys(store)
     (here.folder / "aside").rename(objects)
 
-    assert gone is False
-    assert await store.health() is True
+    assert (gone.healthy, "the folder is gone" in gone.detail) == (False, True)
+    assert bool(await store.health())
 
 
 def open_files() -> int:

@@ -29,6 +29,8 @@ from tests.core.components import (
     until,
 )
 
+DEAF_SECONDS = 0.12  # well above limit and grace, and real: the guard looks at no clock
+
 Verb = Callable[[LifecycleManager], Awaitable[object]]
 
 
@@ -226,7 +228,7 @@ class Hanging(Plain):
 
     async def _phase(self, name: str) -> None:
         if name == self.hangs:
-            await _sleep(0.3 if self.deaf else 60.0, deaf=self.deaf)
+            await _sleep(DEAF_SECONDS if self.deaf else 60.0, deaf=self.deaf)
 
 
 async def _sleep(seconds: float, *, deaf: bool) -> None:
@@ -240,7 +242,7 @@ async def _sleep(seconds: float, *, deaf: bool) -> None:
 
 
 async def _make_slowly(ledger: Ledger, name: str, *, deaf: bool) -> Plain:
-    await _sleep(0.3 if deaf else 60.0, deaf=deaf)
+    await _sleep(DEAF_SECONDS if deaf else 60.0, deaf=deaf)
     return Phased(ledger, name)
 
 
@@ -263,7 +265,7 @@ async def test_promise_l5_a_phase_that_hangs_is_ended_at_its_limit(phase: str, d
         assert lifecycle.builder.guard.abandoned == deaf
         assert (lifecycle.status(CACHE).state, ledger.open) == (LifecycleState.READY, 1)
         if deaf:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(DEAF_SECONDS)
         assert (ledger.open, ledger.late) == (1, [])
 
 
@@ -283,7 +285,7 @@ async def test_promise_l5_a_cleanup_that_hangs_is_ended_and_reported(deaf: bool)
         ]
         assert lifecycle.builder.guard.abandoned == deaf
         if deaf:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(DEAF_SECONDS)
 
 
 @pytest.mark.parametrize("point", ["pre_swap", "post_swap", "cleanup"])
@@ -357,13 +359,13 @@ async def test_promise_l5_a_context_manager_that_hangs_is_ended(where: str, deaf
     class Scope(Entered):
         async def __aenter__(self) -> "Scope":
             if where == "enter":
-                await _sleep(0.3 if deaf else 60.0, deaf=deaf)
+                await _sleep(DEAF_SECONDS if deaf else 60.0, deaf=deaf)
             return self
 
         async def __aexit__(self, *failure: object) -> None:
             self.end()
             if where == "leave":
-                await _sleep(0.3 if deaf else 60.0, deaf=deaf)
+                await _sleep(DEAF_SECONDS if deaf else 60.0, deaf=deaf)
 
     async with running(offer(ledger, "a"), offer(ledger, "s", Scope), limits=LIMITS) as lifecycle:
         lifecycle.builder.guard.grace_seconds = 0.01
@@ -378,5 +380,5 @@ async def test_promise_l5_a_context_manager_that_hangs_is_ended(where: str, deaf
             ]
         assert (ledger.made.count("s"), lifecycle.builder.guard.abandoned) == (1, deaf)
         if deaf:
-            await asyncio.sleep(0.35)
+            await asyncio.sleep(2 * DEAF_SECONDS)
         assert ledger.late == []

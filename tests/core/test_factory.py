@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
-from oneiric.core.factory import is_allowed, is_loaded, load
+from oneiric.core.factory import is_allowed, is_loaded, load, target_of
 from oneiric.errors import ForbiddenFactoryError
 
 MODULES = {
@@ -26,7 +27,9 @@ MODULES = {
             return Cache()
 
         prepared = make
-        instance = partial(make)
+        ready = partial(partial(make), *())
+        borrowed = partial(Popen, "ls")
+        method = Popen.wait
         number = 7
         """,
     "acme_good/deep.py": "class Inner: pass",
@@ -79,13 +82,42 @@ def test_a_module_outside_is_not_even_imported() -> None:
 
 def test_an_allowed_module_cannot_lend_out_what_it_imported() -> None:
     """The home of what is named must be allowed too."""
-    homes = {"Popen": "subprocess", "Backdoor": "acme_evil", "instance": "functools"}
+    homes = {
+        "Popen": "subprocess",
+        "Backdoor": "acme_evil",
+        "borrowed": "subprocess",
+        "method": "subprocess",
+    }
 
     reasons = {name: refusal(f"acme_good.cache:{name}", ["acme_good"])["reason"] for name in homes}
 
     assert reasons == {
         name: f"{name} comes from {home}, under no allowed prefix" for name, home in homes.items()
     }
+
+
+def test_a_partial_is_judged_by_what_it_completes() -> None:
+    """However often it was wrapped."""
+    loaded = load("acme_good.cache:ready", ["acme_good"])
+
+    assert type(loaded()).__name__ == "Cache"
+
+
+def test_a_callable_has_the_name_that_text_would_give_it() -> None:
+    """Functions, classes, partials, methods, instances and builtins."""
+    cache = load("acme_good.cache:Cache", ["acme_good"])
+
+    assert [
+        target_of(one)
+        for one in (cache, partial(cache), cache().__init__, partial(map, len), len, "".join)
+    ] == [
+        "acme_good.cache:Cache",
+        "acme_good.cache:Cache",
+        "builtins:object.__init__",
+        "builtins:map",
+        "builtins:len",
+        "builtins:str.join",
+    ]
 
 
 def test_what_cannot_be_called_is_refused() -> None:

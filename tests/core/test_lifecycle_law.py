@@ -137,11 +137,15 @@ def _is_retry(task: asyncio.Task[object]) -> bool:
     return "_retry" in repr(task.get_coro())
 
 
-@pytest.mark.parametrize("first", range(0, 400, 40))
+SHORT = range(0, 160, 40)
+LONG = (pytest.param(n, marks=pytest.mark.soak) for n in range(SHORT.stop, 4_000, SHORT.step))
+
+
+@pytest.mark.parametrize("first", [*SHORT, *LONG])
 async def test_any_sequence_of_verbs_leaves_a_manager_whole(first: int) -> None:
     """One instance an offer, no orphan, no closed one served, no error but our own; all closes."""
     before = asyncio.all_tasks()
-    for seed in range(first, first + 40):
+    for seed in range(first, first + SHORT.step):
         chaos = Chaos(seed)
         try:
             await chaos.live()

@@ -1,6 +1,7 @@
 """The long forms: hundreds of times what the suite does. `make soak`."""
 
 import asyncio
+import sys
 import time
 
 import pytest
@@ -34,20 +35,23 @@ class Counted:
 
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS + 120)
-async def test_ten_minutes_of_swaps_under_64_tasks_fail_no_call_and_leave_nothing() -> None:
+async def test_ten_minutes_of_swaps_under_64_tasks_fail_no_call_and_leave_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """No call meets a closed instance, and every instance that came up is cleaned up."""
     resolver = Resolver()
     for provider in ("a", "b"):
         resolver.register(Candidate(CACHE, provider, Counted))
-    bad, done = 0, asyncio.Event()
+    calls, bad, done = 0, 0, asyncio.Event()
 
     async with LifecycleManager(resolver) as lifecycle:
 
         async def call() -> None:
-            nonlocal bad
+            nonlocal bad, calls
             while not done.is_set():
                 async with lifecycle.use(CACHE) as component:
                     bad += await component.work()
+                    calls += 1
 
         async with asyncio.TaskGroup() as callers:
             for _ in range(64):
@@ -60,4 +64,8 @@ async def test_ten_minutes_of_swaps_under_64_tasks_fail_no_call_and_leave_nothin
             done.set()
         assert (bad, Counted.open, lifecycle.in_flight(CACHE)) == (0, 1, 0)
         assert swaps > 1_000
+        latency = lifecycle.status(CACHE).swaps
     assert Counted.open == 0
+    with capsys.disabled():
+        told = f"{calls:,} calls under {swaps:,} swaps, {bad} failed; {latency.as_json()}"
+        sys.stdout.write(f"\n{told}\n")

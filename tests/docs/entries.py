@@ -47,7 +47,7 @@ def _port(module: Module, public: list[str]) -> Iterator[str]:
         else:
             yield f'`{name}` is its reference, the text `"{getattr(values, name)}"`.\n'
     for each in module.tree.body:
-        if isinstance(each, ast.ClassDef) and each.name in public:
+        if isinstance(each, ast.ClassDef | ast.FunctionDef) and each.name in public:
             yield f"### {each.name}\n"
             yield from entry(module, each.name, package=PORTS)
 

@@ -84,7 +84,7 @@ def test_every_domain_has_a_group_that_is_scanned(tmp_path: Path, scan: Scan) ->
             tmp_path,
             f"gives-{domain}",
             entry_points={ALL[domain].group: f"gives_{domain}:PLUGIN"},
-            module=offers(f"'{domain}:thing', 'mine', dict"),
+            module=offers(f"'{domain}:thing', 'mine', Thing"),
         )
 
     found = scan()
@@ -123,22 +123,22 @@ BROKEN = {
     "no-target": ({ADAPTERS: "not a target"}, "", "ValueError: "),
     "bad-offer": (
         {ADAPTERS: "bad_offer:PLUGIN"},
-        offers("'adapter:../../x', 'mine', dict"),
+        offers("'adapter:../../x', 'mine', Thing"),
         "InvalidCandidateError: the offer adapter:../../x@mine",
     ),
     "wrong-domain": (
         {"oneiric.tasks": "wrong_domain:PLUGIN"},
-        offers("'task:fine', 'mine', dict", "'adapter:secrets', 'mine', dict"),
+        offers("'task:fine', 'mine', Thing", "'adapter:secrets', 'mine', Thing"),
         "ValueError: adapter:secrets@mine: the group oneiric.tasks brings task candidates only",
     ),
     "high-priority": (
         {ADAPTERS: "high_priority:PLUGIN"},
-        offers("'adapter:cache', 'mine', dict, priority=1001"),
+        offers("'adapter:cache', 'mine', Thing, priority=1001"),
         "ValueError: adapter:cache@mine: priority 1001 lies outside -1000 to 1000",
     ),
     "high-level": (
         {ADAPTERS: "high_level:PLUGIN"},
-        offers("'adapter:cache', 'mine', dict, stack_level=101"),
+        offers("'adapter:cache', 'mine', Thing, stack_level=101"),
         "ValueError: adapter:cache@mine: stack level 101 lies outside -100 to 100",
     ),
     "foreign-factory": (
@@ -148,13 +148,45 @@ BROKEN = {
     ),
     "foreign-model": (
         {ADAPTERS: "foreign_model:PLUGIN"},
-        offers("'adapter:cache', 'mine', dict, settings_model='pydantic:BaseModel'"),
+        offers("'adapter:cache', 'mine', Thing, settings_model='pydantic:BaseModel'"),
         "ValueError: adapter:cache@mine: pydantic:BaseModel is under no allowed prefix",
     ),
     "foreign-health": (
         {ADAPTERS: "foreign_health:PLUGIN"},
-        offers("'adapter:cache', 'mine', dict, health='os:abort'"),
+        offers("'adapter:cache', 'mine', Thing, health='os:abort'"),
         "ValueError: adapter:cache@mine: os:abort is under no allowed prefix",
+    ),
+    "foreign-callable": (
+        {ADAPTERS: "foreign_callable:PLUGIN"},
+        "import subprocess\n" + offers("'adapter:cache', 'mine', subprocess.Popen"),
+        "ValueError: adapter:cache@mine: subprocess:Popen is under no allowed prefix (oneiric, ",
+    ),
+    "foreign-partial": (
+        {ADAPTERS: "foreign_partial:PLUGIN"},
+        "import os\nfrom functools import partial\n"
+        + offers("'adapter:cache', 'mine', partial(partial(os.getenv, 'A'), None)"),
+        "ValueError: adapter:cache@mine: os:getenv is under no allowed prefix",
+    ),
+    "foreign-instance": (
+        {ADAPTERS: "foreign_instance:PLUGIN"},
+        "from operator import itemgetter\n" + offers("'adapter:cache', 'mine', itemgetter(0)"),
+        "ValueError: adapter:cache@mine: operator:itemgetter is under no allowed prefix",
+    ),
+    "builtin-callable": (
+        {ADAPTERS: "builtin_callable:PLUGIN"},
+        offers("'adapter:cache', 'mine', dict"),
+        "ValueError: adapter:cache@mine: builtins:dict is under no allowed prefix",
+    ),
+    "foreign-model-class": (
+        {ADAPTERS: "foreign_model_class:PLUGIN"},
+        "import pydantic\n"
+        + offers("'adapter:cache', 'mine', Thing, settings_model=pydantic.RootModel"),
+        "ValueError: adapter:cache@mine: pydantic.root_model:RootModel is under no allowed",
+    ),
+    "foreign-health-check": (
+        {ADAPTERS: "foreign_health_check:PLUGIN"},
+        offers("'adapter:cache', 'mine', Thing, health=bool"),
+        "ValueError: adapter:cache@mine: builtins:bool is under no allowed prefix",
     ),
     "lookalike": (
         {ADAPTERS: "lookalike:PLUGIN"},
@@ -175,7 +207,7 @@ def test_a_broken_plugin_keeps_its_error_and_stops_no_other(
         tmp_path,
         "sound",
         entry_points={ADAPTERS: "sound:PLUGIN"},
-        module=offers("'adapter:cache', 'sound', dict"),
+        module=offers("'adapter:cache', 'sound', Thing"),
     )
 
     found = scan()
@@ -215,7 +247,7 @@ def test_a_plugin_cannot_name_another_source(tmp_path: Path, scan: Scan) -> None
         entry_points={ADAPTERS: "masked:PLUGIN"},
         module="from oneiric.core.candidate import Source, SourceKind\n"
         + offers(
-            "'adapter:cache', 'masked', dict, source=Source(SourceKind.PLUGIN, 'oneiric', '9.9')"
+            "'adapter:cache', 'masked', Thing, source=Source(SourceKind.PLUGIN, 'oneiric', '9.9')"
         ),
     )
 
@@ -232,7 +264,7 @@ def install_odd(folder: Path) -> None:
         folder,
         "My.Odd_Plugin",
         entry_points={ADAPTERS: "my_odd_plugin:PLUGIN"},
-        module=offers("'adapter:cache', 'odd', dict"),
+        module=offers("'adapter:cache', 'odd', Thing"),
     )
 
 
@@ -286,6 +318,44 @@ def test_an_allowed_prefix_lets_factories_of_another_package_in(tmp_path: Path, 
     assert offered(scan(allowed_prefixes=["lender"])["borrower"]) == ["adapter:cache@mine"]
 
 
+OWN_CALLABLES = """
+from functools import partial
+import subprocess
+
+class Cache(subprocess.Popen):
+    @classmethod
+    def made(cls): return object.__new__(cls)
+    def __call__(self): return self
+
+def make(): return Cache.made()
+"""
+
+
+@pytest.mark.parametrize(
+    "factory", ["Cache", "make", "lambda: Cache.made()", "partial(make)", "Cache.made", "make()"]
+)
+def test_promise_m7_text_and_callables_of_a_plugin_are_judged_alike(
+    factory: str, tmp_path: Path, scan: Scan
+) -> None:
+    """What counts is where it was defined: a plugin's own class, function or partial is its own."""
+    module = OWN_CALLABLES + offers(f"'adapter:cache', 'mine', {factory}")
+    install(tmp_path, "caller", entry_points={ADAPTERS: "caller:PLUGIN"}, module=module)
+
+    found = scan()["caller"]
+
+    assert (found.error, offered(found)) == ("", ["adapter:cache@mine"])
+
+
+def test_promise_m7_an_allowed_prefix_lets_foreign_callables_in(tmp_path: Path, scan: Scan) -> None:
+    """By the same setting as what is named by text."""
+    module = "import subprocess\n" + offers("'adapter:cache', 'mine', subprocess.Popen")
+    install(tmp_path, "borrows", entry_points={ADAPTERS: "borrows:PLUGIN"}, module=module)
+
+    found = scan(allowed_prefixes=["subprocess"])["borrows"]
+
+    assert offered(found) == ["adapter:cache@mine"]
+
+
 def test_factories_may_come_from_the_packages_of_plugins_that_loaded(
     tmp_path: Path, scan: Scan
 ) -> None:
@@ -324,7 +394,7 @@ def test_a_distribution_without_a_name_is_listed_as_unknown(
         tmp_path,
         "nameless",
         entry_points={ADAPTERS: "nameless:PLUGIN"},
-        module=offers("'adapter:cache', 'nameless', dict"),
+        module=offers("'adapter:cache', 'nameless', Thing"),
         metadata=metadata,
     )
 
@@ -340,7 +410,7 @@ def test_the_first_distribution_of_a_name_on_the_path_counts(
             folder,
             "twice",
             entry_points={ADAPTERS: "twice:PLUGIN"},
-            module=offers(f"'adapter:cache', '{provider}', dict"),
+            module=offers(f"'adapter:cache', '{provider}', Thing"),
         )
         monkeypatch.syspath_prepend(str(folder))
 

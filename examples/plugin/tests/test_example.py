@@ -1,20 +1,18 @@
 """What this plugin promises; components come up through the resolver, as they will at work."""
 
+import asyncio
+import fcntl
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from oneiric.core.candidate import Candidate
-from oneiric.core.handle import Handle
-from oneiric.core.lifecycle import LifecycleManager
-from oneiric.core.resolver import Resolver
-from oneiric.errors import InvalidError, JSONValue
+from oneiric import Candidate, Handle, JSONValue, LifecycleManager, Resolver
 from oneiric.ports import UnavailableError
 
 from oneiric_example.files import FileCache, FileCacheSettings
 from oneiric_example.greeter import Greeter
 from oneiric_example.plugin import ADAPTERS, SERVICES, TASKS
-from oneiric_example.word_count import WordCount
+from oneiric_example.word_count import NoTextError, WordCount
 
 ALLOWED = ("oneiric", "oneiric_example")
 
@@ -53,9 +51,26 @@ async def test_a_folder_that_vanished_is_unavailable(tmp_path: Path) -> None:
         file.unlink()
     (tmp_path / "cache").rmdir()
 
-    assert await cache.health() is False
+    assert "the folder is gone" in (await cache.health()).detail
     with pytest.raises(UnavailableError):
         await cache.set("k", 1)
+
+
+async def test_a_lock_that_another_process_keeps_is_unavailable(tmp_path: Path) -> None:
+    """In time, and the loop goes on meanwhile; readers need no lock."""
+    cache = FileCache(FileCacheSettings(folder=tmp_path, lock_timeout=0.05))
+    await cache.init()
+    await cache.set("k", 1)
+    with (tmp_path / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = asyncio.create_task(cache.set("k", 2))
+        await asyncio.sleep(0)
+        while_locked = await cache.get("k")
+        with pytest.raises(UnavailableError, match="was locked"):
+            await waiting
+
+    await cache.set("k", 3)
+    assert (while_locked, await cache.get("k")) == (1, 3)
 
 
 async def test_the_greeter_counts_in_whatever_cache_serves(tmp_path: Path) -> None:
@@ -99,7 +114,7 @@ async def test_words_are_counted_in_any_case() -> None:
 
 async def test_a_payload_without_text_is_refused() -> None:
     """The error says what is missing."""
-    with pytest.raises(InvalidError, match="text"):
+    with pytest.raises(NoTextError, match="text"):
         await count_words({})
 
 

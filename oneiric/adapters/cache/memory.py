@@ -11,6 +11,7 @@ from pydantic import Field
 from oneiric.adapters.settings import AdapterSettings
 from oneiric.clock import Clock, SystemClock
 from oneiric.ports.cache import (
+    TTL_LIMIT,
     CacheValue,
     check_counter,
     check_key,
@@ -25,7 +26,7 @@ COMPACT_ABOVE = 1024
 class MemoryCacheSettings(AdapterSettings):
     """Bound the cache: entries at most, and seconds an entry lives unless it says otherwise."""
 
-    default_ttl: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    default_ttl: float | None = Field(default=None, gt=0, le=TTL_LIMIT)
     max_entries: int = Field(default=10_000, ge=1)
 
 

@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from enum import Enum
+from inspect import isawaitable
 from typing import ClassVar, cast
 
 from pydantic import Field
 
 from oneiric.adapters.settings import AdapterSettings
 from oneiric.clock import SystemClock
+from oneiric.core.guard import attempt_async
 from oneiric.core.handle import Link
+from oneiric.core.health import HealthReport
 from oneiric.core.logging import get_logger
 from oneiric.errors import OneiricError
-from oneiric.ports.cache import Cache, CacheValue, InvalidationFeed, check_key
+from oneiric.ports.cache import TTL_LIMIT, Cache, CacheValue, InvalidationFeed, check_key
+from oneiric.ports.errors import UnavailableError
 
 _log = get_logger("oneiric.adapters.cache.multitier")
 
@@ -21,8 +25,8 @@ _log = get_logger("oneiric.adapters.cache.multitier")
 class MultiTierCacheSettings(AdapterSettings):
     """Bound how long the near tier may keep an entry, and wait between attempts to follow."""
 
-    near_ttl: float = Field(default=30.0, gt=0, allow_inf_nan=False)
-    follow_retry_seconds: float = Field(default=1.0, gt=0)
+    near_ttl: float = Field(default=30.0, gt=0, le=TTL_LIMIT)
+    follow_retry_seconds: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
 class _Near(Enum):
@@ -70,14 +74,15 @@ class MultiTierCache:
             self._follower = asyncio.create_task(self._follow(settled), name="cache-follower")
             await settled.wait()
 
-    async def health(self) -> bool:
-        """Tell whether the far tier is healthy; the near one only makes it quicker."""
+    async def health(self) -> HealthReport:
+        """Tell whether the far tier is healthy, or why not; the near one only makes it quicker."""
         try:
             async with self._far.use() as far:
                 probe = getattr(far, "health", None)
-                return probe is None or bool(await probe())
-        except OneiricError:
-            return False
+                found = True if probe is None else probe()
+                return HealthReport.of(await found if isawaitable(found) else found)
+        except OneiricError as error:
+            return HealthReport(healthy=False, detail=error.message)
 
     async def cleanup(self) -> None:
         """Stop following and forget what the near tier holds; the tiers themselves stay up."""
@@ -90,11 +95,9 @@ class MultiTierCache:
     async def get(self, key: str, default: CacheValue = None) -> CacheValue:
         """Return the value of *key*, from the near tier if it may be trusted."""
         near_key = self._space + check_key(key)
-        if self._state is not _Near.BYPASSED:
-            async with self._near.use() as near:
-                found = await near.get_many([near_key])
-            if found:
-                return found[near_key]
+        found = await self._read_near([near_key])
+        if found:
+            return found[near_key]
         return await self._load(key, near_key, default)
 
     async def set(self, key: str, value: CacheValue, *, ttl: float | None = None) -> None:
@@ -115,11 +118,8 @@ class MultiTierCache:
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheValue]:
         """Return those of *keys* that are present; the far tier is asked once for the rest."""
         space, wanted = self._space, [check_key(key) for key in dict.fromkeys(keys)]
-        found: dict[str, CacheValue] = {}
-        if self._state is not _Near.BYPASSED:
-            async with self._near.use() as near:
-                held = await near.get_many([space + key for key in wanted])
-            found = {key.removeprefix(space): value for key, value in held.items()}
+        held = await self._read_near([space + key for key in wanted])
+        found = {key.removeprefix(space): value for key, value in held.items()}
         missing = [key for key in wanted if key not in found]
         if missing:
             async with self._far.use() as far:
@@ -180,10 +180,22 @@ class MultiTierCache:
             if self._loads.get(key) is mark:
                 del self._loads[key]
 
+    async def _read_near(self, near_keys: Sequence[str]) -> dict[str, CacheValue]:
+        """Return what the near tier holds, if it may be trusted; one that fails holds nothing."""
+        if self._state is _Near.BYPASSED:
+            return {}
+        try:
+            async with self._near.use() as near:
+                return await near.get_many(near_keys)
+        except OneiricError as error:
+            _log.warning("cache-near-tier-failed", code=error.code, reason=error.message)
+            return {}
+
     async def _keep_near(self, near_key: str, value: CacheValue, ttl: float) -> None:
         if ttl > 0 and self._state is not _Near.BYPASSED:
-            async with self._near.use() as near:
-                await near.set(near_key, value, ttl=ttl)
+            with suppress(OneiricError):  # it is told of by the next read
+                async with self._near.use() as near:
+                    await near.set(near_key, value, ttl=ttl)
 
     async def _drop(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -205,10 +217,9 @@ class MultiTierCache:
 
     async def _follow(self, settled: asyncio.Event) -> None:
         while True:
-            try:
-                await self._follow_once(settled)
-            except OneiricError as error:
-                _log.warning("cache-invalidation-lost", code=error.code, reason=error.message)
+            lost = await attempt_async(self._follow_once(settled))
+            if lost.error is not None:
+                _log.warning("cache-invalidation-lost", reason=lost.reason)
                 self._forget(_Near.BYPASSED)
             settled.set()
             await asyncio.sleep(self._settings.follow_retry_seconds)
@@ -228,3 +239,4 @@ class MultiTierCache:
                     await self._drop(keys)
                 else:
                     self._forget(_Near.FOLLOWING)
+            raise UnavailableError("cache", "the far tier's feed of changes ended")

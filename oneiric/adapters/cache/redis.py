@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from pydantic import Field
 
 from oneiric.adapters.redis_client import RedisSession, RedisSettings, translated
+from oneiric.core.health import HealthReport
 from oneiric.ports.cache import (
+    TTL_LIMIT,
     CacheValue,
     check_counter,
     check_key,
@@ -30,7 +32,7 @@ class RedisCacheSettings(RedisSettings):
     """Reach a Redis and keep to one part of it: the keys that begin with `key_prefix`."""
 
     key_prefix: str = Field(default="oneiric:cache:", min_length=1)
-    default_ttl: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    default_ttl: float | None = Field(default=None, gt=0, le=TTL_LIMIT)
 
 
 class RedisCache:
@@ -65,13 +67,13 @@ class RedisCache:
 
             self._client = Redis(connection_pool=self._session.pool)
 
-    async def health(self) -> bool:
-        """Tell whether the server answers a PING within `healthcheck_timeout`."""
+    async def health(self) -> HealthReport:
+        """Tell whether the server answers a PING within `healthcheck_timeout`, or why not."""
         try:
             await self._command("PING", limit=self._settings.healthcheck_timeout)
-        except AdapterError:
-            return False
-        return True
+        except AdapterError as error:
+            return HealthReport(healthy=False, detail=error.message)
+        return HealthReport(healthy=True)
 
     async def cleanup(self) -> None:
         """Close all connections; calls in flight fail with `UnavailableError`."""

@@ -12,15 +12,15 @@ from pydantic import Field, SecretStr
 from yarl import URL
 
 from oneiric.adapters.http.call import REDIRECTS, Call, prepare
-from oneiric.adapters.http.verbs import Verbs
 from oneiric.adapters.settings import AdapterSettings
+from oneiric.core.health import HealthReport
 from oneiric.ports.errors import (
     AdapterError,
     InvalidRequestError,
     PermissionDeniedError,
     UnavailableError,
 )
-from oneiric.ports.http import Headers, HTTPResponse, HTTPStream, RequestOptions
+from oneiric.ports.http import Headers, HTTPResponse, HTTPStream, HTTPVerbs, RequestOptions, origin
 
 CHUNK_SIZE = 64 * 1024
 
@@ -43,7 +43,7 @@ class AiohttpClientSettings(AdapterSettings):
     ca_file: Path | None = None
 
 
-class AiohttpClient(Verbs):
+class AiohttpClient(HTTPVerbs):
     """Call others over HTTP/1.1 with aiohttp; no cookies are kept, no proxy is guessed."""
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"http", "rest", "stream"})
@@ -68,6 +68,8 @@ class AiohttpClient(Verbs):
             trust = await asyncio.to_thread(ssl.create_default_context, cafile=ca_file)
         except OSError as error:
             raise InvalidRequestError("http", f"no certificates in {ca_file}") from error
+        if self._session is not None:  # another `init` was quicker
+            return
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, limit=self._settings.max_connections),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -75,18 +77,22 @@ class AiohttpClient(Verbs):
             trust_env=False,
         )
 
-    async def health(self) -> bool:
-        """Tell whether `healthcheck_path` below `base_url` answers with less than 500.
+    async def health(self) -> HealthReport:
+        """Tell whether `healthcheck_path` below `base_url` answers with less than 500, or why not.
 
-        Without a `base_url` there is nobody to ask: true while it is up.
+        Without a `base_url` there is nobody to ask: healthy while it is up.
         """
         if not self._settings.base_url:
-            return self._session is not None
+            up = self._session is not None
+            return HealthReport(up, detail="" if up else "the client is not up")
         path, limit = self._settings.healthcheck_path, self._settings.healthcheck_timeout
         try:
-            return (await self.get(path, timeout=limit)).status < 500
-        except AdapterError:
-            return False
+            answer = await self.get(path, timeout=limit)
+        except AdapterError as error:
+            return HealthReport(healthy=False, detail=error.message)
+        healthy = answer.status_code < 500
+        detail = "" if healthy else f"{origin(answer.url)}: answered {answer.status_code}"
+        return HealthReport(healthy, detail=detail)
 
     async def cleanup(self) -> None:
         """Close all connections; calls in flight fail with `UnavailableError`."""
@@ -105,7 +111,7 @@ class AiohttpClient(Verbs):
                 self._answer(call, aiohttp.ClientTimeout(total=None), options) as answer,
             ):
                 return HTTPResponse(
-                    status=answer.status,
+                    status_code=answer.status,
                     headers=Headers(answer.headers.items()),
                     content=await self._content(answer),
                     url=str(answer.url),
@@ -164,25 +170,25 @@ class AiohttpClient(Verbs):
             content += piece
             if len(content) > limit:
                 answer.close()
-                origin = str(answer.url.origin())
-                raise AdapterError(origin, f"the answer is longer than {limit} bytes")
+                place = origin(str(answer.url))
+                raise AdapterError(place, f"the answer is longer than {limit} bytes")
         return bytes(content)
 
 
 class _Stream:
     """Read an aiohttp answer as the port says."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, origin: str) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, backend: str) -> None:
         self._answer = answer
-        self._origin = origin
-        self.status = answer.status
+        self._backend = backend
+        self.status_code = answer.status
         self.headers = Headers(answer.headers.items())
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the content as it comes."""
         pieces = self._answer.content.iter_chunked(CHUNK_SIZE)
         while True:
-            with _translated(self._origin):
+            with _translated(self._backend):
                 piece = await anext(pieces, None)
             if piece is None:
                 return
@@ -190,21 +196,21 @@ class _Stream:
 
 
 @contextmanager
-def _translated(origin: str) -> Iterator[None]:
+def _translated(backend: str) -> Iterator[None]:
     """Turn aiohttp's errors inside the block into the port's; none quotes a URL."""
     try:
         yield
     except aiohttp.ClientSSLError as error:
-        raise PermissionDeniedError(origin, "its certificate is not trusted") from error
+        raise PermissionDeniedError(backend, "its certificate is not trusted") from error
     except aiohttp.InvalidURL as error:
-        raise InvalidRequestError(origin, "the address cannot be used") from error
+        raise InvalidRequestError(backend, "the address cannot be used") from error
     except aiohttp.ClientConnectorError as error:
-        raise UnavailableError(origin, error.strerror or "cannot be reached") from error
+        raise UnavailableError(backend, error.strerror or "cannot be reached") from error
     except TimeoutError as error:
-        raise UnavailableError(origin, "took too long") from error
+        raise UnavailableError(backend, "took too long") from error
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-        raise UnavailableError(origin, "the connection broke") from error
+        raise UnavailableError(backend, "the connection broke") from error
     except aiohttp.ClientError as error:
-        raise AdapterError(origin, f"no HTTP answer ({type(error).__name__})") from error
+        raise AdapterError(backend, f"no HTTP answer ({type(error).__name__})") from error
     except ValueError as error:
-        raise InvalidRequestError(origin, "a method or header cannot be sent") from error
+        raise InvalidRequestError(backend, "a method or header cannot be sent") from error

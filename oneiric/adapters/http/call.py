@@ -1,6 +1,7 @@
 """One request, checked and complete, and the one that a redirect makes of it."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -64,8 +65,12 @@ def prepare(
     where that is empty.
 
     Raises:
-        InvalidRequestError: the address is not HTTP, or more than one body is given.
+        InvalidRequestError: the address is not HTTP, more than one body is given, or the
+            timeout is no time.
     """
+    timeout = options.get("timeout")
+    if timeout is not None and not 0 < timeout < math.inf:
+        raise InvalidRequestError("http", f"a timeout is seconds above zero, not {timeout!r}")
     if base_url and not _ABSOLUTE.match(url):
         url = f"{base_url.rstrip('/')}/{url.lstrip('/')}" if url else base_url
     url = _address(url, keep_user=True)

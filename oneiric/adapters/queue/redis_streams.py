@@ -9,6 +9,7 @@ from pydantic import Field
 
 from oneiric.adapters.redis_client import RedisSession, RedisSettings
 from oneiric.clock import Clock, SystemClock
+from oneiric.core.health import HealthReport
 from oneiric.errors import JSONValue
 from oneiric.ports.errors import AdapterError, NotSupportedError, UnavailableError
 from oneiric.ports.queue import (
@@ -112,13 +113,13 @@ class RedisStreamsQueue:
 
             self._client = Redis(connection_pool=self._session.pool)
 
-    async def health(self) -> bool:
-        """Tell whether the server answers a PING within `healthcheck_timeout`."""
+    async def health(self) -> HealthReport:
+        """Tell whether the server answers a PING within `healthcheck_timeout`, or why not."""
         try:
             await self._run(self._up().ping(), limit=self._settings.healthcheck_timeout)
-        except AdapterError:
-            return False
-        return True
+        except AdapterError as error:
+            return HealthReport(healthy=False, detail=error.message)
+        return HealthReport(healthy=True)
 
     async def cleanup(self) -> None:
         """Close all connections; calls in flight fail with `UnavailableError`."""

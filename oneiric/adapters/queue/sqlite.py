@@ -13,6 +13,7 @@ from pydantic import Field
 
 from oneiric.adapters.settings import AdapterSettings
 from oneiric.clock import Clock, SystemClock
+from oneiric.core.health import HealthReport
 from oneiric.errors import JSONValue
 from oneiric.ports.errors import AdapterError, UnavailableError
 from oneiric.ports.queue import (
@@ -139,6 +140,7 @@ class SqliteQueue:
         self._clock = clock or SystemClock()
         self._database: aiosqlite.Connection | None = None
         self._came = asyncio.Event()
+        self._opening = asyncio.Lock()
 
     async def init(self) -> None:
         """Open the file, and make it when there is none.
@@ -147,30 +149,17 @@ class SqliteQueue:
             UnavailableError: it cannot be opened or is held by somebody else.
             AdapterError: it is no database, or newer than this version knows.
         """
-        if self._database is not None:
-            return
-        with self._translated():
-            await asyncio.to_thread(self._settings.path.parent.mkdir, parents=True, exist_ok=True)
-            database = aiosqlite.connect(
-                self._settings.path, timeout=self._settings.busy_timeout, isolation_level=None
-            )
-            # The library has no public way (0.22): a queue left open must not hold the process.
-            database._thread.daemon = True
-            await database
-            try:
-                await self._prepare(database)
-            except BaseException:
-                await database.close()
-                raise
-        self._database = database
+        async with self._opening:
+            if self._database is None:
+                self._database = await self._open()
 
-    async def health(self) -> bool:
-        """Tell whether the file can be read."""
+    async def health(self) -> HealthReport:
+        """Tell whether the file can be read, or why not."""
         try:
             await self.pending()
-        except AdapterError:
-            return False
-        return True
+        except AdapterError as error:
+            return HealthReport(healthy=False, detail=error.message)
+        return HealthReport(healthy=True)
 
     async def cleanup(self) -> None:
         """Close the file once the calls in flight have ended."""
@@ -260,6 +249,22 @@ class SqliteQueue:
     def subscribe(self, *, prefetch: int = 1) -> AsyncIterator[QueueMessage]:
         """Yield messages as they come, reading up to *prefetch* at a time, without end."""
         return subscription(self, prefetch)
+
+    async def _open(self) -> aiosqlite.Connection:
+        with self._translated():
+            await asyncio.to_thread(self._settings.path.parent.mkdir, parents=True, exist_ok=True)
+            database = aiosqlite.connect(
+                self._settings.path, timeout=self._settings.busy_timeout, isolation_level=None
+            )
+            # The library has no public way (0.22): a queue left open must not hold the process.
+            database._thread.daemon = True
+            await database
+            try:
+                await self._prepare(database)
+            except BaseException:
+                await database.close()
+                raise
+        return database
 
     async def _prepare(self, database: aiosqlite.Connection) -> None:
         async with database.execute("PRAGMA user_version") as cursor:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from oneiric.adapters.settings import AdapterSettings
+from oneiric.core.health import HealthReport
 from oneiric.ports.errors import NotFoundError, NotSupportedError
 
 BACKEND = "environment"
@@ -42,9 +43,10 @@ class EnvSecrets:
         if missing := self._missing():
             raise NotFoundError(BACKEND, "variable", ", ".join(map(self.variable, missing)))
 
-    async def health(self) -> bool:
-        """Tell whether the required secrets are there."""
-        return not self._missing()
+    async def health(self) -> HealthReport:
+        """Tell whether the required secrets are there, or which are not."""
+        missing = ", ".join(map(self.variable, self._missing()))
+        return HealthReport(not missing, detail=missing and f"no variable {missing}")
 
     async def cleanup(self) -> None:
         """Do nothing: nothing is kept."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from oneiric import documents, errors
 from oneiric.adapters.settings import AdapterSettings
+from oneiric.core.health import HealthReport
 from oneiric.core.logging import get_logger
 from oneiric.files import confined, read_bounded
 from oneiric.ports.errors import (
@@ -70,13 +71,13 @@ class FileSecrets:
             _log.warning("secrets-readable-by-others", path=str(self._settings.path))
         await self._secrets()
 
-    async def health(self) -> bool:
-        """Tell whether the file or folder can be read now."""
+    async def health(self) -> HealthReport:
+        """Tell whether the file or folder can be read now, or why not."""
         try:
             await asyncio.to_thread(self._read)
-        except AdapterError:
-            return False
-        return True
+        except AdapterError as error:
+            return HealthReport(healthy=False, detail=error.message)
+        return HealthReport(healthy=True)
 
     async def cleanup(self) -> None:
         """Forget what was read."""

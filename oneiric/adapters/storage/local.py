@@ -15,6 +15,7 @@ from secrets import token_hex
 from typing import BinaryIO, ClassVar, ParamSpec, TypeVar
 
 from oneiric.adapters.settings import AdapterSettings
+from oneiric.core.health import HealthReport
 from oneiric.errors import InvalidPathError
 from oneiric.files import confined
 from oneiric.ports.errors import (
@@ -27,6 +28,7 @@ from oneiric.ports.errors import (
 )
 from oneiric.ports.storage import (
     CHUNK_SIZE,
+    ObjectAliases,
     ObjectData,
     StoredObject,
     check_object_key,
@@ -50,7 +52,7 @@ class LocalStorageSettings(AdapterSettings):
     durable: bool = True
 
 
-class LocalStorage:
+class LocalStorage(ObjectAliases):
     """Keep each object as the file of its key below `base_path`.
 
     An object is written aside (`.oneiric-staging`) and moved into place whole.
@@ -75,9 +77,12 @@ class LocalStorage:
         """
         await self._call(self._folder.prepare, create=self._settings.create_parents)
 
-    async def health(self) -> bool:
+    async def health(self) -> HealthReport:
         """Tell whether the folder is there and can be written to."""
-        return await asyncio.to_thread(self._folder.is_writable)
+        if await asyncio.to_thread(self._folder.is_writable):
+            return HealthReport(healthy=True)
+        detail = f"{self._folder.backend}: the folder is gone or may not be written to"
+        return HealthReport(healthy=False, detail=detail)
 
     async def cleanup(self) -> None:
         """Do nothing: no file stays open between calls."""

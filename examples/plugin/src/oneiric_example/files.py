@@ -10,35 +10,50 @@ import fcntl
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
 
-from oneiric.ports import CacheValue, InvalidRequestError, PermissionDeniedError, UnavailableError
-from oneiric.ports.cache import check_counter, check_key, check_ttl, pack_value, unpack_value
+from oneiric import HealthReport
+from oneiric.ports import (
+    TTL_LIMIT,
+    AdapterError,
+    CacheValue,
+    InvalidRequestError,
+    PermissionDeniedError,
+    UnavailableError,
+    check_counter,
+    check_key,
+    check_ttl,
+    pack_value,
+    unpack_value,
+)
 from pydantic import BaseModel, ConfigDict, Field
 
 SUFFIX = ".entry"
+RETRY_SECONDS = 0.001
 
 
 class FileCacheSettings(BaseModel):
-    """Name the folder, and bound what one entry may cost in time and space."""
+    """Name the folder, and bound what one entry and one wait for the lock may cost."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder: Path = Path(".oneiric_cache/files")
-    default_ttl: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    default_ttl: float | None = Field(default=None, gt=0, le=TTL_LIMIT)
     max_value_bytes: int = Field(default=1 << 20, ge=1)
+    lock_timeout: float = Field(default=2.0, gt=0, le=60)
 
 
 class FileCache:
     """Keep values as files in a folder of their own; `clear` deletes only those.
 
     Entries are small (`max_value_bytes`), so a call reads or writes its file at
-    once, in tens of microseconds; only walks over all entries go to a thread.
+    once, in tens of microseconds; walks over all entries go to a thread, and for the
+    lock that another process holds it waits without holding up the loop.
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"kv", "ttl", "distributed"})
@@ -54,14 +69,14 @@ class FileCache:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             await asyncio.to_thread(self._delete_all, expired_only=True)
 
-    async def health(self) -> bool:
-        """Tell whether an entry could be written now."""
+    async def health(self) -> HealthReport:
+        """Tell whether an entry could be written now, or why not."""
         try:
             with self._translated():
                 self._replace(self._folder / "health.probe", b"")
-        except (UnavailableError, PermissionDeniedError):
-            return False
-        return True
+        except AdapterError as error:
+            return HealthReport(healthy=False, detail=error.message)
+        return HealthReport(healthy=True)
 
     async def cleanup(self) -> None:
         """Do nothing: no file stays open, and entries outlast the process."""
@@ -74,13 +89,13 @@ class FileCache:
     async def set(self, key: str, value: CacheValue, *, ttl: float | None = None) -> None:
         """Keep *value*, replacing value and time to live of an earlier one."""
         packed, expiry = self._pack(value), self._expiry(ttl)
-        with self._locked():
+        async with self._locked():
             self._write(key, packed, expiry)
 
     async def add(self, key: str, value: CacheValue, *, ttl: float | None = None) -> bool:
         """Keep *value* only if *key* is absent, and tell whether it was."""
         packed, expiry = self._pack(value), self._expiry(ttl)
-        with self._locked():
+        async with self._locked():
             if self._read(key) is not None:
                 return False
             self._write(key, packed, expiry)
@@ -88,7 +103,7 @@ class FileCache:
 
     async def delete(self, key: str) -> bool:
         """Forget *key* and tell whether there was one."""
-        with self._locked():
+        async with self._locked():
             found = self._read(key) is not None
             self._path(key).unlink(missing_ok=True)
             return found
@@ -102,13 +117,13 @@ class FileCache:
         """Keep all *items*, or none of them when one is invalid."""
         expiry = self._expiry(ttl)
         packed = {check_key(key): self._pack(value) for key, value in items.items()}
-        with self._locked():
+        async with self._locked():
             for key, value in packed.items():
                 self._write(key, value, expiry)
 
     async def increment(self, key: str, delta: int = 1) -> int:
         """Add *delta* to a counter and return it; an absent one starts at 0."""
-        with self._locked():
+        async with self._locked():
             before, expiry = self._read(key) or (b"0", self._expiry(None))
             after = check_counter(key, unpack_value(before)) + check_counter("delta", delta)
             self._write(key, pack_value(check_counter(key, after)), expiry)
@@ -176,11 +191,16 @@ class FileCache:
                         continue
             path.unlink(missing_ok=True)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _locked(self) -> AsyncIterator[None]:
         """Hold the folder's lock among all processes, for the length of a file call or two."""
         with self._translated(), (self._folder / "lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            patience = self._settings.lock_timeout
+            until = time.monotonic() + patience
+            while not _take(lock):
+                if time.monotonic() > until:
+                    raise UnavailableError(self._backend, f"was locked for {patience:g} s")
+                await asyncio.sleep(RETRY_SECONDS)
             yield
 
     @contextmanager
@@ -196,6 +216,15 @@ class FileCache:
             raise PermissionDeniedError(self._backend, "may not be accessed") from error
         except OSError as error:
             raise UnavailableError(self._backend, error.strerror or "failed") from error
+
+
+def _take(lock: BinaryIO) -> bool:
+    """Lock an open file if nobody else has it locked, and tell whether that is so."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _head(line: bytes) -> tuple[str, float | None]:

@@ -1,6 +1,6 @@
 """A service with settings and a need."""
 
-from oneiric.core.handle import Link
+from oneiric import Link
 from oneiric.ports import Cache
 from pydantic import BaseModel, ConfigDict
 

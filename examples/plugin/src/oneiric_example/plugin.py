@@ -1,7 +1,6 @@
 """What this package offers, as data: factories are text, so nothing else is imported."""
 
-from oneiric.core.candidate import Candidate
-from oneiric.core.plugin import Plugin
+from oneiric import Candidate, Plugin
 
 ADAPTERS = Plugin(
     [

@@ -4,9 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from oneiric.errors import InvalidError, JSONValue
+from oneiric import JSONValue, OneiricError
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+
+
+class NoTextError(OneiricError):
+    """The payload has no text to count in. Every error raised on purpose has a code."""
+
+    code = "no-text"
+    exit_code = 2
 
 
 class WordCount:
@@ -16,11 +23,11 @@ class WordCount:
         """Return `{"words", "different", "most_common": [[word, times], …]}` for `{"text"}`.
 
         Raises:
-            InvalidError: the payload has no text.
+            NoTextError: the payload has no text.
         """
         text = payload.get("text")
         if not isinstance(text, str):
-            raise InvalidError("word-count needs a payload with a text")
+            raise NoTextError("word-count needs a payload with a text")
         counts = Counter(word.lower() for word in _WORD.findall(text))
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return {

@@ -88,11 +88,8 @@ def _end_plain(context: SwapContext) -> None:
 
 
 VARIANTS = {
-    "no phases": (Plain, False, 1e-4),
     "no phases, blocking": (Plain, True, 1e-4),
-    "async phases": (Phased, False, 1e-4),
     "sync phases": (SyncPhased, False, 1e-4),
-    "sync phases, blocking": (SyncPhased, True, 1e-4),
     "context manager": (Entered, False, 1e-4),
     "no phases, switching like mad": (Plain, False, 1e-6),
     "async phases, switching like mad": (Phased, False, 1e-6),
@@ -113,7 +110,7 @@ async def test_promise_l3_no_call_fails_because_of_a_swap(
         crowd, loop = Crowd(lifecycle), asyncio.get_running_loop()
         with _switching_every(interval), ThreadPoolExecutor(THREADS) as pool:
             threads = [loop.run_in_executor(pool, crowd.thread) for _ in range(THREADS)]
-            tasks = [asyncio.create_task(crowd.task(i % 8 / 2_000)) for i in range(TASKS)]
+            tasks = [asyncio.create_task(crowd.task(i % 8 / 10_000)) for i in range(TASKS)]
             try:
                 await until(lambda: lifecycle.in_flight(CACHE) >= TASKS)
                 names = cycle(("b", "a"))
