@@ -12,6 +12,7 @@ from oneiric.core.factory import is_loaded, load
 from oneiric.core.generation import Generation, LifecycleState
 from oneiric.core.guard import Guard, Outcome
 from oneiric.core.health import HealthReport
+from oneiric.core.observer import Observer
 from oneiric.core.residence import Residence
 from oneiric.documents.model import validate_settings
 from oneiric.errors import ComponentError, OneiricError
@@ -68,7 +69,7 @@ class Builder:
     entered and left instead, and what it yields serves.
     """
 
-    __slots__ = ("allowed", "guard", "limits", "link", "settings")
+    __slots__ = ("allowed", "guard", "limits", "link", "observer", "settings")
 
     def __init__(
         self,
@@ -77,12 +78,14 @@ class Builder:
         settings: SettingsSource,
         allowed: Iterable[str],
         link: Callable[[ComponentRef[Any]], Link[Any]],
+        observer: Observer | None = None,
     ) -> None:
         self.guard = Guard()
         self.limits = limits
         self.settings = settings
         self.allowed = tuple(allowed)
         self.link = link
+        self.observer = observer or Observer()
 
     async def build(self, candidate: Candidate, number: int) -> Generation[Any]:
         """Make an instance and see it healthy; a failure leaves nothing behind.
@@ -93,6 +96,7 @@ class Builder:
             ConfigError: the settings are wrong.
         """
         generation: Generation[Any] = Generation(candidate, number, asyncio.get_running_loop())
+        started = generation.loop.time()
         try:
             made = await self._create(generation)
             await self._init(generation, made)
@@ -105,8 +109,11 @@ class Builder:
             await asyncio.wait({ending})
             if failed := ending.result():
                 error.add_note(str(failed))
+            if isinstance(error, OneiricError):
+                self.observer.failed(candidate, error, _ms_since(started, generation))
             raise
         generation.move(LifecycleState.READY)
+        self.observer.activated(generation, _ms_since(started, generation))
         return generation
 
     async def check(self, generation: Generation[Any]) -> HealthReport:
@@ -240,6 +247,10 @@ class Builder:
             return None
         ending = self._call(candidate, end, self.limits.cleanup)
         return self.guard.keep(ending)
+
+
+def _ms_since(started: float, generation: Generation[Any]) -> float:
+    return (generation.loop.time() - started) * 1000
 
 
 def _default(key: str) -> str:

@@ -17,6 +17,7 @@ from oneiric.core.generation import Generation, LifecycleState
 from oneiric.core.handle import Handle, Link
 from oneiric.core.health import HealthReport
 from oneiric.core.hooks import Hook, HookPoint, Hooks, SwapContext
+from oneiric.core.observer import Observer
 from oneiric.core.precedence import Selection
 from oneiric.core.quarantine import Quarantine, QuarantinePolicy
 from oneiric.core.ref import ComponentRef
@@ -49,6 +50,7 @@ class LifecycleManager:
         allowed: packages from which a factory named by text may be loaded.
         quarantine: when failing offers are excluded, and for how long.
         clock: the source of time.
+        observer: who is told what happens, such as a log.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class LifecycleManager:
         allowed: Iterable[str] = ("oneiric",),
         quarantine: QuarantinePolicy | None = None,
         clock: Clock | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.resolver = resolver
         self.clock = clock or SystemClock()
@@ -69,6 +72,7 @@ class LifecycleManager:
             settings=settings or DefaultSettings(),
             allowed=allowed,
             link=self.link,
+            observer=observer,
         )
         self.hooks = Hooks(self.builder.guard, limit=self.builder.limits.hook)
         self._quarantine = Quarantine(resolver, quarantine or QuarantinePolicy())
@@ -362,6 +366,7 @@ class LifecycleManager:
             self._ending.discard(task)
             self._roster.strike(generation)
         errors = [error for error in (failed, hooked) if error is not None]
+        self.builder.observer.closed(generation, errors)
         return errors if self._closing else errors + await self._let_released_go()
 
     # -- inside: slots and tasks --------------------------------------------------------
@@ -474,6 +479,7 @@ class LifecycleManager:
             report = await Swap(self, place, choice).run(self._build_for_swap)
             place.problem = str(report.error or "")
             place.swaps.add(report, earlier=earlier)
+            self.builder.observer.swapped(report)
         return report
 
     async def _close(self) -> list[ComponentError]:
@@ -497,6 +503,7 @@ class LifecycleManager:
         holders = await generation.drained(self.builder.limits.drain)
         errors = await self.end(generation)
         if holders:
+            self.builder.observer.forced(generation, holders)
             candidate, names = generation.candidate, ", ".join(holders)
             reason = f"it was closed while held by {names}"
             errors.append(ComponentError(candidate.ref, candidate.provider, "drain", reason))
@@ -516,6 +523,7 @@ class LifecycleManager:
         """Count a failure of *candidate*; tell whether that put it into quarantine."""
         seconds = self._quarantine.failed(candidate.offer, reason)
         if seconds and self._closing is None:
+            self.builder.observer.quarantined(candidate, reason, seconds)
             self._own(self._retry(candidate, seconds))
         return seconds > 0
 

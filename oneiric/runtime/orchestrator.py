@@ -21,6 +21,7 @@ from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, DomainBridge, DomainSettings
 from oneiric.errors import ConfigError, InvalidRefError, Problem, StoreError, nearest
 from oneiric.runtime.discovery import discover, prefixes
+from oneiric.runtime.lifecycle_log import LifecycleLog, log_plugins
 from oneiric.runtime.provider_settings import ProviderSettings
 from oneiric.runtime.settings import (
     SECTIONS,
@@ -68,6 +69,7 @@ class RuntimeOrchestrator:
             allowed=prefixes(self.discovered, self._section("plugins", PluginSettings)),
             quarantine=lifecycle.quarantine,
             clock=self.clock,
+            observer=LifecycleLog(),
         )
         self.bridges: Mapping[str, DomainBridge] = MappingProxyType(
             {name: DomainBridge(domain, self.lifecycle) for name, domain in ALL.items()}
@@ -152,6 +154,7 @@ class RuntimeOrchestrator:
         await self.lifecycle.close()
 
     async def __aenter__(self) -> Self:
+        log_plugins(self.discovered)
         return self
 
     async def __aexit__(
