@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
@@ -128,11 +130,16 @@ def root(
 def main() -> None:
     """Run the command line; every error ends in one line and an exit code."""
     arguments = sys.argv[1:]
+    if sys.stderr is None:  # closed, as in `2>&-`
+        sys.stderr = io.StringIO()
+    if sys.stdout is None:
+        _report(UnavailableError("stdout is closed"), [])
+        raise SystemExit(UnavailableError.exit_code)
     try:
         status = app(standalone_mode=False, prog_name="oneiric")
         sys.stdout.flush()
     except USAGE as error:
-        _report(UsageError.told(error, COMMANDS), arguments)
+        _report(UsageError.told(error, COMMANDS, _loaded), arguments)
         raise SystemExit(UsageError.exit_code) from None
     except OneiricError as error:
         _report(error, arguments)
@@ -173,7 +180,9 @@ def _let_go_of_stdout() -> None:
 
 def _system(error: OSError) -> str:
     reason = (error.strerror or type(error).__name__).lower()
-    return f"{error.filename}: {reason}" if error.filename else reason
+    nameless = "the working directory" if error.errno == errno.ENOENT else ""
+    what = error.filename or nameless
+    return f"{what}: {reason}" if what else reason
 
 
 class BugError(OneiricError):

@@ -359,6 +359,57 @@ def test_promise_c3_a_full_disk_is_unavailable_and_no_bug(tmp_path: Path) -> Non
     assert done.stderr == "error[unavailable]: no space left on device\n"
 
 
+COMMAND = f"{sys.executable} -m oneiric.cli"
+
+
+@pytest.mark.parametrize("arguments", ["list", "--demo list --json", "--version", "--help"])
+def test_promise_c3_a_closed_stdout_is_unavailable_and_no_bug(
+    arguments: str, tmp_path: Path
+) -> None:
+    """Before anything is done, in one line on stderr, also with `--json`."""
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND} {arguments} >&-"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (5, "error[unavailable]: stdout is closed\n")
+
+
+def test_a_closed_stderr_stops_nothing(tmp_path: Path) -> None:
+    """Warnings have nowhere to go; the data and the exit code are there all the same."""
+    (tmp_path / "oneiric.toml").write_text("[adapters.provider_settings.nobody]\na = 1\n")
+    for arguments, code in (("list", 0), ("explain nobody", 6)):
+        done = subprocess.run(
+            ["bash", "-c", f"{COMMAND} {arguments} 2>&-"],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, bool(done.stdout)) == (code, code == 0)
+
+
+def test_promise_c3_a_deleted_folder_is_unavailable_and_no_bug(tmp_path: Path) -> None:
+    """The line says what is missing; nothing named it."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = f"import os; os.rmdir({str(gone)!r}); from oneiric.cli.app import main; "
+    for arguments in (["list"], ["explain", "cache"], ["config", "show"]):
+        gone.mkdir(exist_ok=True)
+        line = f"import sys; sys.argv = {['oneiric', *arguments]!r}; {program} main()"
+
+        assert tuple(run("-c", line, folder=gone)) == (
+            5,
+            "",
+            "error[unavailable]: the working directory: no such file or directory\n",
+        )
+
+
 def at_terminal(*arguments: str, folder: Path, columns: int) -> tuple[int, str]:
     """Run `oneiric` at a terminal of *columns* and return exit code and what it showed."""
     outer, inner = pty.openpty()

@@ -312,3 +312,16 @@ def test_the_version_is_that_of_the_distribution(call: Call) -> None:
     """One line, and done, whatever stands after it."""
     assert re.fullmatch(r"oneiric \d+\.\d+\.\d+\n", call("--version")[1])
     assert call("--version", "frob")[0] == 0
+
+
+def test_an_option_of_the_commands_before_them_is_told_where_it_stands(call: Call) -> None:
+    """`oneiric --json list` names the place; a misspelt option of the root its nearest."""
+    _, out, _ = call("--json", "list")
+    found = json.loads(out)["error"]
+    assert found["message"] == "no such option: --json"
+    assert found["hint"] == "it stands after the command: oneiric COMMAND --json"
+
+    assert call("--domain", "task", "list")[2].splitlines()[1] == (
+        "hint: it stands after the command: oneiric COMMAND --domain"
+    )
+    assert call("--verison")[2].splitlines()[1] == "hint: did you mean --version?"
