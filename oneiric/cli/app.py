@@ -53,6 +53,10 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import and return the command that is called."""
+        if ctx.resilient_parsing:  # for completion
+            from oneiric.cli.complete import joined
+
+            args = joined(args)
         name, stub, rest = super().resolve_command(ctx, args)
         return name, _loaded(stub.name) if stub and stub.name else stub, rest
 
@@ -61,8 +65,10 @@ def _loaded(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):
+        from oneiric.cli.complete import CompletedCommand
+
         command = typer.Typer(add_completion=False)
-        command.command(name)(found)
+        command.command(name, cls=CompletedCommand)(found)
         found = command
     loaded = get_command(found)
     loaded.name = name
@@ -103,6 +109,12 @@ def _show_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
+def _profiles(context: typer.Context, incomplete: str) -> list[str]:
+    from oneiric.cli.complete import profiles
+
+    return profiles(context, incomplete)
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -110,7 +122,10 @@ def root(
     config: Annotated[
         Path | None, typer.Option(help="Configuration file; ./oneiric.toml unless named.")
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Profile laid over the file.")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Profile laid over the file.", autocompletion=_profiles),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add the demonstration's offers.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all logs.")] = False,
     _version: Annotated[

@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from oneiric.cli.complete import domains, keys, providers, refs
 from oneiric.cli.output import AsJSON, colour, session_of, show, show_json, show_table, width
 
-Domain = Annotated[str, typer.Option(help="One domain, such as adapter or service.")]
+Domain = Annotated[
+    str,
+    typer.Option(help="One domain, such as adapter or service.", autocompletion=domains),
+]
 
 
 def list_components(
@@ -40,11 +44,18 @@ def list_components(
 
 def explain(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(help="domain:key, or a key.", metavar="REF|KEY")] = "",
+    ref: Annotated[
+        str,
+        typer.Argument(help="domain:key, or a key.", metavar="REF|KEY", autocompletion=refs),
+    ] = "",
     *,
     domain: Domain = "",
-    key: Annotated[str, typer.Option(help="The key, if not given before.")] = "",
-    provider: Annotated[str, typer.Option(help="Ask for this provider.")] = "",
+    key: Annotated[
+        str, typer.Option(help="The key, if not given before.", autocompletion=keys)
+    ] = "",
+    provider: Annotated[
+        str, typer.Option(help="Ask for this provider.", autocompletion=providers)
+    ] = "",
     needs: Annotated[
         list[str] | None,
         typer.Option(help="Capabilities needed, separated by commas; may be repeated."),

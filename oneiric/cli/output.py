@@ -27,14 +27,19 @@ UNBOUNDED = 1_000
 AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-def operator_for(session: Session) -> Operator:
-    """Return the operator that the root options describe, with logs on stderr."""
+def composed(session: Session) -> Operator:
+    """Return the operator that the root options describe."""
     plugins: tuple[Plugin, ...] = ()
     if session.demo:
         from oneiric.demo.plugin import PLUGIN  # known to commands that ask for it
 
         plugins = (PLUGIN,)
-    operator = Operator(path=session.config, profile=session.profile, plugins=plugins)
+    return Operator(path=session.config, profile=session.profile, plugins=plugins)
+
+
+def operator_for(session: Session) -> Operator:
+    """Return the operator that the root options describe, with logs and warnings on stderr."""
+    operator = composed(session)
     with redirect_stdout(sys.stderr):  # what a plugin prints as it loads is no data of ours
         settings = operator.orchestrator.config.section("logging")
     assert isinstance(settings, LoggingSettings)

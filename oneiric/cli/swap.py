@@ -6,14 +6,17 @@ from typing import Annotated
 
 import typer
 
+from oneiric.cli.complete import providers, refs
 from oneiric.cli.output import AsJSON, session_of, show, show_json
 
 
 def swap(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(help="domain:key, or a key.", metavar="REF")],
+    ref: Annotated[
+        str, typer.Argument(help="domain:key, or a key.", metavar="REF", autocompletion=refs)
+    ],
     *,
-    provider: Annotated[str, typer.Option(help="Who shall serve.")] = "",
+    provider: Annotated[str, typer.Option(help="Who shall serve.", autocompletion=providers)] = "",
     clear: Annotated[
         bool, typer.Option("--clear", help="End the selection of an earlier swap.")
     ] = False,

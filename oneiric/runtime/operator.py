@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
-from oneiric.config import Setting
+from oneiric.config import Setting, known_profiles
 from oneiric.core.candidate import Candidate
 from oneiric.core.factory import load
 from oneiric.core.guard import attempt
@@ -173,6 +173,10 @@ class Operator:
             for each in config.settings(secret=self._is_secret)
         )
         return ConfigListing(found, config.profile, str(config.file or ""), sources)
+
+    def profiles(self) -> tuple[str, ...]:
+        """Return the names of all profiles, built in and of the configuration file."""
+        return known_profiles(path=self._path, folder=self._folder)
 
     def ref(
         self, text: str = "", *, domain: str = "", key: str = "", provider: str = ""
