@@ -76,7 +76,7 @@ def explain(
         return
     show(answer.decision.render(width=width(), colour=colour()))
     if answer.diff:
-        show(f"\nchanged by the assumptions:\n{answer.diff.render()}")
+        show(f"\nchanged by the assumptions:\n{answer.diff.render(width=width())}")
     elif answer.diff is not None:
         show("\nthe assumptions change nothing")
 

@@ -10,10 +10,8 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from oneiric.cli.table import as_table
 from oneiric.runtime.operator import Operator
 from oneiric.runtime.settings import LoggingSettings
 
@@ -71,19 +69,8 @@ def show(text: str) -> None:
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print rows in columns that fit the terminal; *empty* where there are none."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    if not cells:
-        show(empty)
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    console = Console(file=sys.stdout, width=width(), highlight=False)
-    with console.capture() as captured:
-        console.print(table)
-    show("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+    shown = list(rows)
+    show(as_table(headers, shown, width=width()) if shown else empty)
 
 
 def session_of(context: typer.Context) -> Session:
@@ -94,4 +81,8 @@ def session_of(context: typer.Context) -> Session:
 
 def colour() -> bool:
     """Tell whether the terminal shows colours and its owner wants them."""
-    return sys.stdout.isatty() and not Console(file=sys.stdout).no_color
+    if not sys.stdout.isatty():
+        return False
+    from rich.console import Console  # knows how owners say so
+
+    return not Console(file=sys.stdout).no_color

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from oneiric.cli.complete import providers, refs
-from oneiric.cli.output import AsJSON, session_of, show, show_json
+from oneiric.cli.output import AsJSON, session_of, show, show_json, width
 
 
 def swap(
@@ -30,7 +30,7 @@ def swap(
     if as_json:
         show_json(answer.as_json())
         return
-    show("\n".join(diff.render() for diff in answer.changes) or "no decision changes")
+    show("\n".join(diff.render(width=width()) for diff in answer.changes) or "no decision changes")
     if dry_run:
         show("dry run: nothing was stored")
     elif clear and not answer.cleared:

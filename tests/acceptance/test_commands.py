@@ -437,14 +437,15 @@ def read_terminal(descriptor: int) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("command", ["list --shadowed", "explain payment"])
-def test_a_narrow_terminal_loses_no_text(command: str, tmp_path: Path) -> None:
-    """Forty columns fold the lines; no line is wider and no word is cut away."""
-    code, shown = at_terminal("--demo", *command.split(), folder=tmp_path, columns=40)
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 200])
+@pytest.mark.parametrize("command", ["list --shadowed", "explain payment", "plugins"])
+def test_a_narrow_terminal_loses_no_text(command: str, columns: int, tmp_path: Path) -> None:
+    """No line is wider than the terminal and no word is cut away."""
+    code, shown = at_terminal("--demo", *command.split(), folder=tmp_path, columns=columns)
 
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown.splitlines()]
     assert code == 0
-    assert max(map(len, lines)) <= 40
+    assert max(map(len, lines)) <= columns
     assert "…" not in shown
 
 
