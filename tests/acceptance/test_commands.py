@@ -403,7 +403,7 @@ def test_promise_c3_a_deleted_folder_is_unavailable_and_no_bug(tmp_path: Path) -
         gone.mkdir(exist_ok=True)
         line = f"import sys; sys.argv = {['oneiric', *arguments]!r}; {program} main()"
 
-        assert tuple(run("-c", line, folder=gone)) == (
+        assert tuple(run("-P", "-c", line, folder=gone)) == (
             5,
             "",
             "error[unavailable]: the working directory: no such file or directory\n",
