@@ -66,6 +66,8 @@ class Conductor:
         self._heard = self._again = False
         self._alarm: tuple[float, asyncio.Task[object]] | None = None
         self._loop = asyncio.get_running_loop()
+        self._tick()
+        self._schedule.index()
 
     def wake(self) -> None:
         """Say that somebody outside may have added to the run, or taken it."""
@@ -80,8 +82,6 @@ class Conductor:
             StoreError: its events cannot be stored.
         """
         try:
-            self._tick()
-            self._schedule.index()
             for kind, data in first:
                 self._schedule.emit(kind, "", data)
             self._schedule.index()
@@ -118,8 +118,12 @@ class Conductor:
             await self._end(list(self._calls), "its run is let go")
         finally:
             self.settled.set()
-            with suppress(OneiricError):
-                await self._tools.journal.release(self.lease)
+            await self.release()
+
+    async def release(self) -> None:
+        """Let others claim the run at once, if the journal can be told."""
+        with suppress(OneiricError):
+            await self._tools.journal.release(self.lease)
 
     def _tick(self) -> None:
         self._schedule.tick(self._tools.clock.monotonic(), self._tools.clock.now())

@@ -397,10 +397,12 @@ class RunEngine:
     async def close(self) -> None:
         """Stop all bodies and let go of all runs; those left open can be recovered anywhere."""
         self._closed = True
-        tasks = [*(task for _, task in self._handles.values()), *self._keepers]
+        handles = list(self._handles.values())
+        tasks = [*(task for _, task in handles), *self._keepers]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._keepers = []
+        for conductor, _ in handles:
+            await conductor.release()  # it may have been cancelled before it began
         if self._own:
             await self._own.aclose()
