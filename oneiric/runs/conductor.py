@@ -137,12 +137,12 @@ class Conductor:
             self._heard = False
             for event in await self._tools.journal.read(self.run.run_id, after=self.run.last_seq):
                 self.run.apply(event)
-        self._take_reports()
+        opened = self._take_reports()
         self._again = False
         await self._launch(self._schedule.decide())
         if self._schedule.stops:
             await self._stop()
-        opened = self._take_reports()
+        opened += self._take_reports()
         await self._store()
         for call in opened:
             if not call.go.done():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from oneiric.core.backoff import Backoff
 from oneiric.errors import JSONValue, StoreError
+from oneiric.runs.body import Functions
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.event import EventKind
 from oneiric.runs.journal import MemoryJournal
@@ -16,7 +17,15 @@ from oneiric.runs.plan import OnError, Plan, Retry, Step
 from oneiric.runs.run import Run, fold
 from oneiric.runs.state import StepState
 from oneiric.testing import ManualClock
-from tests.runs.worlds import LEASE, BreakingJournal, World, ends, seconds_pass, until_over
+from tests.runs.worlds import (
+    LEASE,
+    BreakingJournal,
+    SlowlyOpened,
+    World,
+    ends,
+    seconds_pass,
+    until_over,
+)
 
 AT_ONCE = Backoff(base_seconds=0)
 
@@ -90,15 +99,21 @@ def check(run: Run, world: World) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(plan=plans(), script=scripts, flag=st.booleans(), answer=st.sampled_from(["", "", "no"]))
+@given(
+    plan=plans(),
+    script=scripts,
+    flag=st.booleans(),
+    answer=st.sampled_from(["", "", "no"]),
+    kind=st.sampled_from([Functions, SlowlyOpened]),
+)
 def test_promise_w1_a_run_is_its_journal(
-    plan: Plan, script: dict[str, list[str]], flag: bool, answer: str
+    plan: Plan, script: dict[str, list[str]], flag: bool, answer: str, kind: type[Functions]
 ) -> None:
     """Whatever the plan and the failures, folding what was stored gives the live run."""
 
     async def main() -> None:
         world = World(MemoryJournal(ManualClock()), script)
-        engine = RunEngine({"work": world.work}, journal=world.journal)
+        engine = RunEngine(kind({"work": world.work}), journal=world.journal)
         handle = await engine.start(plan, {"flag": flag})
         check(await until_over(engine, handle, answer=answer), world)
         await engine.close()
@@ -113,6 +128,7 @@ def test_promise_w1_a_run_is_its_journal(
     flag=st.booleans(),
     breaks=st.lists(st.tuples(st.integers(1, 6), st.booleans()), max_size=4),
     cancels=st.none() | st.integers(0, 12),
+    kind=st.sampled_from([Functions, SlowlyOpened]),
 )
 def test_promise_w2_any_run_is_finished_after_any_crashes(
     plan: Plan,
@@ -120,6 +136,7 @@ def test_promise_w2_any_run_is_finished_after_any_crashes(
     flag: bool,
     breaks: list[tuple[int, bool]],
     cancels: int | None,
+    kind: type[Functions],
 ) -> None:
     """A process that ends at any append leaves a run that the next one finishes."""
 
@@ -132,7 +149,7 @@ def test_promise_w2_any_run_is_finished_after_any_crashes(
         for at, stores in [*breaks, (0, False)]:
             broken = BreakingJournal(world.journal, at, stores=stores)
             engine = RunEngine(
-                {"work": world.work}, journal=broken, clock=clock, lease_seconds=LEASE
+                kind({"work": world.work}), journal=broken, clock=clock, lease_seconds=LEASE
             )
             canceling = None
             for handle in await engine.recover():

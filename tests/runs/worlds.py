@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from oneiric.errors import JSONValue, StoreError
+from oneiric.runs.body import Body, Functions
 from oneiric.runs.context import StepContext
 from oneiric.runs.engine import RunEngine, RunHandle
 from oneiric.runs.event import EventKind, RunEvent
@@ -116,6 +118,20 @@ class World:
             raise ValueError(f"{name} was told to fail")
         context.set(name, self.calls[name])
         return {"of": name, "call": self.calls[name], "got": value}
+
+
+class SlowlyOpened(Functions):
+    """Functions that take some turns of the loop to be opened, as what must be started does."""
+
+    @asynccontextmanager
+    async def _opened(self, target: str) -> AsyncIterator[Body]:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        async with super().open(target) as body:
+            yield body
+
+    def open(self, target: str) -> AbstractAsyncContextManager[Body]:
+        return self._opened(target)
 
 
 def seconds_pass(clock: ManualClock) -> None:
