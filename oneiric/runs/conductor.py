@@ -67,7 +67,6 @@ class Conductor:
         self._alarm: tuple[float, asyncio.Task[object]] | None = None
         self._loop = asyncio.get_running_loop()
         self._tick()
-        self._schedule.index()
 
     def wake(self) -> None:
         """Say that somebody outside may have added to the run, or taken it."""
@@ -201,7 +200,7 @@ class Conductor:
             )
             call = self._calls[launch.step.id] = StepCall(launch, context, self._report)
             tools.guard.start(call, partial(call.work, tools.bodies, tools.cache, tools.guard))
-        if launches:
+        if len(self._reports) < len(launches):
             await asyncio.sleep(0)  # what opens at once is stored together with what led to it
 
     def _report(self, call: StepCall) -> None:

@@ -47,6 +47,7 @@ class Schedule:
         self.events: list[RunEvent] = []
         self.stops: list[str] = []
         self.busy: set[str] = set()
+        self.is_final = False
         self._chance = chance
         self._max_bytes = max_bytes
         self._now = 0.0

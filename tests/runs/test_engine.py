@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 import pytest
 
 from oneiric.core.backoff import Backoff
 from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError, PausedError
-from oneiric.runs.body import Assigned, Bodies, Body, Functions, Provenance
+from oneiric.runs.body import Assigned, Bodies, Body, Functions, Provenance, Work
 from oneiric.runs.change import PlanChangedError
 from oneiric.runs.context import StepContext, StoppedError
 from oneiric.runs.engine import RunEngine
@@ -41,7 +41,7 @@ async def hang(context: StepContext, value: JSONValue) -> JSONValue:
     return None
 
 
-FUNCTIONS = {"give": give, "fail": fail, "hang": hang}
+FUNCTIONS: Mapping[str, Work] = {"give": give, "fail": fail, "hang": hang}
 
 
 @pytest.fixture
