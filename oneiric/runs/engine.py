@@ -21,8 +21,7 @@ from oneiric.errors import (
 )
 from oneiric.runs.body import Bodies, Functions, Work
 from oneiric.runs.call import ResultCache
-from oneiric.runs.change import PlanChangedError, kept, succeeded
-from oneiric.runs.check import check_plan
+from oneiric.runs.check import PlanChangedError, check_plan, kept, succeeded
 from oneiric.runs.conductor import Conductor, First, Tools
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.journal import Journal, Lease, MemoryJournal

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from oneiric.errors import JSONValue
-from oneiric.runs.change import PlanChangedError
+from oneiric.runs.check import PlanChangedError
 from oneiric.runs.context import StepContext
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.journal import MemoryJournal

@@ -12,7 +12,7 @@ import pytest
 from oneiric.core.backoff import Backoff
 from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError, PausedError
 from oneiric.runs.body import Assigned, Bodies, Body, Functions, Provenance, Work
-from oneiric.runs.change import PlanChangedError
+from oneiric.runs.check import PlanChangedError
 from oneiric.runs.context import StepContext, StoppedError
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.event import EventKind
