@@ -102,7 +102,7 @@ class Functions(Bodies):
 @dataclass(frozen=True, slots=True)
 class _Function(Body):
     function: Work
-    is_blocking: bool = False  # type: ignore[misc]  # it is read only
+    is_blocking: bool = False
 
     @property
     def provenance(self) -> Provenance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from oneiric.errors import DocumentError, JSONValue, Problem, RefusedError, nearest
@@ -96,9 +96,8 @@ class _Check:
             if not value:
                 continue
             try:
-                parse: Callable[..., Condition | Template]
-                parse = Condition.parse if field == "condition" else Template.parse
-                found = parse(value)
+                is_text = field == "condition"
+                found = Condition.parse(str(value)) if is_text else Template.parse(value)
             except ExpressionError as error:
                 yield self._problem(f"{at}.{field}", str(error))
                 continue

@@ -62,7 +62,8 @@ class RunHandle:
     async def settled(self) -> Run:
         """Wait until the run is over, or waits for somebody outside, and return it."""
         await self._conductor.settled.wait()
-        return await self if self._task.done() else self._conductor.run
+        run = self._conductor.run
+        return run if run.is_waiting and not self._task.done() else await self
 
 
 class RunEngine:
@@ -121,7 +122,7 @@ class RunEngine:
     async def start(
         self,
         plan: Plan,
-        input: JSONValue = None,  # noqa: A002  what expressions call it
+        input: JSONValue = None,
         **more: Unpack[Beginning],
     ) -> RunHandle:
         """Begin a run of *plan* and return at once.
@@ -140,7 +141,7 @@ class RunEngine:
     async def enqueue(
         self,
         plan: Plan,
-        input: JSONValue = None,  # noqa: A002  what expressions call it
+        input: JSONValue = None,
         **more: Unpack[Beginning],
     ) -> str:
         """Store a run for whoever recovers or resumes it first, and return its id.
@@ -156,7 +157,7 @@ class RunEngine:
     async def run(
         self,
         plan: Plan,
-        input: JSONValue = None,  # noqa: A002  what expressions call it
+        input: JSONValue = None,
         **more: Unpack[Beginning],
     ) -> Run:
         """Begin a run of *plan* and wait until it is over; `start` tells what is raised."""

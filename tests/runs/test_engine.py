@@ -89,7 +89,7 @@ async def test_promise_w2_recovery_at_every_append(
             Step("e", "work", is_final=True),
         ),
     )
-    bodies = {"work": world.work, "fail": fail}
+    bodies: Mapping[str, Work] = {"work": world.work, "fail": fail}
     broken = BreakingJournal(journal, at, stores=stores)
     first = RunEngine(bodies, journal=broken, clock=clock, lease_seconds=LEASE)
     handle = await first.start(plan, 1, run_id="r")
@@ -587,21 +587,21 @@ async def test_extend_adds_steps_within_limits(journal: MemoryJournal) -> None:
     """A body may add steps to its own run; a wrong or too long extension is refused whole."""
 
     async def grow(context: StepContext, value: JSONValue) -> JSONValue:
-        await engine.extend(context.run_id, [Step("new", "give", "${ steps.a.output }", ("a",))])
+        await growing.extend(context.run_id, [Step("new", "give", "${ steps.a.output }", ("a",))])
         for wrong in ([Step("new", "give")], [Step("x", "give", None, ("y",))]):
             with pytest.raises(PlanError):
-                await engine.extend(context.run_id, wrong)
+                await growing.extend(context.run_id, wrong)
         with pytest.raises(PlanError, match="3 steps are more than 2"):
-            await engine.extend(context.run_id, [Step("third", "give")])
+            await growing.extend(context.run_id, [Step("third", "give")])
         return "grown"
 
-    engine = RunEngine({"grow": grow, "give": give}, journal=journal, limits=Limits(max_steps=2))
-    run = await engine.run(Plan("p", (Step("a", "grow"),)), run_id="r")
+    growing = RunEngine({"grow": grow, "give": give}, journal=journal, limits=Limits(max_steps=2))
+    run = await growing.run(Plan("p", (Step("a", "grow"),)), run_id="r")
     assert run.results == {"a": "grown", "new": "grown"}
     assert fold(await journal.read("r")) == run
     with pytest.raises(NotFoundError):
-        await engine.extend("r", [])
-    await engine.close()
+        await growing.extend("r", [])
+    await growing.close()
 
 
 async def test_context_is_shared_and_has_history(journal: MemoryJournal) -> None:
@@ -667,6 +667,7 @@ async def test_canceling_stops_a_body_and_tells_it(journal: MemoryJournal) -> No
             with pytest.raises(StoppedError) as caught:
                 context.heartbeat()
             told.append(caught.value.code)
+        return None
 
     engine = RunEngine({"polite": polite, "hang": hang}, journal=journal)
     plan = Plan("p", (Step("a", "polite"), Step("z", "hang", is_final=True)))
