@@ -120,10 +120,7 @@ class RunEngine:
         self._log = get_logger(__name__)
 
     async def start(
-        self,
-        plan: Plan,
-        input: JSONValue = None,
-        **more: Unpack[Beginning],
+        self, plan: Plan, input: JSONValue = None, **more: Unpack[Beginning]
     ) -> RunHandle:
         """Begin a run of *plan* and return at once.
 
@@ -138,12 +135,7 @@ class RunEngine:
         assert lease is not None
         return self._conduct(fold(stored), lease, [])
 
-    async def enqueue(
-        self,
-        plan: Plan,
-        input: JSONValue = None,
-        **more: Unpack[Beginning],
-    ) -> str:
+    async def enqueue(self, plan: Plan, input: JSONValue = None, **more: Unpack[Beginning]) -> str:
         """Store a run for whoever recovers or resumes it first, and return its id.
 
         Raises:
@@ -154,12 +146,7 @@ class RunEngine:
         await self._journal.create(created.run_id, [created])
         return created.run_id
 
-    async def run(
-        self,
-        plan: Plan,
-        input: JSONValue = None,
-        **more: Unpack[Beginning],
-    ) -> Run:
+    async def run(self, plan: Plan, input: JSONValue = None, **more: Unpack[Beginning]) -> Run:
         """Begin a run of *plan* and wait until it is over; `start` tells what is raised."""
         return await (await self.start(plan, input, **more))
 

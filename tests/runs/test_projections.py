@@ -116,7 +116,7 @@ def workflow_checkpoint(run: Run) -> dict[str, JSONValue]:
 
 def chat_trace(
     events: Sequence[RunEvent],
-) -> tuple[dict[str, JSONValue], list[Mapping[str, object]]]:
+) -> tuple[dict[str, JSONValue], list[dict[str, JSONValue]]]:
     """Return the row of `traces` and the rows of `trace_steps` of one chat."""
     run = fold(events)
     trace: dict[str, JSONValue] = {"trace_id": run.run_id, "status": str(run.state)}
