@@ -53,7 +53,7 @@ class Call:
         self.overdue = False
         self.task: asyncio.Task[None] | None = None
 
-    def then(self, outcome: Outcome[Any]) -> None:
+    def then(self, outcome: Outcome[object]) -> None:
         """Hear what the call gave; it is called on the loop, and must not fail."""
 
 
@@ -66,7 +66,7 @@ class Pending(Call):
         super().__init__(limit)
         self.outcome: asyncio.Future[Outcome[Any]] = asyncio.get_running_loop().create_future()
 
-    def then(self, outcome: Outcome[Any]) -> None:
+    def then(self, outcome: Outcome[object]) -> None:
         """Let whoever awaits it go on."""
         if not self.outcome.done():
             self.outcome.set_result(outcome)

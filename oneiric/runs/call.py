@@ -44,10 +44,10 @@ class StepCall(Call):
         self.go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.body: Body | None = None
         self.is_started = self.is_cached = False
-        self.outcome: Outcome[Any] | None = None
+        self.outcome: Outcome[object] | None = None
         self._report = report
 
-    def then(self, outcome: Outcome[Any]) -> None:
+    def then(self, outcome: Outcome[object]) -> None:
         self.outcome = outcome
         self._report(self)
 
@@ -80,7 +80,7 @@ class StepCall(Call):
         return cast("Given", outcome.value)
 
 
-def told(outcome: Outcome[Any]) -> tuple[dict[str, JSONValue], frozenset[str]]:
+def told(outcome: Outcome[object]) -> tuple[dict[str, JSONValue], frozenset[str]]:
     """Return what the journal keeps of a failure, and the names that a retry may know it by."""
     error = outcome.error
     own = error if isinstance(error, OneiricError) else None

@@ -177,6 +177,7 @@ class _Kept:
 class MemoryJournal(Journal):
     """Keep runs in this process, for as long as it lasts; everybody is on one event loop.
 
+    >>> from oneiric.testing import ManualClock
     >>> journal = MemoryJournal(ManualClock())
     """
 

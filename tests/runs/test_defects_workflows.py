@@ -13,8 +13,7 @@ from oneiric.runs.engine import RunEngine
 from oneiric.runs.journal import MemoryJournal
 from oneiric.runs.plan import Plan, PlanError, Retry, Step
 from oneiric.testing import ManualClock
-from tests.runs.test_engine import AT_ONCE, FUNCTIONS, fail, give, states
-from tests.runs.worlds import World, chain
+from tests.runs.worlds import AT_ONCE, FUNCTIONS, World, chain, fail, give, states
 
 
 async def test_defect_oneiric_d1_data_flows_beside_the_context() -> None:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
+from oneiric.core.backoff import Backoff
 from oneiric.errors import JSONValue, StoreError
-from oneiric.runs.body import Body, Functions
+from oneiric.runs.body import Body, Functions, Work
 from oneiric.runs.context import StepContext
 from oneiric.runs.engine import RunEngine, RunHandle
 from oneiric.runs.event import EventKind, RunEvent
@@ -163,3 +164,33 @@ def chain(count: int, target: str = "work") -> Plan:
         given = f"${{ steps.{before}.output }}"
         steps.append(Step(f"s{number}", target, given, depends_on=(before,)))
     return Plan("chain", tuple(steps))
+
+
+AT_ONCE = Backoff(base_seconds=0)
+
+
+def give(context: StepContext, value: JSONValue) -> JSONValue:
+    """Return the input."""
+    return value
+
+
+def fail(context: StepContext, value: JSONValue) -> JSONValue:
+    """Fail, saying which step it was."""
+    raise ValueError(f"no luck with {context.step_id}")
+
+
+async def hang(context: StepContext, value: JSONValue) -> JSONValue:
+    """Never end by oneself."""
+    await asyncio.Event().wait()
+    return None
+
+
+FUNCTIONS: Mapping[str, Work] = {"give": give, "fail": fail, "hang": hang}
+
+
+def states(run: Run) -> dict[str, str]:
+    """Return how each step stands, and why where that is said."""
+    return {
+        name: f"{step.state}:{step.reason}" if step.reason else str(step.state)
+        for name, step in run.steps.items()
+    }
