@@ -55,16 +55,13 @@ class Body(Protocol):
     @property
     def provenance(self) -> Provenance:
         """Who does the work, and why they."""
-        ...
 
     @property
     def is_blocking(self) -> bool:
         """Whether it must not be called on the event loop."""
-        ...
 
     def __call__(self, context: StepContext, value: JSONValue, /) -> Given | Awaitable[Given]:
         """Do the work on the step's input and return its result, or who is to give it."""
-        ...
 
 
 class Bodies(Protocol):
@@ -72,7 +69,6 @@ class Bodies(Protocol):
 
     def problem(self, target: str) -> str:
         """Return why nobody may do the work of *target*, or an empty string."""
-        ...
 
     def open(self, target: str) -> AbstractAsyncContextManager[Body]:
         """Hold the body of *target* for as long as the block lasts.
@@ -80,7 +76,6 @@ class Bodies(Protocol):
         Raises:
             OneiricError: nobody may serve, or it is paused.
         """
-        ...
 
 
 class Functions(Bodies):

@@ -25,11 +25,9 @@ class ResultCache(Protocol):
 
     async def get(self, key: str) -> JSONValue | bytes:
         """Return the value of *key*, or None when there is none."""
-        ...
 
     async def set(self, key: str, value: JSONValue) -> None:
         """Keep *value*."""
-        ...
 
 
 class StepCall(Call):

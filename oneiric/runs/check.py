@@ -14,6 +14,7 @@ from oneiric.runs.plan import Limits, Plan, PlanError, Step
 from oneiric.runs.run import UNDO, Run
 from oneiric.runs.state import StepState
 
+_NO_INPUT = "there is no input "
 _ID = re.compile(r"\w[\w .@/-]{0,199}")
 
 
@@ -90,7 +91,6 @@ class _Check:
         yield from self._expressions(step, at)
 
     def _expressions(self, step: Step, at: str) -> Iterator[Problem]:
-        before: frozenset[str] | None = None
         for field in ("input", "cache_key", "condition"):
             value: JSONValue = getattr(step, field)
             if not value:
@@ -101,17 +101,14 @@ class _Check:
             except ExpressionError as error:
                 yield self._problem(f"{at}.{field}", str(error))
                 continue
-            if found.references and before is None:
-                before = self._before(step)
-            has_default = bool(found.references) and "default(" in json.dumps(value, default=str)
             for reference in sorted(found.references):
-                what = self._reference(reference, before or frozenset(), has_default=has_default)
+                what = self._reference(reference, step)
+                if what.startswith(_NO_INPUT) and "default(" in json.dumps(value, default=str):
+                    continue
                 if what:
                     yield self._problem(f"{at}.{field}", what)
 
-    def _reference(
-        self, path: tuple[str, ...], before: frozenset[str], *, has_default: bool
-    ) -> str:
+    def _reference(self, path: tuple[str, ...], step: Step) -> str:
         head, *rest = path
         if head not in ("input", "context", "steps"):
             return f"there is no {head}, only context, input, steps"
@@ -120,16 +117,16 @@ class _Check:
         name = rest[0]
         if head == "input":
             known = self.given if isinstance(self.given, Mapping) else {}
-            return "" if name in known or has_default else self._what("input", name, known)
+            return "" if name in known else self._what("input", name, known)
         if name not in self.steps:
             return self._what("step", name, self.steps)
-        if name not in before:
+        if name not in step.depends_on and name not in self._before(step):
             return f"it does not depend on {name}, so {'.'.join(path)} may not be there"
         if rest[1:] and rest[1] not in ("output", "state", "error"):
             return f"a step has output, state and error, not {rest[1]}"
         return ""
 
-    def _before(self, step: Step) -> frozenset[str]:
+    def _before(self, step: Step) -> set[str]:
         """Return the ids of the steps that are over when *step* begins."""
         finals = step.is_final
         found = {name for name, each in self.steps.items() if finals and not each.is_final}
@@ -139,7 +136,7 @@ class _Check:
             if name in self.steps and name not in found:
                 found.add(name)
                 waiting += self.steps[name].depends_on
-        return frozenset(found)
+        return found
 
     def _order(self) -> Iterator[Problem]:
         """Follow the steps from those that wait for nobody; what is left over is in a ring."""

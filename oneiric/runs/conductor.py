@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,14 +17,14 @@ from oneiric.runs.body import Assigned, Bodies, Given, Provenance
 from oneiric.runs.call import ResultCache, StepCall, told
 from oneiric.runs.check import check_plan
 from oneiric.runs.context import StepContext
-from oneiric.runs.event import EventKind
+from oneiric.runs.event import Data, EventKind
 from oneiric.runs.journal import Journal, Lease, LeaseLostError
 from oneiric.runs.plan import Limits, Step
 from oneiric.runs.run import Run, fold
 from oneiric.runs.schedule import Launch, Schedule
 
 PAUSE_SECONDS = 0.5
-First: TypeAlias = "list[tuple[EventKind, Mapping[str, JSONValue]]]"
+First: TypeAlias = "list[tuple[EventKind, Data]]"
 """The events with which somebody begins to carry a run on."""
 
 

@@ -23,7 +23,7 @@ from oneiric.runs.body import Bodies, Functions, Work
 from oneiric.runs.call import ResultCache
 from oneiric.runs.check import PlanChangedError, check_plan, kept, succeeded
 from oneiric.runs.conductor import Conductor, First, Tools
-from oneiric.runs.event import EventKind, RunEvent
+from oneiric.runs.event import Data, EventKind, RunEvent
 from oneiric.runs.journal import Journal, Lease, MemoryJournal
 from oneiric.runs.plan import Limits, Plan, Step
 from oneiric.runs.run import Run, fold
@@ -104,13 +104,12 @@ class RunEngine:
         lease_seconds: float = 30.0,
     ) -> None:
         self._clock = clock or SystemClock()
-        self._own = MemoryJournal(self._clock) if journal is None else None
-        self._journal: Journal = journal or self._own  # type: ignore[assignment]
+        self._journal = MemoryJournal(self._clock) if journal is None else journal
+        self._is_own = journal is None
         self._limits = limits or Limits()
         found = Functions(bodies or {}) if bodies is None or isinstance(bodies, Mapping) else bodies
-        self._tools = Tools(
-            found, self._journal, self._clock, guard or Guard(), cache, self._limits
-        )
+        guard = guard or Guard()
+        self._tools = Tools(found, self._journal, self._clock, guard, cache, self._limits)
         self._lease_seconds = lease_seconds
         self._holder = self._clock.new_id()
         self._handles: dict[str, tuple[Conductor, asyncio.Task[Run]]] = {}
@@ -155,15 +154,12 @@ class RunEngine:
         most = self._limits.max_value_bytes
         value = plain(given, most)
         check_plan(plan, self._tools.bodies, self._limits, given=value)
-        data: dict[str, JSONValue] = {"plan": plan.as_json(), "digest": plan.digest, "input": value}
-        data["context"] = plain(more.get("context", {}), most)
-        data["metadata"] = plain(more.get("metadata", {}), most)
+        data: Data = {"plan": plan.as_json(), "digest": plan.digest, "input": value}
+        data = {**data, **{key: plain(more.get(key, {}), most) for key in ("context", "metadata")}}
         run_id = more.get("run_id") or self._clock.new_id()
         return self._event(run_id, EventKind.RUN_CREATED, "", data)
 
-    def _event(
-        self, run_id: str, kind: EventKind, step: str, data: Mapping[str, JSONValue]
-    ) -> RunEvent:
+    def _event(self, run_id: str, kind: EventKind, step: str, data: Data) -> RunEvent:
         return RunEvent(run_id, kind, rfc3339(self._clock.now()), step, data)
 
     async def recover(self) -> list[RunHandle]:
@@ -174,9 +170,12 @@ class RunEngine:
         while page := await self._journal.runs(open_only=True, before=before, limit=_PAGE):
             before = page[-1].run_id
             for record in page:
-                if not record.is_held and record.run_id not in self._handles:
-                    with suppress(LockedError):  # somebody else was faster
-                        found.append(await self._take_up(record.run_id, None, force=False))
+                if record.is_held or record.run_id in self._handles:
+                    continue
+                try:
+                    found.append(await self._take_up(record.run_id))
+                except (LockedError, InvalidError) as error:  # somebody else was faster
+                    self._log.warning("run-not-recovered", run=record.run_id, error=str(error))
         return found
 
     async def resume(
@@ -207,7 +206,7 @@ class RunEngine:
         return await self._take_up(run_id, plan, force=force, ended=True)
 
     async def _take_up(
-        self, run_id: str, plan: Plan | None, *, force: bool, ended: bool = False
+        self, run_id: str, plan: Plan | None = None, *, force: bool = False, ended: bool = False
     ) -> RunHandle:
         self._check_open()
         if run_id in self._handles or run_id in self._taking:
@@ -239,24 +238,23 @@ class RunEngine:
             if not force:
                 raise PlanChangedError(run.run_id, run.plan, plan)
             check_plan(plan, self._tools.bodies, self._limits, given=run.input)
-            data: dict[str, JSONValue] = {"plan": plan.as_json(), "digest": plan.digest}
-            first.append((EventKind.RUN_EXTENDED, {**data, "kept": kept(run, plan)}))
+            same: Data = {"digest": plan.digest, "kept": kept(run, plan)}
+            first.append((EventKind.RUN_EXTENDED, {"plan": plan.as_json(), **same}))
             again = []
         if ended:
             first.append((EventKind.RUN_REOPENED, {"steps": again}))
         return first
 
     def _conduct(self, run: Run, lease: Lease, first: First) -> RunHandle:
-        started: dict[str, JSONValue] = {"holder": self._holder, "token": lease.token}
+        started: Data = {"holder": self._holder, "token": lease.token}
+        first.append((EventKind.RUN_STARTED, started))
         conductor = Conductor(self._tools, run, lease)
-        work = conductor.conduct([*first, (EventKind.RUN_STARTED, started)])
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(conductor.conduct(first))
         self._handles[run.run_id] = (conductor, task)
         task.add_done_callback(lambda task: self._release(run.run_id, task))
         if not self._keepers:
-            self._keepers = [
-                asyncio.ensure_future(self._keep(keeper)) for keeper in (self._renew, self._listen)
-            ]
+            works = (self._renew, self._listen)
+            self._keepers = [asyncio.ensure_future(self._keep(work)) for work in works]
         return RunHandle(conductor, task)
 
     def _release(self, run_id: str, task: asyncio.Task[Run]) -> None:
@@ -278,9 +276,10 @@ class RunEngine:
         held = {run_id: conductor for run_id, (conductor, _) in self._handles.items()}
         leases = [conductor.lease for conductor in held.values()]
         kept = await self._journal.renew(leases, seconds=self._lease_seconds)
-        for run_id in held.keys() - {lease.run_id for lease in kept}:
-            held[run_id].is_lost = True
-            held[run_id].wake()
+        lost = held.keys() - {lease.run_id for lease in kept}
+        for run_id, conductor in held.items():
+            conductor.is_lost = run_id in lost
+            conductor.wake()  # also for what nobody told of
 
     async def _listen(self) -> None:
         """Wake whoever carries on a run to which somebody outside has added."""
@@ -330,9 +329,7 @@ class RunEngine:
             data["error"] = {"code": "failed", "message": error}
         await self._tell(run_id, EventKind.SIGNALED, step, data)
 
-    async def note(
-        self, run_id: str, kind: str, data: Mapping[str, JSONValue], *, step: str = ""
-    ) -> None:
+    async def note(self, run_id: str, kind: str, data: Data, *, step: str = "") -> None:
         """Store what a product has to say of a run, over or not; it changes nothing else."""
         said = plain({**data, "kind": kind}, self._limits.max_value_bytes)
         assert isinstance(said, Mapping)
@@ -352,12 +349,10 @@ class RunEngine:
         data = {"actor": actor, "reason": reason}
         await self._tell(run_id, EventKind.RUN_CANCELING, "", data)
         if run_id not in self._handles:
-            with suppress(LockedError):  # who holds it is told
-                await self._take_up(run_id, None, force=False)
+            with suppress(LockedError, InvalidError):  # who holds it is told, or has ended it
+                await self._take_up(run_id)
 
-    async def _tell(
-        self, run_id: str, kind: EventKind, step: str, data: Mapping[str, JSONValue]
-    ) -> None:
+    async def _tell(self, run_id: str, kind: EventKind, step: str, data: Data) -> None:
         await self._journal.append(run_id, [self._event(run_id, kind, step, data)])
         self._wake(run_id)
 
@@ -391,5 +386,5 @@ class RunEngine:
         await asyncio.gather(*tasks, return_exceptions=True)
         for conductor, _ in handles:
             await conductor.release()  # it may have been cancelled before it began
-        if self._own:
-            await self._own.aclose()
+        if self._is_own:
+            await self._journal.aclose()

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from oneiric.errors import JSONValue
+
+Data: TypeAlias = "Mapping[str, JSONValue]"
+"""What an event says besides its kind: JSON values by key."""
 
 
 class EventKind(StrEnum):
@@ -42,7 +46,7 @@ class RunEvent:
     kind: EventKind
     at: str
     step: str = ""
-    data: Mapping[str, JSONValue] = field(default_factory=dict)
+    data: Data = field(default_factory=dict)
     seq: int = 0
 
     def as_json(self) -> dict[str, JSONValue]:

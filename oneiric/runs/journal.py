@@ -69,7 +69,6 @@ class Journal(Protocol):
         Raises:
             RunExistsError: there is a run of that id; nothing is stored.
         """
-        ...
 
     async def append(
         self, run_id: str, events: Sequence[RunEvent], *, lease: Lease | None = None
@@ -80,25 +79,20 @@ class Journal(Protocol):
             NotFoundError: there is no such run.
             LeaseLostError: *lease* is no longer the latest claim; nothing is stored.
         """
-        ...
 
     async def read(self, run_id: str, *, after: int = 0) -> Sequence[RunEvent]:
         """Return the events of a run whose number is above *after*, in order; none for no run."""
-        ...
 
     def follow(self, run_id: str, *, after: int = 0) -> AsyncIterator[RunEvent]:
         """Yield the events above *after*, those to come included, until the run has ended."""
-        ...
 
     def outside(self) -> AsyncIterator[str]:
         """Yield the id of each run to which somebody appends without a lease, from now on."""
-        ...
 
     async def runs(
         self, *, name: str = "", open_only: bool = False, before: str = "", limit: int = 100
     ) -> Sequence[RunRecord]:
         """Return runs, the newest first: of *name*, not yet ended, with ids below *before*."""
-        ...
 
     async def claim(self, run_id: str, *, holder: str, seconds: float) -> Lease | None:
         """Claim a run unless another holder's claim is in force; the same holder may again.
@@ -106,19 +100,15 @@ class Journal(Protocol):
         Raises:
             NotFoundError: there is no such run.
         """
-        ...
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
         """Prolong *leases* from now, and return those that are still the latest claims."""
-        ...
 
     async def release(self, lease: Lease) -> None:
         """End a claim, so that another may be made at once; a claim that was lost is ignored."""
-        ...
 
     async def aclose(self) -> None:
         """Store what is under way and let go of everything."""
-        ...
 
 
 class RunExistsError(InvalidError):

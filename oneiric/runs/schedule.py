@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
-from typing import TypeAlias
 
 from oneiric.clock import rfc3339
 from oneiric.documents import digest
@@ -14,12 +13,11 @@ from oneiric.documents.copies import plain
 from oneiric.documents.tables import write_table
 from oneiric.errors import InvalidError, JSONValue
 from oneiric.expressions import Condition, Template
-from oneiric.runs.event import EventKind, RunEvent
+from oneiric.runs.event import Data, EventKind, RunEvent
 from oneiric.runs.plan import OnError, Step
 from oneiric.runs.run import UNDO, Run, StepRun
 from oneiric.runs.state import RunState, StepState
 
-Data: TypeAlias = "Mapping[str, JSONValue]"
 _QUIET = (EventKind.STEP_STARTED, EventKind.CONTEXT_SET, EventKind.NOTED)
 _MAIN, _UNDO, _FINAL = range(3)
 
@@ -110,7 +108,7 @@ class Schedule:
         left = min(max(wait_ms / 1000 - gone, 0.0), wait_ms / 1000)
         heappush(self._timers, (self._now + left, name))
 
-    def emit(self, kind: EventKind, step: str, data: Mapping[str, JSONValue]) -> None:
+    def emit(self, kind: EventKind, step: str, data: Data) -> None:
         """Let something be true of the run, and gather it for the journal."""
         event = RunEvent(self.run.run_id, kind, self._at, step, data)
         self.run.apply(event)
@@ -138,20 +136,16 @@ class Schedule:
             self._has_failed = True
         for after in self._after[name]:
             self._unmet[after] -= 1
-            if not self._unmet[after] and (
-                self.is_final or not self.run.steps[after].step.is_final
-            ):
+            is_time = self.is_final or not self.run.steps[after].step.is_final
+            if is_time and not self._unmet[after]:
                 heappush(self._ready, self._place[after])
 
-    def fail(
-        self, name: str, error: Mapping[str, JSONValue], kinds: frozenset[str], *, signal: int = 0
-    ) -> None:
+    def fail(self, name: str, error: Data, kinds: frozenset[str], signal: int = 0) -> None:
         """Let an attempt have failed, and the step with it unless it is to be tried again."""
         step = self.run.steps[name]
         retry, tried = step.step.retry, len(step.failures) + 1
-        data: dict[str, JSONValue] = {"attempt": step.attempt, "error": error}
-        if signal:
-            data["signal"] = signal
+        data: Data = {"attempt": step.attempt, "error": error}
+        data = {**data, "signal": signal} if signal else data
         is_wanted = not retry.on or not kinds.isdisjoint(retry.on)
         if tried < retry.attempts and is_wanted and not self._stop_reason(_phase(step.step)):
             delay = retry.backoff.delay(tried, chance=self._chance())
@@ -167,15 +161,13 @@ class Schedule:
     def decide(self) -> list[Launch]:
         """Let everything be true that follows now, and return the steps to launch."""
         launches: list[Launch] = []
-        if self.run.state.is_over:
-            return launches
+        is_over = self.run.state.is_over
         self._heed_signals()
         self._heed_time()
-        self._stop()
-        launches += self._begin_ready()
-        while self._go_on():
+        while not is_over:
             self._stop()
             launches += self._begin_ready()
+            is_over = not self._go_on()
         return launches
 
     def _heed_signals(self) -> None:
@@ -186,7 +178,7 @@ class Schedule:
                 if step and step.state is StepState.ASSIGNED and step.signal == data["name"]:
                     error = data.get("error")
                     if isinstance(error, Mapping):
-                        self.fail(name, error, frozenset({str(error["code"])}), signal=seq)
+                        self.fail(name, error, frozenset({str(error["code"])}), seq)
                     else:
                         done = {"result": data.get("value"), "signal": seq}
                         self.emit(EventKind.STEP_SUCCEEDED, name, done)
