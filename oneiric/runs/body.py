@@ -22,9 +22,9 @@ class Provenance:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"provider", "version", "manifest", "decision"}`, without what is empty."""
-        found = {"provider": self.provider, "version": self.version}
-        found |= {"manifest": self.manifest_digest, "decision": self.decision_digest}
-        return {name: text for name, text in found.items() if text}
+        names = ("provider", "version", "manifest", "decision")
+        texts = (self.provider, self.version, self.manifest_digest, self.decision_digest)
+        return {name: text for name, text in zip(names, texts, strict=True) if text}
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class Conductor:
         self._heard = self._again = False
         self._alarm: tuple[float, asyncio.Task[object]] | None = None
         self._loop = asyncio.get_running_loop()
+        self._nudge_soon = partial(self._loop.call_soon_threadsafe, self._nudge)
         self._tick()
 
     def wake(self) -> None:
@@ -196,7 +197,7 @@ class Conductor:
                 deadline=None if limit is None else tools.clock.monotonic() + limit,
                 shared=self.run.context,
                 max_bytes=tools.limits.max_value_bytes,
-                nudge=partial(self._loop.call_soon_threadsafe, self._nudge),
+                nudge=self._nudge_soon,
             )
             call = self._calls[launch.step.id] = StepCall(launch, context, self._report)
             tools.guard.start(call, partial(call.work, tools.bodies, tools.cache, tools.guard))

@@ -132,7 +132,7 @@ class RunEngine:
             created.run_id, [created], holder=self._holder, seconds=self._lease_seconds
         )
         assert lease is not None
-        return self._conduct(fold(stored), lease, [])
+        return self._conduct(fold(stored, plan.as_read), lease, [])
 
     async def enqueue(self, plan: Plan, input: JSONValue = None, **more: Unpack[Beginning]) -> str:
         """Store a run for whoever recovers or resumes it first, and return its id.

@@ -132,6 +132,11 @@ class Plan:
         return f"sha256:{hashlib.sha256(self.canonical).hexdigest()}"
 
     @cached_property
+    def as_read(self) -> Plan:
+        """The plan as whoever reads its JSON has it."""
+        return Plan.from_json(self._json)
+
+    @cached_property
     def _json(self) -> dict[str, JSONValue]:
         return write_table(self)
 

@@ -145,8 +145,10 @@ class Run:
         self.state = state
 
 
-def fold(events: Iterable[RunEvent]) -> Run:
+def fold(events: Iterable[RunEvent], plan: Plan | None = None) -> Run:
     """Return the run that *events* tell of, from the first on: the only way to know a run.
+
+    Whoever has just written the first of them saves reading its *plan* again.
 
     Raises:
         IllegalMoveError: they are no run's events.
@@ -156,7 +158,7 @@ def fold(events: Iterable[RunEvent]) -> Run:
     if first is None or first.kind is not EventKind.RUN_CREATED:
         raise IllegalMoveError("a run begins with its creation")
     data: Mapping[str, Any] = first.data
-    plan = Plan.from_json(data["plan"])
+    plan = plan or Plan.from_json(data["plan"])
     run = Run(
         first.run_id,
         plan,
@@ -227,9 +229,10 @@ def _signaled(run: Run, _step: StepRun, _data: Mapping[str, Any], event: RunEven
 def _step_started(_run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     step.attempt, step.input = data["attempt"], data.get("input")
     step.started_at, step.wait_ms = event.at, None
-    if "provider" in data or "decision" in data:
-        names = ("provider", "version", "manifest", "decision")
-        step.provenance = Provenance(*(data.get(name, "") for name in names))
+    get = data.get
+    step.provenance = Provenance(
+        get("provider", ""), get("version", ""), get("manifest", ""), get("decision", "")
+    )
 
 
 def _step_assigned(_run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:

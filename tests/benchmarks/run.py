@@ -10,7 +10,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tests.benchmarks import commands, curves, install, lifecycle, resolution
+from tests.benchmarks import commands, curves, install, lifecycle, resolution, runs
 from tests.benchmarks.measure import FULL, TINY, Curve, Row, Size
 from tests.benchmarks.targets import FLOORS, target_of
 
@@ -22,6 +22,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "use": lifecycle.use,
     "swap": lifecycle.swap,
     "swap_under_load": lifecycle.swap_under_load,
+    "runs": runs.runs,
     "commands": commands.commands,
     "install": install.install,
 }

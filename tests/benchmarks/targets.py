@@ -39,6 +39,7 @@ TARGETS: Mapping[str, Target] = {
     "swap of a no-op component": Target(most=100),
     "* swaps, *: failed calls": Target(most=0),
     "* swaps, *: calls of a closed one": Target(most=0),
+    "run of 100 no-op steps, *": Target(most=4),
     "oneiric --help": Target(floors=1.2),
     "oneiric list": Target(floors=2.3),
     "mandatory install, distributions": Target(most=36),
@@ -53,6 +54,7 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("replace_source", "as many references composed, in a dict"),
     ("warm use", "a context manager that does nothing"),
     ("swap, activation", "a task that does nothing, started and awaited"),
+    ("run", "as many tasks that do nothing, each awaited"),
     ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
 )
 """What stands under each kind of row."""
