@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from oneiric.core.secrets import redacted
+from oneiric.redaction import redacted
 from oneiric.documents.text import printable
 
 ROOT = "oneiric"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oneiric.core.observer import Observer
-from oneiric.core.secrets import redacted
+from oneiric.redaction import redacted
 from oneiric.errors import ComponentError
 
 if TYPE_CHECKING:

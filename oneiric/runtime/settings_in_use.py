@@ -12,7 +12,7 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from oneiric.config import Setting
 from oneiric.core.factory import load
 from oneiric.core.guard import attempt, attempt_within
-from oneiric.core.secrets import is_secret_name, redacted
+from oneiric.redaction import is_secret_name, redacted
 from oneiric.documents.model import alternatives, annotation_at
 from oneiric.domains import ALL, DomainSettings
 from oneiric.errors import ConfigError, Problem
