@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneiric.cli.table import as_table
 from oneiric.documents.text import printable
+from oneiric.layout import as_table
 from oneiric.runtime.operator import Operator
 from oneiric.runtime.settings import LoggingSettings
 

@@ -8,8 +8,8 @@ from typing import Any, TextIO
 
 import structlog
 
-from oneiric.redaction import redacted
 from oneiric.documents.text import printable
+from oneiric.redaction import redacted
 
 ROOT = "oneiric"
 _STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)

@@ -12,10 +12,10 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from oneiric.config import Setting
 from oneiric.core.factory import load
 from oneiric.core.guard import attempt, attempt_within
-from oneiric.redaction import is_secret_name, redacted
 from oneiric.documents.model import alternatives, annotation_at
 from oneiric.domains import ALL, DomainSettings
 from oneiric.errors import ConfigError, Problem
+from oneiric.redaction import is_secret_name, redacted
 from oneiric.runtime.provider_settings import ProviderSettings, paths_of
 
 if TYPE_CHECKING:
