@@ -50,20 +50,6 @@ class Generation(Generic[T]):
     sees the other, without a lock. That relies on the interpreter's global lock.
     """
 
-    __slots__ = (
-        "candidate",
-        "end",
-        "holds",
-        "idle",
-        "instance",
-        "loop",
-        "number",
-        "residence",
-        "retired",
-        "state",
-        "watchers",
-    )
-
     def __init__(self, candidate: Candidate, number: int, loop: asyncio.AbstractEventLoop) -> None:
         self.candidate = candidate
         self.number = number

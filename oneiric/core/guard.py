@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 from oneiric.redaction import redacted
 
 T = TypeVar("T")
+Work: TypeAlias = Callable[[], object]
 Dispose: TypeAlias = Callable[[Any], object]
 _IS_EAGER = sys.version_info >= (3, 12)
 
@@ -101,7 +102,7 @@ class Guard:
 
     async def call(
         self,
-        function: Callable[[], object],
+        function: Work,
         *,
         limit: float,
         blocking: bool = False,
@@ -133,7 +134,7 @@ class Guard:
             await self.end((call,))
             raise
 
-    def start(self, call: Call, function: Callable[[], object]) -> None:
+    def start(self, call: Call, function: Work) -> None:
         """Begin *function* now, in a task of its own that *call* hears of.
 
         Where Python can (3.12), it runs at once up to its first wait, and `call.then` may be
@@ -186,7 +187,7 @@ class Guard:
             await asyncio.wait(self._kept, timeout=left)
             await asyncio.sleep(0)
 
-    async def _run(self, call: Call, function: Callable[[], object]) -> None:
+    async def _run(self, call: Call, function: Work) -> None:
         outcome: Outcome[object]
         try:
             value = function()
@@ -197,9 +198,11 @@ class Guard:
             if not call.open:
                 raise
             outcome = Outcome(error=_unasked())
-        except (GeneratorExit, KeyboardInterrupt):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  foreign code may raise anything
+            if isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None:
+                raise  # the task is thrown away with its loop
             outcome = Outcome(error=error)
         self._calls.pop(call, None)
         if call.overdue or not call.open:
@@ -208,7 +211,7 @@ class Guard:
             call.open = False
             call.then(_late(call.limit) if call.overdue else outcome)
 
-    async def _in_thread(self, call: Call, function: Callable[[], object]) -> object:
+    async def _in_thread(self, call: Call, function: Work) -> object:
         """Run *function* in a daemon thread, which never delays the end of the process."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome[object]] = loop.create_future()
@@ -284,7 +287,7 @@ def _unasked() -> RuntimeError:
     return RuntimeError("cancelled itself")
 
 
-def _bare(function: Callable[[], object]) -> Callable[..., object]:
+def _bare(function: Work) -> Callable[..., object]:
     while isinstance(function, partial):
         function = function.func
     return function

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Coroutine, Iterable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from oneiric.clock import Clock, SystemClock
@@ -285,12 +284,7 @@ class LifecycleManager:
         self._gate.own()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *failure: object) -> None:
         await self.close()
 
     def __del__(self) -> None:
@@ -410,9 +404,7 @@ class LifecycleManager:
         self, place: Slot, assume: Assumption, *, earlier: tuple[str, ...] | None = None
     ) -> SwapReport:
         async with place.lock:
-            swap = Swap(
-                place, assume, resolver=self.resolver, roster=self._roster, clock=self.clock
-            )
+            swap = Swap(place, assume, resolver=self.resolver, roster=self._roster)
             report = await swap.run(self._build_for_swap)
             place.problem = str(report.error or "")
             place.swaps.add(report, earlier=earlier)
