@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from oneiric.clock import Clock
-from oneiric.errors import InvalidError, NotFoundError, UnavailableError
+from oneiric.errors import InvalidError, JSONValue, NotFoundError, UnavailableError
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.state import RunState
 
@@ -68,6 +68,7 @@ class Journal(Protocol):
 
         Raises:
             RunExistsError: there is a run of that id; nothing is stored.
+            EventTooLargeError: as for `append`.
         """
         ...
 
@@ -79,6 +80,7 @@ class Journal(Protocol):
         Raises:
             NotFoundError: there is no such run.
             LeaseLostError: *lease* is no longer the latest claim; nothing is stored.
+            EventTooLargeError: the journal has a limit, and an event is above; nothing is stored.
         """
         ...
 
@@ -119,6 +121,31 @@ class Journal(Protocol):
     async def aclose(self) -> None:
         """Store what is under way and let go of everything."""
         ...
+
+
+class EventTooLargeError(InvalidError):
+    """An event has more data than the journal takes."""
+
+    code = "event-too-large"
+
+    def __init__(self, event: RunEvent, size: int, limit: int) -> None:
+        step = f" of the step {event.step}" if event.step else ""
+        super().__init__(
+            f"the event {event.kind}{step} has {size} bytes of data, and {limit} are allowed",
+            hint="keep large results elsewhere, and record where they are",
+        )
+        self.event = event
+        self.size = size
+        self.limit = limit
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {
+            "run_id": self.event.run_id,
+            "kind": str(self.event.kind),
+            "step": self.event.step,
+            "size": self.size,
+            "limit": self.limit,
+        }
 
 
 class RunExistsError(InvalidError):

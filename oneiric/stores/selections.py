@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from sqlite3 import Connection
 
-from oneiric.stores.database import reading, writing
+from oneiric.stores.database import has_table, reading, writing
 from oneiric.stores.migrations import STATE
 
 
@@ -45,7 +44,7 @@ class SelectionStore:
         """
         query = "SELECT ref, provider, configured, actor, at FROM selections"
         with reading(self._path, STATE) as connection:
-            if connection is None or not _has_selections(connection):
+            if connection is None or not has_table(connection, "selections"):
                 return {}
             rows = connection.execute(query).fetchall()
         return {row[0]: StoredSelection(*row) for row in rows}
@@ -75,8 +74,3 @@ class SelectionStore:
         with writing(self._path, STATE) as connection:
             done = connection.execute("DELETE FROM selections WHERE ref = ?", (ref,))
             return done.rowcount > 0
-
-
-def _has_selections(connection: Connection) -> bool:
-    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'selections'"
-    return connection.execute(query).fetchone() is not None
