@@ -111,7 +111,10 @@ class Journal(Protocol):
         ...
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        """Prolong *leases* from now, and return those that are still the latest claims."""
+        """Prolong *leases* from now, and return those that are still the latest claims.
+
+        One of a run that does not exist is lost.
+        """
         ...
 
     async def release(self, lease: Lease) -> None:
@@ -119,7 +122,7 @@ class Journal(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Store what is under way and let go of everything."""
+        """Store what is under way, end those who follow or listen, and let go of everything."""
         ...
 
 
@@ -207,12 +210,13 @@ class MemoryJournal(Journal):
     >>> journal = MemoryJournal(ManualClock())
     """
 
-    __slots__ = ("_appended", "_clock", "_outside", "_runs")
+    __slots__ = ("_appended", "_clock", "_is_closed", "_outside", "_runs")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._runs: dict[str, _Kept] = {}
         self._appended = asyncio.Event()
+        self._is_closed = False
         self._outside: set[asyncio.Queue[str]] = set()
 
     async def create(
@@ -246,7 +250,7 @@ class MemoryJournal(Journal):
             for event in await self.read(run_id, after=after):
                 after = event.seq
                 yield event
-            if self._kept(run_id).record.state.is_over:
+            if self._kept(run_id).record.state.is_over or self._is_closed:
                 return
             await appended.wait()
 
@@ -254,8 +258,8 @@ class MemoryJournal(Journal):
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._outside.add(queue)
         try:
-            while True:
-                yield await queue.get()
+            while run_id := await queue.get():
+                yield run_id
         finally:
             self._outside.discard(queue)
 
@@ -281,25 +285,31 @@ class MemoryJournal(Journal):
         return Lease(run_id, holder, kept.token)
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        held = [lease for lease in leases if self._kept(lease.run_id).token == lease.token]
+        held = [lease for lease in leases if self._is_latest(lease)]
         for lease in held:
             kept = self._runs[lease.run_id]
             kept.seconds, kept.until = seconds, self._clock.monotonic() + seconds
         return held
 
     async def release(self, lease: Lease) -> None:
-        kept = self._kept(lease.run_id)
-        if kept.token == lease.token:
-            kept.until = 0.0
+        if self._is_latest(lease):
+            self._runs[lease.run_id].until = 0.0
 
     async def aclose(self) -> None:
-        self._runs.clear()
+        self._is_closed = True
+        self._appended.set()
+        for queue in self._outside:
+            queue.put_nowait("")
 
     def _kept(self, run_id: str) -> _Kept:
         kept = self._runs.get(run_id)
         if kept is None:
             raise NotFoundError("run", run_id, known=self._runs, hint="oneiric run list")
         return kept
+
+    def _is_latest(self, lease: Lease) -> bool:
+        kept = self._runs.get(lease.run_id)
+        return kept is not None and kept.token == lease.token
 
     def _is_held(self, kept: _Kept) -> bool:
         return is_in_force(kept.until, kept.seconds, self._clock.monotonic())
