@@ -264,5 +264,5 @@ class JournalLaws:
         waiting = asyncio.gather(follow(), listen())
         await asyncio.sleep(0.05)
         await journal.aclose()
-        assert await asyncio.wait_for(waiting, 5) == [1, 0]
+        assert list(await asyncio.wait_for(waiting, 5)) == [1, 0]
         await journal.aclose()
