@@ -1,9 +1,9 @@
 """A process that appends to runs in a journal until it is killed, and says what was stored.
 
-`python -m tests.faults.appender PATH DURABILITY RUNS` claims or creates the runs `r0` to
+`python -m tests.faults.appender PATH DURABILITY RUNS PAUSE` claims or creates the runs `r0` to
 `rN`, then prints `RUN SEQ SEQ` for each acknowledged append, and `lost RUN` when another
-holder took a run. What it appends says who it is and counts, so that nothing can be
-mistaken for something else.
+holder took a run. It pauses for PAUSE seconds between appends. What it appends says who it is
+and counts, so that nothing can be mistaken for something else.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ def say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
-async def hold(journal: Journal, run_id: str, me: str, number: int) -> int:
+async def hold(journal: Journal, run_id: str, me: str, number: int, pause: float) -> int:
     """Hold a run and append to it until it is lost; return how often in all."""
     try:
         stored, lease = await journal.create(
@@ -42,7 +42,9 @@ async def hold(journal: Journal, run_id: str, me: str, number: int) -> int:
         number += 1
         notes = [event(run_id, EventKind.NOTED, who=me, number=number, part=n) for n in (1, 2)]
         try:
-            if number % 20 == 0:
+            if pause:
+                await asyncio.sleep(pause)
+            if pause or number % 20 == 0:
                 await journal.renew([lease], seconds=CLAIM_SECONDS)
             stored = await journal.append(run_id, notes, lease=lease)
         except LeaseLostError:
@@ -51,17 +53,17 @@ async def hold(journal: Journal, run_id: str, me: str, number: int) -> int:
         say(run_id, *(each.seq for each in stored))
 
 
-async def main(path: Path, durability: str, runs: int) -> None:
+async def main(path: Path, durability: str, runs: int, pause: float) -> None:
     """Hold every run again and again, for ever."""
     journal = SqliteJournal(path, clock=SystemClock(), durability=Durability(durability))
 
     async def again(run_id: str) -> None:
         number = 0
         while True:
-            number = await hold(journal, run_id, f"p{os.getpid()}", number)
+            number = await hold(journal, run_id, f"p{os.getpid()}", number, pause)
 
     await asyncio.gather(*(again(f"r{number}") for number in range(runs)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))

@@ -4,8 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.architecture.source import ROOT
@@ -66,17 +65,6 @@ class Child:
                 self._said.notify_all()
 
 
-@contextmanager
-def child(module: str, *arguments: object) -> Iterator[Child]:
-    """Give a running process, killed at the end of the block."""
-    made = Child(module, *arguments)
-    try:
-        yield made
-    finally:
-        if made.process.returncode is None:
-            made.kill()
-
-
-def appender(path: Path, durability: str, runs: int) -> Child:
-    """Start a process that appends to so many runs."""
-    return Child("tests.faults.appender", path, durability, runs)
+def appender(path: Path, durability: str, runs: int, pause: float = 0.0) -> Child:
+    """Start a process that appends to so many runs, with pauses in seconds."""
+    return Child("tests.faults.appender", path, durability, runs, pause)
