@@ -20,7 +20,7 @@ T = TypeVar("T")
 MOST_TOGETHER = 512
 CHECKPOINT_EVERY = 1000
 _LOOK_AGAIN_SECONDS = 0.002
-_FAILURES = (sqlite3.Error, ValueError, OverflowError)
+_FAILURES = (sqlite3.Error, ValueError, OverflowError, TypeError)  # the last: damaged rows
 
 
 class Job(Generic[T]):
@@ -150,6 +150,8 @@ class Ledger:
     def _told(self, error: Exception) -> OneiricError:
         if isinstance(error, sqlite3.Error):
             return database.told(self._path, error)
+        if isinstance(error, TypeError):
+            return database.damaged(self._path, error)
         return InvalidError(f"{self._path} cannot store this: {error}")
 
 

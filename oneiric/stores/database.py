@@ -183,6 +183,11 @@ def told(path: Path, error: sqlite3.Error) -> StoreError:
     return StoreError(f"{path}: {error}", hint=_HINTS.get(_primary(error), _ACCESS))
 
 
+def damaged(path: Path, error: Exception) -> StoreError:
+    """Return the error that says that *path* holds what nobody stored there."""
+    return StoreError(f"{path} holds what cannot be read: {error}", hint=_DAMAGED)
+
+
 def _primary(error: sqlite3.Error) -> int:
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & _PRIMARY

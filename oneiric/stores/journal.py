@@ -89,9 +89,9 @@ class SqliteJournal(Journal):
     async def read(self, run_id: str, *, after: int = 0) -> Sequence[RunEvent]:
         events: list[RunEvent] = []
         while True:
-            _, rows = await self._page(run_id, after)
-            events += run_rows.decoded(rows)
-            if len(rows) < run_rows.PAGE:
+            _, page = await self._page(run_id, after)
+            events += page
+            if len(page) < run_rows.PAGE:
                 return events
             after = events[-1].seq
 
@@ -99,13 +99,13 @@ class SqliteJournal(Journal):
         with self._watch.following(run_id, after) as follower:
             while not self._watch.is_closed:
                 follower.news.clear()
-                state, rows = await self._page(run_id, follower.after)
+                state, page = await self._page(run_id, follower.after)
                 if state is None:
                     raise run_rows.missing(run_id)
-                for event in run_rows.decoded(rows):
+                for event in page:
                     follower.after = event.seq
                     yield event
-                if len(rows) == run_rows.PAGE:
+                if len(page) == run_rows.PAGE:
                     continue
                 if state.is_over:
                     return
@@ -154,9 +154,7 @@ class SqliteJournal(Journal):
         await self._writer.aclose()
         await self._reader.aclose()
 
-    async def _page(
-        self, run_id: str, after: int
-    ) -> tuple[RunState | None, Sequence[run_rows.Row]]:
+    async def _page(self, run_id: str, after: int) -> tuple[RunState | None, Sequence[RunEvent]]:
         return await self._ask(partial(run_rows.page, run_id=run_id, after=after), (None, ()))
 
     async def _ask(self, question: Callable[[Connection], T], nothing: T) -> T:

@@ -8,7 +8,7 @@ from functools import reduce
 from sqlite3 import Connection
 from typing import TypeAlias
 
-from oneiric.errors import JSONValue, NotFoundError, StoreError
+from oneiric.errors import JSONValue, NotFoundError
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.journal import (
     EventTooLargeError,
@@ -136,8 +136,10 @@ def release(connection: Connection, lease: Lease) -> None:
     connection.execute(query, (lease.run_id, lease.token))
 
 
-def page(connection: Connection, run_id: str, after: int) -> tuple[RunState | None, Sequence[Row]]:
-    """Return the state of a run, None for no run, and then at most `PAGE` rows above *after*."""
+def page(
+    connection: Connection, run_id: str, after: int
+) -> tuple[RunState | None, Sequence[RunEvent]]:
+    """Return the state of a run, None for no run, and then at most `PAGE` events above *after*."""
     row = connection.execute("SELECT state FROM runs WHERE run_id = ?", (run_id,)).fetchone()
     if row is None:
         return None, ()
@@ -145,23 +147,19 @@ def page(connection: Connection, run_id: str, after: int) -> tuple[RunState | No
         SELECT run_id, seq, kind, at, step, data FROM events
         WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?
     """
-    return RunState(row[0]), connection.execute(query, (run_id, after, PAGE)).fetchall()
+    return RunState(row[0]), decoded(connection.execute(query, (run_id, after, PAGE)).fetchall())
 
 
 def decoded(rows: Sequence[Row]) -> Sequence[RunEvent]:
     """Return the events that *rows* keep.
 
     Raises:
-        StoreError: one cannot be understood.
+        ValueError, TypeError: a row is not as it was stored.
     """
-    events = []
-    for run_id, seq, kind, at, step, data in rows:
-        try:
-            event = RunEvent(run_id, EventKind(kind), at, step, json.loads(data), seq)
-        except ValueError as error:
-            raise StoreError(f"event {seq} of the run {run_id} cannot be read: {error}") from error
-        events.append(event)
-    return events
+    return [
+        RunEvent(run_id, EventKind(kind), at, step, json.loads(data), seq)
+        for run_id, seq, kind, at, step, data in rows
+    ]
 
 
 def records(

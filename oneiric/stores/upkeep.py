@@ -154,19 +154,19 @@ def _disagreements(connection: Connection) -> Iterator[str]:
             continue
         said = _said(run_id, [row[:6] for row in of_run])
         if said is None:
-            yield f"the run {run_id} does not begin with {EventKind.RUN_CREATED}, or is not JSON"
+            yield f"the run {run_id} has events that cannot be understood"
         elif (said.state, said.updated_at if said.state.is_over else "") != (state, ended_at):
             yield f"the run {run_id} is listed as {state}, and its events say {said.state}"
 
 
 def _said(run_id: str, rows: Sequence[run_rows.Row]) -> RunRecord | None:
+    """Return how the run stands by its events, or None when they cannot be understood."""
     try:
         events = run_rows.decoded(rows)
-    except StoreError:
+        record = reduce(advance, events, RunRecord(run_id, "", RunState.QUEUED, "", "", 0))
+    except (KeyError, TypeError, ValueError):
         return None
-    if events[0].kind is not EventKind.RUN_CREATED:
-        return None
-    return reduce(advance, events, RunRecord(run_id, "", RunState.QUEUED, "", "", 0))
+    return record if events[0].kind is EventKind.RUN_CREATED else None
 
 
 def _delete(connection: Connection, run_ids: Sequence[str], before: str) -> int:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from oneiric.stores import run_rows
 from oneiric.stores.commits import closed
-from oneiric.stores.database import has_table, open_reader, translated
+from oneiric.stores.database import damaged, has_table, open_reader, translated
 from oneiric.stores.migrations import STATE
 
 T = TypeVar("T")
@@ -62,7 +62,10 @@ class Reader:
                 self._connection = open_reader(self._path, STATE)
             if self._connection is None or not has_table(self._connection, "outside"):
                 return nothing
-            return question(self._connection)
+            try:
+                return question(self._connection)
+            except (TypeError, ValueError) as error:
+                raise damaged(self._path, error) from error
 
     def _close(self) -> None:
         if self._connection is not None:

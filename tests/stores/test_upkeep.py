@@ -83,7 +83,7 @@ def test_a_sound_journal_has_no_problems(path: Path) -> None:
         ),
         (
             "UPDATE events SET data = '{' WHERE run_id = 'r1' AND seq = 1",
-            "the run r1 does not begin with run-created, or is not JSON",
+            "the run r1 has events that cannot be understood",
         ),
     ],
 )
