@@ -1,0 +1,108 @@
+"""What journaled steps cost: of one sequential run, and of a hundred runs at once.
+
+Files lie in the working directory: a temporary one may be in memory, where nothing is waited for.
+"""
+
+import asyncio
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from oneiric.clock import SystemClock
+from oneiric.errors import JSONValue
+from oneiric.runs.event import EventKind, RunEvent
+from oneiric.stores.journal import Durability, SqliteJournal
+from tests.benchmarks.measure import Row, Size, by_turns
+
+AT = "2026-11-21T09:00:00.000000Z"
+RESULT: Mapping[str, JSONValue] = {
+    "attempt": 1,
+    "result": {"ok": True, "id": "c-1234", "amount": 12.5},
+}
+STARTED: Mapping[str, JSONValue] = {
+    "attempt": 1,
+    "input": {"order": 7},
+    "provider": "demo",
+    "version": "1",
+}
+SYNCHRONOUS: Mapping[Durability, str] = {Durability.POWER_LOSS: "FULL", Durability.KILL: "NORMAL"}
+SCHEMA = """
+    CREATE TABLE events (
+        run_id TEXT, seq INTEGER, kind TEXT, at TEXT, step TEXT, data TEXT,
+        PRIMARY KEY (run_id, seq)
+    ) WITHOUT ROWID
+"""
+INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?)"
+
+
+def journaled(size: Size) -> list[Row]:
+    """Measure steps a second, by the clock, beside raw commits of the same rows."""
+    rows = []
+    for durability in Durability:
+        found = by_turns(
+            {
+                "raw": partial(raw, durability, size.steps),
+                "one": partial(steps, durability, 1, size.steps),
+                "many": partial(steps, durability, size.runs_at_once, size.steps // 5),
+            },
+            max(3, size.repeats // 8),
+        )
+        name, floor = f"journaled steps, {durability}", found["raw"][-1]
+        rows += [
+            Row(f"{name}, one run", found["one"][-1], "/s", floor),
+            Row(f"{name}, {size.runs_at_once} runs", found["many"][-1], "/s", floor),
+        ]
+    return rows
+
+
+def raw(durability: Durability, count: int) -> float:
+    """Return how many steps a second raw SQLite stores: two rows and one commit for each."""
+    result, started = json.dumps(RESULT), json.dumps(STARTED)
+    run_id = SystemClock().new_id()
+    with (
+        tempfile.TemporaryDirectory(dir=".") as folder,
+        closing(sqlite3.connect(Path(folder) / "raw.sqlite", isolation_level=None)) as connection,
+    ):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
+        connection.execute(SCHEMA)
+        begin = time.perf_counter()
+        for number in range(count):
+            done = (run_id, 2 * number, "step-succeeded", AT, f"s{number}", result)
+            next_one = (run_id, 2 * number + 1, "step-started", AT, f"s{number + 1}", started)
+            connection.execute(INSERT, done + next_one)
+        return count / (time.perf_counter() - begin)
+
+
+def steps(durability: Durability, runs: int, count: int) -> float:
+    """Return how many steps a second a journal stores, for so many runs at once."""
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        return asyncio.run(_steps(Path(folder) / "oneiric.sqlite", durability, runs, count))
+
+
+async def _steps(path: Path, durability: Durability, runs: int, count: int) -> float:
+    clock = SystemClock()
+    journal = SqliteJournal(path, clock=clock, durability=durability)
+    await _run(journal, clock.new_id(), 1)
+    begin = time.perf_counter()
+    await asyncio.gather(*(_run(journal, clock.new_id(), count) for _ in range(runs)))
+    spent = time.perf_counter() - begin
+    await journal.aclose()
+    return runs * count / spent
+
+
+async def _run(journal: SqliteJournal, run_id: str, count: int) -> None:
+    """Do what an engine does with a run of steps that do nothing, one after another."""
+    created = RunEvent(
+        run_id, EventKind.RUN_CREATED, AT, data={"plan": {"name": "bench", "steps": []}}
+    )
+    _, lease = await journal.create(run_id, [created], holder="bench", seconds=60)
+    for number in range(count):
+        done = RunEvent(run_id, EventKind.STEP_SUCCEEDED, AT, f"s{number}", RESULT)
+        following = RunEvent(run_id, EventKind.STEP_STARTED, AT, f"s{number + 1}", STARTED)
+        await journal.append(run_id, [done, following], lease=lease)
