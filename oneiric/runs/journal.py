@@ -207,7 +207,8 @@ class _Kept:
 class MemoryJournal(Journal):
     """Keep runs in this process, for as long as it lasts; everybody is on one event loop.
 
-    >>> journal = MemoryJournal(ManualClock())
+    >>> from oneiric.clock import SystemClock
+    >>> journal = MemoryJournal(SystemClock())
     """
 
     __slots__ = ("_appended", "_clock", "_is_closed", "_outside", "_runs")

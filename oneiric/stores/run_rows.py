@@ -21,7 +21,7 @@ from oneiric.runs.journal import (
 )
 from oneiric.runs.state import RunState
 
-LARGEST_EVENT = 1 << 20
+LARGEST_EVENT = 32 << 20  # whoever makes events keeps plans and values well below
 PAGE = 500
 
 Row: TypeAlias = tuple[str, int, str, str, str, str]

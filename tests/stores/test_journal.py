@@ -20,7 +20,6 @@ from oneiric.stores import SelectionStore, StoredSelection
 from oneiric.stores.database import SchemaTooNewError
 from oneiric.stores.journal import Durability, SqliteJournal
 from oneiric.stores.migrations import STATE
-from oneiric.stores.run_rows import LARGEST_EVENT
 from oneiric.stores.upkeep import JournalCheck, check
 from oneiric.stores.watch import Reader, Watch
 from oneiric.testing import ManualClock
@@ -185,20 +184,22 @@ async def test_nobody_looks_while_nobody_waits(path: Path, monkeypatch: pytest.M
     await reader.aclose()
 
 
-async def test_an_event_that_is_too_large_is_refused(journal: SqliteJournal) -> None:
+async def test_an_event_that_is_too_large_is_refused(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The error tells the event, its size and the limit; nothing of the append is stored."""
+    monkeypatch.setattr("oneiric.stores.run_rows.LARGEST_EVENT", 1000)
     await journal.create("r1", [created("r1")])
-    large = event("r1", EventKind.STEP_SUCCEEDED, "a", result="x" * LARGEST_EVENT)
+    large = event("r1", EventKind.STEP_SUCCEEDED, "a", result="x" * 1000)
     with pytest.raises(EventTooLargeError) as caught:
         await journal.append("r1", [event("r1", EventKind.NOTED), large])
-    size = LARGEST_EVENT + len('{"result":""}')
     assert caught.value.exit_code == 2
     assert caught.value.details() == {
         "run_id": "r1",
         "kind": "step-succeeded",
         "step": "a",
-        "size": size,
-        "limit": LARGEST_EVENT,
+        "size": 1000 + len('{"result":""}'),
+        "limit": 1000,
     }
     assert len(await journal.read("r1")) == 1
 
