@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import math
+import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar, cast, overload
+from types import CoroutineType
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast, overload
 
 from oneiric.core.secrets import redacted
 
 T = TypeVar("T")
 Dispose: TypeAlias = Callable[[Any], object]
+_IS_EAGER = sys.version_info >= (3, 12)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class Outcome(NamedTuple, Generic[T]):
     """What a call gave: a value, or the error it ended with."""
 
     value: T | None = None
@@ -39,6 +41,37 @@ class Outcome(Generic[T]):
         return text if self.timed_out else f"{name}: {text}" if text else name
 
 
+class Call:
+    """Foreign code that `Guard.start` begins: derive from it to hear the outcome, once."""
+
+    __slots__ = ("deadline", "limit", "open", "overdue", "task")
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.deadline = math.inf
+        self.open = True
+        self.overdue = False
+        self.task: asyncio.Task[None] | None = None
+
+    def then(self, outcome: Outcome[Any]) -> None:
+        """Hear what the call gave; it is called on the loop, and must not fail."""
+
+
+class Pending(Call):
+    """A call whose `outcome` can be awaited."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(limit)
+        self.outcome: asyncio.Future[Outcome[Any]] = asyncio.get_running_loop().create_future()
+
+    def then(self, outcome: Outcome[Any]) -> None:
+        """Let whoever awaits it go on."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+
 class Guard:
     """Call components, handlers and hooks so that none of them can hang or hurt the caller.
 
@@ -49,9 +82,22 @@ class Guard:
     that ignored their end.
     """
 
-    __slots__ = ("_kept", "_lost", "abandoned", "grace_seconds")
+    __slots__ = (
+        "_calls",
+        "_due",
+        "_kept",
+        "_lost",
+        "_timer",
+        "_watched",
+        "abandoned",
+        "grace_seconds",
+    )
 
     def __init__(self, *, grace_seconds: float = 0.1) -> None:
+        self._calls: dict[Call, None] = {}
+        self._due = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._watched: asyncio.AbstractEventLoop | None = None
         self._kept: set[asyncio.Task[object]] = set()
         self._lost: set[asyncio.Future[Outcome[object]]] = set()
         self.grace_seconds = grace_seconds
@@ -103,9 +149,45 @@ class Guard:
         if first is not None and first.error is None and inspect.isawaitable(first.value):
             task = asyncio.ensure_future(attempt_async(first.value))
             first = await self._limited(task, left, dispose)
-        if first is None:
-            return Outcome(error=TimeoutError(f"took longer than {limit:g} s"), timed_out=True)
-        return cast("Outcome[T]", first)
+        return cast("Outcome[T]", _late(limit) if first is None else first)
+
+    def start(self, call: Call, function: Callable[[], object]) -> None:
+        """Begin *function* now, in a task of its own that *call* hears of.
+
+        Where Python can (3.12), it runs at once up to its first wait, and `call.then` may be
+        called before this returns. One timer watches over all calls that were begun so, which
+        makes one cost less than `call`. Sync code runs on the loop.
+        """
+        loop = asyncio.get_running_loop()
+        call.deadline = loop.time() + call.limit
+        coroutine = self._run(call, function)
+        if _IS_EAGER:
+            task = asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg]
+            if not call.open:
+                return
+        else:
+            task = asyncio.Task(coroutine, loop=loop)
+        call.task = task
+        self._calls[call] = None
+        if call.deadline < self._due or loop is not self._watched:
+            self._watch(loop, call.deadline)
+
+    async def end(self, calls: Iterable[Call]) -> None:
+        """Cancel *calls* without an outcome, and wait until they obeyed or a grace has passed."""
+        tasks = set[asyncio.Task[object]]()
+        for call in calls:
+            if call.open and call.task is not None:
+                call.open = False
+                self._calls.pop(call, None)
+                call.task.cancel()
+                tasks.add(call.task)
+        if not tasks:
+            return
+        try:
+            await asyncio.wait(tasks, timeout=self.grace_seconds)
+        finally:
+            for task in tasks:
+                self._let_be(task)
 
     def keep(self, coroutine: Coroutine[object, object, object]) -> asyncio.Task[object]:
         """Run *coroutine* in a task that nobody need wait for, and keep it from being collected."""
@@ -121,6 +203,58 @@ class Guard:
         while self._kept and (left := deadline - clock()) > 0:
             await asyncio.wait(self._kept, timeout=left)
             await asyncio.sleep(0)
+
+    async def _run(self, call: Call, function: Callable[[], object]) -> None:
+        outcome: Outcome[object]
+        try:
+            value = function()
+            if type(value) is CoroutineType or inspect.isawaitable(value):
+                value = await value
+            outcome = Outcome(value)
+        except asyncio.CancelledError:
+            if not call.open:
+                raise
+            outcome = Outcome(error=_unasked())
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001  foreign code may raise anything
+            outcome = Outcome(error=error)
+        self._calls.pop(call, None)
+        if call.open:
+            call.open = False
+            call.then(_late(call.limit) if call.overdue else outcome)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._watched = loop
+        self._due = when
+        self._timer = loop.call_at(when, self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel what passed its limit, and abandon what did not obey within the grace."""
+        self._due, self._timer = math.inf, None
+        now = loop.time()
+        for call in [call for call in self._calls if call.deadline <= now and call.task]:
+            task = cast("asyncio.Task[None]", call.task)
+            if call.overdue:
+                self._let_be(task)
+                del self._calls[call]
+                call.open = False
+                call.then(_late(call.limit))
+            else:
+                call.overdue = True
+                call.deadline = now + self.grace_seconds
+                task.cancel()
+        if self._calls:
+            self._watch(loop, min(call.deadline for call in self._calls))
+
+    def _let_be(self, task: asyncio.Task[Any]) -> None:
+        """Keep a task that was cancelled until it ends, and count it if it does not obey."""
+        if not task.done():
+            self.abandoned += 1
+            self._kept.add(task)
+            task.add_done_callback(self._release)
 
     def _release(self, task: asyncio.Task[object]) -> None:
         self._kept.discard(task)
@@ -163,6 +297,10 @@ class Guard:
             dispose(outcome.value)
 
 
+def _late(limit: float) -> Outcome[object]:
+    return Outcome(error=TimeoutError(f"took longer than {limit:g} s"), timed_out=True)
+
+
 def _unasked() -> RuntimeError:
     return RuntimeError("cancelled itself")
 
@@ -202,7 +340,7 @@ def attempt_within(function: Callable[[], T], limit: float) -> Outcome[T]:
     thread.join(limit)
     if outcomes:
         return outcomes[0]
-    return Outcome(error=TimeoutError(f"took longer than {limit:g} s"), timed_out=True)
+    return cast("Outcome[T]", _late(limit))
 
 
 async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeAlias
 
-from oneiric.errors import JSONValue
-
-if TYPE_CHECKING:
-    from oneiric.runs.context import StepContext
+from oneiric.errors import JSONValue, nearest
+from oneiric.runs.context import StepContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +19,31 @@ class Provenance:
     version: str = ""
     manifest_digest: str = ""
     decision_digest: str = ""
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `{"provider", "version", "manifest", "decision"}`, without what is empty."""
+        found = {"provider": self.provider, "version": self.version}
+        found |= {"manifest": self.manifest_digest, "decision": self.decision_digest}
+        return {name: text for name, text in found.items() if text}
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """Return this from a body to say that somebody outside will complete the step.
+
+    A signal named *signal* to the step does; its value is the step's result. `prompt` tells
+    those outside what is asked of them. Without one in time the step fails, or gets its
+    default.
+    """
+
+    prompt: JSONValue = None
+    signal: str = "done"
+    timeout_seconds: float | None = None
+
+
+Given: TypeAlias = "JSONValue | Assigned"
+Work: TypeAlias = "Callable[[StepContext, JSONValue], Given | Awaitable[Given]]"
+"""What does a step's work: takes its context and input, and returns a JSON value or `Assigned`."""
 
 
 class Body(Protocol):
@@ -39,10 +62,8 @@ class Body(Protocol):
         """Whether it must not be called on the event loop."""
         ...
 
-    def __call__(
-        self, context: StepContext, value: JSONValue, /
-    ) -> JSONValue | Awaitable[JSONValue]:
-        """Do the work on the step's input and return its result, a JSON value."""
+    def __call__(self, context: StepContext, value: JSONValue, /) -> Given | Awaitable[Given]:
+        """Do the work on the step's input and return its result, or who is to give it."""
         ...
 
 
@@ -60,3 +81,37 @@ class Bodies(Protocol):
             OneiricError: nobody may serve, or it is paused.
         """
         ...
+
+
+class Functions(Bodies):
+    """Let plain functions do the work, each under the name by which plans call it."""
+
+    def __init__(self, functions: Mapping[str, Work]) -> None:
+        self._functions = functions
+
+    def problem(self, target: str) -> str:
+        if target in self._functions:
+            return ""
+        close = nearest(target, self._functions)
+        return f"nobody does {target}{f'; did you mean {close}?' if close else ''}"
+
+    def open(self, target: str) -> AbstractAsyncContextManager[Body]:
+        return nullcontext(_Function(self._functions[target]))
+
+
+class _Function(Body):
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Work) -> None:
+        self._function = function
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(getattr(self._function, "__qualname__", type(self._function).__name__))
+
+    @property
+    def is_blocking(self) -> bool:
+        return False
+
+    def __call__(self, context: StepContext, value: JSONValue, /) -> Given | Awaitable[Given]:
+        return self._function(context, value)

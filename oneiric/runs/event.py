@@ -14,18 +14,18 @@ class EventKind(StrEnum):
 
     RUN_CREATED = "run-created"  # plan, digest, input, context, metadata
     RUN_STARTED = "run-started"  # holder, token: somebody claimed the run and works on it
-    RUN_EXTENDED = "run-extended"  # steps, digest
+    RUN_EXTENDED = "run-extended"  # steps; or plan, digest, kept: another plan
     RUN_REOPENED = "run-reopened"  # steps: those that are queued again
     RUN_CANCELING = "run-canceling"  # actor, reason
     RUN_ENDED = "run-ended"  # state, error
     STEP_STARTED = "step-started"  # attempt, input, provider, version, manifest, decision
-    STEP_ASSIGNED = "step-assigned"  # deadline, prompt: a signal will complete it
+    STEP_ASSIGNED = "step-assigned"  # signal, prompt, timeout_ms, input: a signal completes it
     STEP_RETRIED = "step-retried"  # attempt, error, delay_ms: queued again
-    STEP_SUCCEEDED = "step-succeeded"  # attempt, result, reason (as "cache")
-    STEP_FAILED = "step-failed"  # attempt, error
+    STEP_SUCCEEDED = "step-succeeded"  # attempt, result, reason (as "cache"), signal: its number
+    STEP_FAILED = "step-failed"  # attempt, error, signal
     STEP_CANCELED = "step-canceled"  # reason: it will not run
     CONTEXT_SET = "context-set"  # key, value, who
-    SIGNALED = "signaled"  # name, value, actor: from outside, to a step or to the run
+    SIGNALED = "signaled"  # name, value, actor, error: from outside, to a step or to the run
     NOTED = "noted"  # kind and what a product has to say; changes no state
 
 

@@ -320,7 +320,8 @@ class MemoryJournal(Journal):
         for seq, event in enumerate(events, start=len(kept.events) + 1):
             numbered = RunEvent(event.run_id, event.kind, event.at, event.step, event.data, seq)
             stored.append(numbered)
-            kept.record = advance(kept.record, numbered)
+            if not event.step or len(stored) == len(events):
+                kept.record = advance(kept.record, numbered)
         kept.events += stored
         self._appended.set()
         self._appended = asyncio.Event()

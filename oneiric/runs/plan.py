@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 
 from oneiric.core.backoff import Backoff
-from oneiric.errors import JSONValue
+from oneiric.documents import canonical
+from oneiric.documents.tables import read_table, write_table
+from oneiric.errors import InvalidError, JSONValue, Problem
+
+
+class PlanError(InvalidError):
+    """A plan that cannot be run: everything that is wrong with it, at once."""
+
+    code = "invalid-plan"
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        super().__init__(f"the plan {name} cannot be run" if name else "this is no plan")
+        self.name = name
+        self.problems = tuple(problems)
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"plan": self.name, "problems": [problem.as_json() for problem in self.problems]}
+
+    def lines(self) -> Sequence[str]:
+        return [f"{problem.key}: {problem.what}" for problem in self.problems]
 
 
 class OnError(StrEnum):
@@ -21,6 +42,20 @@ class OnError(StrEnum):
     FAIL = "fail"
     CONTINUE = "continue"
     COMPENSATE = "compensate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far plans and what they carry may go: the number of steps, the longest chain, bytes.
+
+    A plan's bytes are those of its canonical JSON, as are those of any one value: an input,
+    a result, a signal, an entry of the context.
+    """
+
+    max_steps: int = 10_000
+    max_depth: int = 10_000
+    max_plan_bytes: int = 8 << 20
+    max_value_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +99,18 @@ class Step:
     metadata: Mapping[str, JSONValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """Work to do as one run: its steps and the limits of the whole.
 
     `groups` gives how many steps of a group may run at once. With `fail_fast` a failure
     stops whatever has not begun; else everything that does not depend on it still runs.
+
+    >>> plan = Plan("order", (Step("charge", "task:charge"),))
+    >>> plan.as_json()
+    {'name': 'order', 'steps': [{'id': 'charge', 'target': 'task:charge'}]}
+    >>> Plan.from_json(plan.as_json()) == plan
+    True
     """
 
     name: str
@@ -79,3 +120,41 @@ class Plan:
     groups: Mapping[str, int] = field(default_factory=dict)
     fail_fast: bool = True
     metadata: Mapping[str, JSONValue] = field(default_factory=dict)
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """The plan's canonical JSON."""
+        return canonical(self._json)
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of its canonical JSON: what a run is bound to."""
+        return f"sha256:{hashlib.sha256(self.canonical).hexdigest()}"
+
+    @cached_property
+    def _json(self) -> dict[str, JSONValue]:
+        return write_table(self)
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return the plan as a JSON object; what is as it is by default is left out."""
+        return dict(self._json)
+
+    @classmethod
+    def from_json(cls, value: JSONValue) -> Plan:
+        """Read what `as_json` gives, strictly: a field that nobody knows is a problem.
+
+        Raises:
+            PlanError: everything in *value* that has no place or the wrong kind.
+        """
+        plan, problems = read_table(cls, value, kinds=_KINDS)
+        if problems:
+            name = value.get("name", "") if isinstance(value, Mapping) else ""
+            raise PlanError(name if isinstance(name, str) else "", problems)
+        return plan
+
+    def extended(self, steps: Iterable[Step]) -> Plan:
+        """Return the plan with more steps."""
+        return replace(self, steps=(*self.steps, *steps))
+
+
+_KINDS = (Step, Retry, Backoff, OnError)

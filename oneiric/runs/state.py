@@ -74,7 +74,7 @@ STEP_MOVES: Mapping[StepState, frozenset[StepState]] = MappingProxyType(
                 StepState.CANCELED,
             }
         ),
-        StepState.SUCCEEDED: frozenset(),
+        StepState.SUCCEEDED: frozenset({StepState.QUEUED}),  # undone, or final: begun anew
         StepState.FAILED: frozenset({StepState.QUEUED}),  # reopened with its run
         StepState.CANCELED: frozenset({StepState.QUEUED}),
     }

@@ -20,7 +20,7 @@ FLOORS: Mapping[str, int] = MappingProxyType(
         room: floor
         for floor, rooms in {
             BENEATH: "errors",
-            0: "clock documents files",
+            0: "clock documents files expressions",
             1: "core",
             2: "runs",
             3: "ports",

@@ -5,11 +5,12 @@ import contextvars
 import gc
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from oneiric.core.guard import Guard, Outcome
+from oneiric.core.guard import Call, Guard, Outcome, Pending
 from tests.core.components import until
 
 
@@ -238,3 +239,121 @@ def test_a_thread_that_outlives_its_loop_ends_in_peace() -> None:
     for thread in threads:
         thread.join(5.0)
     assert [thread.is_alive() for thread in threads] == [False]
+
+
+class Heard(Call):
+    """Pass on what is heard."""
+
+    def __init__(self, limit: float, tell: Callable[[Outcome[object]], None]) -> None:
+        super().__init__(limit)
+        self.tell = tell
+
+    def then(self, outcome: Outcome[object]) -> None:
+        self.tell(outcome)
+
+
+async def _outcome_of(
+    guard: Guard, function: Callable[[], object], limit: float = 1.0
+) -> Outcome[object]:
+    call = Pending(limit)
+    guard.start(call, function)
+    return await call.outcome
+
+
+@pytest.mark.parametrize("function", [partial(int, "7"), partial(_give, 7)])
+async def test_a_call_that_was_begun_hands_on_its_value(function: partial[object]) -> None:
+    """Sync or async, *then* gets the outcome, and gets it once."""
+    assert await _outcome_of(Guard(), function) == Outcome(7)
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), SystemExit(3), Alien("from afar")])
+async def test_a_call_that_was_begun_fails_as_a_value(error: BaseException) -> None:
+    """Whatever it raises, at once or later, is handed on and reaches nobody else."""
+
+    def fail() -> None:
+        raise error
+
+    found = [await _outcome_of(Guard(), each) for each in (fail, partial(_fail, error))]
+    assert [outcome.error for outcome in found] == [error, error]
+
+
+async def test_a_call_that_cancels_itself_is_a_failure() -> None:
+    """A cancellation that nobody asked for stays in the task of the call."""
+    outcome = await _outcome_of(Guard(), partial(_fail, asyncio.CancelledError()))
+    assert outcome.reason == "RuntimeError: cancelled itself"
+
+
+async def test_calls_that_were_begun_have_tasks_of_their_own() -> None:
+    """None sees the caller's task or context, nor another's."""
+    seen = contextvars.ContextVar[int]("seen", default=0)
+    tasks: list[object] = [asyncio.current_task()]
+
+    async def look() -> int:
+        tasks.append(asyncio.current_task())
+        await asyncio.sleep(0)
+        seen.set(seen.get() + 1)
+        return seen.get()
+
+    guard = Guard()
+    found = [await _outcome_of(guard, look), await _outcome_of(guard, look)]
+    assert ([each.value for each in found], seen.get(), len(set(tasks))) == ([1, 1], 0, 3)
+
+
+async def test_one_timer_ends_each_begun_call_at_its_own_limit() -> None:
+    """A shorter limit that comes later is met first, and a quick call needs no timer."""
+    guard, order = Guard(), list[str]()
+    ended = asyncio.Event()
+
+    def then(name: str, outcome: Outcome[object]) -> None:
+        order.append(f"{name}: {outcome.reason or outcome.value}")
+        if len(order) == 3:
+            ended.set()
+
+    guard.start(Heard(0.06, partial(then, "long")), partial(asyncio.sleep, 60))
+    guard.start(Heard(0.02, partial(then, "short")), partial(asyncio.sleep, 60))
+    guard.start(Heard(60.0, partial(then, "quick")), partial(_give, 1))
+    await ended.wait()
+    assert order == ["quick: 1", "short: took longer than 0.02 s", "long: took longer than 0.06 s"]
+    assert guard.abandoned == 0
+
+
+async def test_a_begun_call_that_ignores_its_end_is_abandoned_after_a_grace() -> None:
+    """The caller hears in time; the stubborn task is counted, and kept until it ends."""
+    guard = Guard(grace_seconds=0.01)
+    outcome = await _outcome_of(guard, partial(_stubborn, 0.1, "late"), limit=0.01)
+    assert (outcome.timed_out, outcome.value, guard.abandoned) == (True, None, 1)
+    await guard.settle(1.0)
+
+
+async def test_begun_calls_that_are_let_go_hand_on_nothing() -> None:
+    """They are cancelled, begun or not; a stubborn one is left after the grace."""
+    guard, heard, ended = Guard(grace_seconds=0.01), list[object](), list[str]()
+
+    async def sleeper() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("ended")
+
+    calls = [Heard(60.0, heard.append) for _ in range(3)]
+    guard.start(calls[0], sleeper)
+    guard.start(calls[1], partial(_stubborn, 0.1, 1))
+    await asyncio.sleep(0)
+    guard.start(calls[2], sleeper)
+    await guard.end(calls)
+    assert (heard, set(ended), guard.abandoned) == ([], {"ended"}, 1)
+    await guard.settle(1.0)
+    assert heard == []
+
+
+def test_a_guard_watches_over_calls_of_the_loop_that_runs() -> None:
+    """A timer left on a loop that was closed keeps no later call from ending."""
+    guard = Guard()
+    for limit in (60.0, 0.01):
+        outcome = asyncio.run(_ended(guard, limit))
+    assert outcome.timed_out
+
+
+async def _ended(guard: Guard, limit: float) -> Outcome[object]:
+    quick = limit > 1
+    return await _outcome_of(guard, partial(asyncio.sleep, 0 if quick else 60), limit)
