@@ -54,7 +54,7 @@ class Child:
         errors = self.process.stderr.read()
         self.process.stdout.close()
         self.process.stderr.close()
-        assert errors == b""
+        assert not errors, errors.decode()
         return self.lines()
 
     def _read(self) -> None:
