@@ -8,14 +8,17 @@ import json
 import sqlite3
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from oneiric.clock import SystemClock
 from oneiric.errors import JSONValue
+from oneiric.runs.engine import RunEngine
 from oneiric.runs.event import EventKind, RunEvent
+from oneiric.runs.plan import Plan, Step
 from oneiric.stores.journal import Durability, SqliteJournal
 from tests.benchmarks.measure import Row, Size, by_turns
 
@@ -30,6 +33,7 @@ STARTED: Mapping[str, JSONValue] = {
     "provider": "demo",
     "version": "1",
 }
+Way: TypeAlias = Callable[[SqliteJournal, int, int], Awaitable[None]]
 SYNCHRONOUS: Mapping[Durability, str] = {Durability.POWER_LOSS: "FULL", Durability.KILL: "NORMAL"}
 SCHEMA = """
     CREATE TABLE events (
@@ -43,20 +47,25 @@ INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?)"
 def journaled(size: Size) -> list[Row]:
     """Measure steps a second, by the clock, beside raw commits of the same rows."""
     rows = []
+    many = size.runs_at_once
     for durability in Durability:
         found = by_turns(
             {
                 "raw": partial(raw, durability, size.steps),
-                "one": partial(steps, durability, 1, size.steps),
-                "many": partial(steps, durability, size.runs_at_once, size.steps // 5),
+                "one": partial(steps, appended, durability, 1, size.steps),
+                "many": partial(steps, appended, durability, many, size.steps // 10),
+                "engine, one": partial(steps, run, durability, 1, size.steps),
+                "engine, many": partial(steps, run, durability, many, size.steps // 10),
             },
             max(3, size.repeats // 8),
         )
-        name, floor = f"journaled steps, {durability}", found["raw"][-1]
-        rows += [
-            Row(f"{name}, one run", found["one"][-1], "/s", floor),
-            Row(f"{name}, {size.runs_at_once} runs", found["many"][-1], "/s", floor),
-        ]
+        floor = found["raw"][-1]
+        for name, what in (("engine, ", "journaled steps"), ("", "appends of two events")):
+            at_once = found[f"{name}many"][-1]
+            rows += [
+                Row(f"{what}, {durability}, one run", found[f"{name}one"][-1], "/s", floor),
+                Row(f"{what}, {durability}, {many} runs", at_once, "/s", floor),
+            ]
     return rows
 
 
@@ -79,30 +88,49 @@ def raw(durability: Durability, count: int) -> float:
         return count / (time.perf_counter() - begin)
 
 
-def steps(durability: Durability, runs: int, count: int) -> float:
-    """Return how many steps a second a journal stores, for so many runs at once."""
+def steps(way: Way, durability: Durability, runs: int, count: int) -> float:
+    """Return how many steps a second are stored in that way, for so many runs at once."""
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        return asyncio.run(_steps(Path(folder) / "oneiric.sqlite", durability, runs, count))
+        return asyncio.run(_steps(way, Path(folder) / "oneiric.sqlite", durability, runs, count))
 
 
-async def _steps(path: Path, durability: Durability, runs: int, count: int) -> float:
-    clock = SystemClock()
-    journal = SqliteJournal(path, clock=clock, durability=durability)
-    await _run(journal, clock.new_id(), 1)
+async def _steps(way: Way, path: Path, durability: Durability, runs: int, count: int) -> float:
+    journal = SqliteJournal(path, clock=SystemClock(), durability=durability)
+    await way(journal, 1, 1)
     begin = time.perf_counter()
-    await asyncio.gather(*(_run(journal, clock.new_id(), count) for _ in range(runs)))
+    await way(journal, runs, count)
     spent = time.perf_counter() - begin
     await journal.aclose()
     return runs * count / spent
 
 
-async def _run(journal: SqliteJournal, run_id: str, count: int) -> None:
-    """Do what an engine does with a run of steps that do nothing, one after another."""
-    created = RunEvent(
-        run_id, EventKind.RUN_CREATED, AT, data={"plan": {"name": "bench", "steps": []}}
-    )
+async def appended(journal: SqliteJournal, runs: int, count: int) -> None:
+    """Append to runs what an engine appends, without an engine."""
+    clock = SystemClock()
+    await asyncio.gather(*(_append(journal, clock.new_id(), count) for _ in range(runs)))
+
+
+async def _append(journal: SqliteJournal, run_id: str, count: int) -> None:
+    plan: Mapping[str, JSONValue] = {"plan": {"name": "bench", "steps": []}}
+    created = RunEvent(run_id, EventKind.RUN_CREATED, AT, data=plan)
     _, lease = await journal.create(run_id, [created], holder="bench", seconds=60)
     for number in range(count):
         done = RunEvent(run_id, EventKind.STEP_SUCCEEDED, AT, f"s{number}", RESULT)
         following = RunEvent(run_id, EventKind.STEP_STARTED, AT, f"s{number + 1}", STARTED)
         await journal.append(run_id, [done, following], lease=lease)
+
+
+async def run(journal: SqliteJournal, runs: int, count: int) -> None:
+    """Run plans of steps that do nothing, each after the one before."""
+    names = [f"s{number}" for number in range(count)]
+    before = [(), *((name,) for name in names)]
+    plan = Plan(
+        "bench",
+        tuple(
+            Step(name, "nothing", {"order": 7}, depends_on=needed)
+            for name, needed in zip(names, before, strict=False)
+        ),
+    )
+    engine = RunEngine({"nothing": lambda context, value: value}, journal=journal)
+    await asyncio.gather(*(engine.run(plan) for _ in range(runs)))
+    await engine.close()

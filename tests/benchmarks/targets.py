@@ -81,7 +81,7 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("replace_source", "as many references composed, in a dict"),
     ("warm use", "a context manager that does nothing"),
     ("swap, activation", "a task that does nothing, started and awaited"),
-    ("journaled steps", "raw SQLite that commits the same two rows for each step"),
+    ("journaled steps, appends", "raw SQLite that commits the same two rows for each step"),
     ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
 )
 """What stands under each kind of row."""
