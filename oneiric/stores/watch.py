@@ -155,10 +155,13 @@ class Watch:
     def close(self) -> None:
         """Wake everybody for the last time."""
         self._reader = None
+        self._wake_followers()
+        self._tell("")
+
+    def _wake_followers(self) -> None:
         for followers in self._followers.values():
             for follower in followers:
                 follower.news.set()
-        self._tell("")
 
     def _begun(self, last: int) -> None:
         if self._last is None and self._listeners:
@@ -187,10 +190,10 @@ class Watch:
         self._reader.ask(question, None).add_done_callback(self._looked)
 
     def _looked(self, answer: asyncio.Future[_Seen | None]) -> None:
-        if not answer.cancelled() and answer.exception() is None:  # else the next look may see
-            seen = answer.result()
-            if seen is not None:
-                self._notice(seen)
+        if answer.cancelled() or answer.exception() is not None:
+            self._wake_followers()  # they meet what is wrong when they read
+        elif (seen := answer.result()) is not None:
+            self._notice(seen)
         if self._followers or self._listeners:
             self._arm()
 

@@ -184,6 +184,24 @@ async def test_nobody_looks_while_nobody_waits(path: Path, monkeypatch: pytest.M
     await reader.aclose()
 
 
+class BrokenReader(Reader):
+    """A reader of a file that cannot be read."""
+
+    def ask(self, question: Callable[[Connection], T], nothing: T) -> asyncio.Future[T]:
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        answer.set_exception(StoreError("the disk is gone"))
+        return answer
+
+
+async def test_those_who_wait_learn_that_nothing_can_be_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poll that fails wakes followers, who read for themselves and meet the error."""
+    monkeypatch.setattr("oneiric.stores.watch.POLL_SECONDS", 0.01)
+    with Watch(BrokenReader(path)).following("r1", 0) as follower:
+        await asyncio.wait_for(follower.news.wait(), 5)
+
+
 async def test_an_event_that_is_too_large_is_refused(
     journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
