@@ -356,9 +356,16 @@ class UnknownSelectionError(NotFoundError):
     code = "unknown-selection"
 
     def __init__(
-        self, ref: str, provider: str, origin: str, *, known: Iterable[str], why: str = ""
+        self,
+        ref: str,
+        provider: str,
+        origin: str,
+        *,
+        known: Iterable[str],
+        why: str = "",
+        hint: str = "",
     ) -> None:
-        super().__init__("provider", provider, known=known)
+        super().__init__("provider", provider, known=known, hint=hint)
         self.ref = ref
         self.provider = provider
         self.origin = origin
@@ -371,7 +378,7 @@ class UnknownSelectionError(NotFoundError):
 
     @property
     def hint(self) -> str:
-        return super().hint or f"oneiric explain {self.ref}"
+        return self._hint or super().hint or f"oneiric explain {self.ref}"
 
     def lines(self) -> Sequence[str]:
         return [f"offered: {', '.join(self.known) or 'nothing'}"]

@@ -71,6 +71,19 @@ PLUGIN = Plugin(
             extra="redis",
         ),
         _offer(
+            "adapter:queue@sqlite",
+            "queue.sqlite:SqliteQueue",
+            priority=EMBEDDED,
+            capabilities=("queue", "delay", "dedup", "ordered"),
+        ),
+        _offer(
+            "adapter:queue@redis-streams",
+            "queue.redis_streams:RedisStreamsQueue",
+            priority=REMOTE,
+            capabilities=("queue", "dedup", "distributed"),
+            extra="redis",
+        ),
+        _offer(
             "adapter:secrets@env",
             "secrets.env:EnvSecrets",
             priority=EMBEDDED,

@@ -155,12 +155,14 @@ def main() -> None:
 def _report(error: OneiricError, arguments: list[str]) -> None:
     if not error.message:
         return  # a command without arguments has shown its help
+    from oneiric.documents.text import printable  # only an error needs it
+
     if "--debug" in arguments:
-        traceback.print_exception(error)
+        sys.stderr.write(printable("".join(traceback.format_exception(error))))
     if "--json" in arguments:
         sys.stdout.write(json.dumps(error.as_json(), indent=2) + "\n")
     else:
-        sys.stderr.write(error.render() + "\n")
+        sys.stderr.write(printable(error.render()) + "\n")
 
 
 def _let_go_of_stdout() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, session_of, show, show_json, show_table
+from oneiric.cli.output import AsJSON, foreign_aside, session_of, show, show_json, show_table
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Show the configuration, and who set what."
@@ -29,7 +29,9 @@ def show_settings(
     as_json: AsJSON = False,
 ) -> None:
     """Print every effective setting, secrets redacted."""
-    answer = session_of(context).operator.settings(sources=sources)
+    operator = session_of(context).operator
+    with foreign_aside():
+        answer = operator.settings(sources=sources)
     if as_json:
         show_json(answer.as_json())
         return

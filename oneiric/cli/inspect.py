@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oneiric.cli.output import AsJSON, colour, session_of, show, show_json, show_table, width
+
+if TYPE_CHECKING:
+    from oneiric.runtime.answers import Explanation
 
 Domain = Annotated[str, typer.Option(help="One domain, such as adapter or service.")]
 
@@ -36,6 +39,7 @@ def list_components(
         rows,
         empty="nothing is shadowed" if shadowed else "nothing is on offer",
     )
+    show("\n".join(f"warning: {warning}" for warning in listing.warnings()))
 
 
 def explain(
@@ -55,15 +59,26 @@ def explain(
     ] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Say who serves a component, where everybody else stands, and why."""
+    """Say who serves a component, where everybody else stands, and why.
+
+    It ends with exit code 6 when nobody may serve.
+    """
     wanted = [need.strip() for each in needs or () for need in each.split(",") if need.strip()]
     answer = session_of(context).operator.explain(
         ref, domain=domain, key=key, provider=provider, needs=wanted, assume=assume or ()
     )
     if as_json:
         show_json(answer.as_json())
-        return
-    show(answer.decision.render(width=width(), colour=colour()))
+    else:
+        _show_explanation(answer)
+    if answer.decision.problem is not None:
+        raise typer.Exit(answer.decision.problem.exit_code)
+
+
+def _show_explanation(answer: Explanation) -> None:
+    show(answer.decision.render(width=width(), colour=colour()), styled=True)
+    if answer.dormant:
+        show(f"  note: {answer.dormant}")
     if answer.diff:
         show(f"\nchanged by the assumptions:\n{answer.diff.render()}")
     elif answer.diff is not None:
@@ -93,6 +108,7 @@ def status(context: typer.Context, *, domain: Domain = "", as_json: AsJSON = Fal
         rows,
         empty="nothing is on offer",
     )
+    show("\n".join(f"note: {ref}: {each}" for ref, each in answer.dormant.items()))
 
 
 def plugins(context: typer.Context, *, as_json: AsJSON = False) -> None:

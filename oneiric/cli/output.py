@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from oneiric.documents.text import printable
 from oneiric.runtime.operator import Operator
 from oneiric.runtime.settings import LoggingSettings
 
@@ -23,8 +26,25 @@ if TYPE_CHECKING:
     from oneiric.errors import JSONValue
 
 UNBOUNDED = 1_000
+_STDOUT, _STDERR = 1, 2
+_STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@contextmanager
+def foreign_aside() -> Iterator[None]:
+    """Send what foreign code prints to stderr, whichever way it prints; stdout is for answers."""
+    sys.stdout.flush()
+    kept = os.dup(_STDOUT)
+    with suppress(OSError):  # stderr may be closed
+        os.dup2(_STDERR, _STDOUT)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, _STDOUT)
+        os.close(kept)
 
 
 def operator_for(session: Session) -> Operator:
@@ -35,7 +55,7 @@ def operator_for(session: Session) -> Operator:
 
         plugins = (PLUGIN,)
     operator = Operator(path=session.config, profile=session.profile, plugins=plugins)
-    with redirect_stdout(sys.stderr):  # what a plugin prints as it loads is no data of ours
+    with foreign_aside():
         settings = operator.orchestrator.config.section("logging")
     assert isinstance(settings, LoggingSettings)
     if session.debug or settings != LoggingSettings():
@@ -44,7 +64,7 @@ def operator_for(session: Session) -> Operator:
         level = "debug" if session.debug else settings.level
         configure_logging(sys.stderr, level=level, emit_json=settings.emit_json)
     for warning in operator.orchestrator.warnings():
-        sys.stderr.write(f"warning: {warning}\n")
+        sys.stderr.write(printable(f"warning: {warning}\n"))
     return operator
 
 
@@ -55,18 +75,20 @@ def width() -> int:
 
 def show_json(document: JSONValue) -> None:
     """Print one JSON document."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(printable(json.dumps(document, indent=2, ensure_ascii=False)) + "\n")
 
 
-def show(text: str) -> None:
-    """Print text, unless there is none."""
+def show(text: str, *, styled: bool = False) -> None:
+    """Print text, unless there is none; of what steers a terminal only colours, if *styled*."""
+    parts = _STYLE.split(text) if styled else [text]
     if text:
-        sys.stdout.write(text + "\n")
+        shown = (part if place % 2 else printable(part) for place, part in enumerate(parts))
+        sys.stdout.write("".join(shown) + "\n")
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print rows in columns that fit the terminal; *empty* where there are none."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[_in_one_line(str(cell)) for cell in row] for row in rows]
     if not cells:
         show(empty)
         return
@@ -78,7 +100,12 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, empt
     console = Console(file=sys.stdout, width=width(), highlight=False)
     with console.capture() as captured:
         console.print(table)
-    show("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+    lines = captured.get().rstrip("\n").split("\n")
+    show("\n".join(line.rstrip() for line in lines), styled=True)
+
+
+def _in_one_line(text: str) -> str:
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def session_of(context: typer.Context) -> Session:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, session_of, show, show_json
+from oneiric.cli.output import AsJSON, foreign_aside, session_of, show, show_json
 
 
 def swap(
@@ -23,15 +23,18 @@ def swap(
     as_json: AsJSON = False,
 ) -> None:
     """Select another provider for a component; the selection outranks the configuration."""
-    answer = session_of(context).operator.swap(ref, provider=provider, clear=clear, dry_run=dry_run)
+    operator = session_of(context).operator
+    with foreign_aside():
+        answer = operator.swap(ref, provider=provider, clear=clear, dry_run=dry_run)
     if as_json:
         show_json(answer.as_json())
         return
     show("\n".join(diff.render() for diff in answer.changes) or "no decision changes")
-    if dry_run:
-        show("dry run: nothing was stored")
-    elif clear and not answer.cleared:
+    if clear and not answer.cleared:
         show(f"there was no selection of an earlier swap for {answer.ref}")
+    elif dry_run:
+        cleared = "; the selection of an earlier swap would be cleared" if clear else ""
+        show(f"dry run: nothing was stored{cleared}")
     else:
         what = "the selection was cleared" if clear else f"{answer.provider} was selected"
         show(f"{answer.applied}: {what} for {answer.ref}; no running orchestrator was asked")

@@ -1,7 +1,9 @@
 """Load the configuration. The only module that reads the environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
 
@@ -28,6 +30,7 @@ def load_config(
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
     variables: Mapping[str, str] = _NONE,
+    further: Callable[[Config, Sequence[Problem]], Iterable[Problem]] | None = None,
 ) -> Config:
     """Read the file, the profile and the environment, and check it all against *sections*.
 
@@ -46,6 +49,8 @@ def load_config(
         environ: the variables; `os.environ` when left out.
         folder: what relative paths start from; the working directory when left out.
         variables: single names to dotted keys, `ONEIRIC_STACK_ORDER` to `resolver.stack_order`.
+        further: called when something is wrong, to tell what else is: with the settings that
+            are right, defaults in place of the others, and the problems found so far.
 
     Raises:
         ConfigError: with every problem at once, each with where it was written.
@@ -59,25 +64,38 @@ def load_config(
     named = path or (Path(seen["ONEIRIC_CONFIG"]) if seen.get("ONEIRIC_CONFIG") else None)
     file = find_file(here, named=named)
     name = profile or seen.get("ONEIRIC_PROFILE") or "default"
+    asked = "--profile" if profile else "ONEIRIC_PROFILE"
     layers = Layers()
-    problems = _lay_file(layers, file, name, sections)
+    problems = _lay_file(layers, file, name, asked, sections)
+    filed = deepcopy(layers.values)
     problems += _lay_variables(layers, seen, variables, sections)
     checked, more = _check(layers, sections)
-    if problems or more:
+    problems += more
+    config = Config(file.path, name, here, MappingProxyType(checked), layers, filed)
+    if problems:
+        problems += further(config, problems) if further else ()
         where = file.shown if file.path else "the environment"
-        raise ConfigError(f"the configuration of {where} is wrong", problems=problems + more)
-    return Config(file.path, name, here, MappingProxyType(checked), layers)
+        raise ConfigError(f"the configuration of {where} is wrong", problems=problems)
+    return config
 
 
 def _lay_file(
-    layers: Layers, file: ConfigFile, name: str, sections: Mapping[str, type[BaseModel]]
+    layers: Layers,
+    file: ConfigFile,
+    name: str,
+    asked: str,
+    sections: Mapping[str, type[BaseModel]],
 ) -> list[Problem]:
     values = dict(file.values)
     profiles = values.pop(_PROFILES, {})
     if not isinstance(profiles, Mapping):
         return [Problem(_PROFILES, "it must be a table of profiles", file.origin(_PROFILES))]
     problems = _profile_problems(profiles, file, name, sections)
-    base = built_in(name, written=profiles)
+    base: Mapping[str, JSONValue] = {}
+    try:
+        base = built_in(name, written=profiles)
+    except ConfigError as error:
+        problems.append(Problem("profile", f"{error.message}; {error.hint}", asked))
     layers.lay(values, file.origin)
     layers.lay({key: base[key] for key in base if key in sections}, lambda _: f"profile {name}")
     chosen = profiles.get(name)
@@ -149,13 +167,26 @@ def _check(
         values = layers.values.get(name, {})
         if not isinstance(values, Mapping):
             problems.append(Problem(name, "it must be a table", layers.place(name)))
+            checked[name] = model.model_construct()
             continue
         try:
             checked[name] = validate_settings(model, values, key=name, origin_of=layers.place)
         except ConfigError as error:
-            told = error.problems or [Problem(name, error.message, layers.place(name))]
-            problems += told
+            problems += error.problems or [Problem(name, error.message, layers.place(name))]
+            checked[name] = _salvaged(model, values, {problem.key for problem in problems}, name)
     return checked, problems
+
+
+def _salvaged(
+    model: type[BaseModel], values: Mapping[str, JSONValue], wrong: AbstractSet[str], name: str
+) -> BaseModel:
+    """Return what is right of a section, defaults in place of what is *wrong*."""
+    keys = {path.removeprefix(f"{name}.").partition(".")[0] for path in wrong}
+    kept = {key: value for key, value in values.items() if key not in keys}
+    try:
+        return validate_settings(model, kept, key=name, origin_of=str)
+    except ConfigError:
+        return model.model_construct()
 
 
 def _unknown(path: str, name: str, known: Mapping[str, object], origin: str) -> Problem:

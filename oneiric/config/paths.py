@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os.path import lexists
 from pathlib import Path
 
 from oneiric.documents import Kind, kind_of, line_of, locate, parse
-from oneiric.errors import ConfigError, JSONValue, Problem
+from oneiric.errors import ConfigError, InvalidPathError, JSONValue, Problem
 from oneiric.files import read_bounded
 
 NAMES = ("oneiric.toml", "oneiric.yaml", "oneiric.yml", "oneiric.json")
@@ -79,14 +80,14 @@ def find_file(folder: Path, *, named: Path | None) -> ConfigFile:
     Raises:
         ConfigError: the folder holds several, or the file holds no table.
         NotFoundError: the named file does not exist.
-        InvalidPathError: it is no regular file, or longer than 1 MiB.
+        InvalidPathError: it is no regular file, a link to nothing, or longer than 1 MiB.
         UnavailableError: it cannot be read.
         DocumentError: it is not one strict TOML, YAML or JSON document.
     """
     if named is not None:
         path = folder / named
         return _read(path, folder, table=_TABLE if path.name == _PYPROJECT else "", named=True)
-    present = [folder / name for name in NAMES if (folder / name).exists()]
+    present = [folder / name for name in NAMES if lexists(folder / name)]
     if len(present) > 1:
         raise ConfigError(
             f"{folder} holds {' and '.join(path.name for path in present)}; which one counts?",
@@ -95,7 +96,7 @@ def find_file(folder: Path, *, named: Path | None) -> ConfigFile:
     if present:
         return _read(present[0], folder, table="", named=True)
     project = folder / _PYPROJECT
-    if project.exists():
+    if lexists(project):
         return _read(project, folder, table=_TABLE, named=False)
     return ConfigFile()
 
@@ -103,6 +104,8 @@ def find_file(folder: Path, *, named: Path | None) -> ConfigFile:
 def _read(path: Path, folder: Path, *, table: str, named: bool) -> ConfigFile:
     shown = str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
     kind: Kind = kind_of(path)
+    if path.is_symlink() and not path.exists():
+        raise InvalidPathError(shown, f"it is a link to {path.readlink()}, which does not exist")
     data = read_bounded(path, limit=_LIMIT)
     values = parse(data, kind, source=shown)
     for key in filter(None, table.split(".")):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -14,6 +15,7 @@ from oneiric.errors import JSONValue, NotFoundError
 
 REDACTED = "**********"
 _OPEN = "provider_settings"
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Config:
     folder: Path
     _sections: Mapping[str, BaseModel] = field(repr=False)
     _layers: Layers = field(repr=False)
+    _filed: Mapping[str, JSONValue] = field(repr=False)
 
     def section(self, name: str) -> BaseModel:
         """Return the settings of one section, an instance of the model handed in for it.
@@ -60,19 +63,43 @@ class Config:
         """Return where *path* was written, or else the nearest table around it."""
         return self._layers.place(path)
 
-    def settings(self, *, secret: Callable[[str], bool] | None = None) -> list[Setting]:
+    def filed(self, *keys: str) -> JSONValue:
+        """Return what the file and its profile say below *keys*, variables and defaults aside.
+
+        None where they say nothing.
+        """
+        value: JSONValue = self._filed
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    def settings(
+        self,
+        *,
+        secret: Callable[[str], bool] | None = None,
+        instead: Mapping[str, object] = _NOTHING,
+        origin: Callable[[str], str] | None = None,
+    ) -> list[Setting]:
         """Return every effective value, defaults included, without secrets.
 
         A value whose type says that it is secret is always redacted, and so is
         each one whose path *secret* names. Providers' settings have no types
         here, so all of them are redacted unless *secret* clears their path.
+
+        Args:
+            secret: tells whether the value at a path is secret.
+            instead: path to what is shown there in place of the plain value, such as
+                the checked settings of providers.
+            origin: tells who set the value at a path; `self.origin` when left out.
         """
         hidden = secret or _below_open
+        origin_of = origin or self.origin
         settings = []
         for name, section in self._sections.items():
-            for path, value in _leaves(name, section):
-                shown: JSONValue = REDACTED if hidden(path) else _plain(value)
-                settings.append(Setting(path, shown, self.origin(path)))
+            for path, value in _leaves(name, section, instead):
+                empty = value in (None, {}, [], ())
+                shown: JSONValue = REDACTED if hidden(path) and not empty else _plain(value)
+                settings.append(Setting(path, shown, origin_of(path)))
         return settings
 
 
@@ -80,12 +107,15 @@ def _below_open(path: str) -> bool:
     return path.split(".", 3)[1:2] == [_OPEN] and path.count(".") > 1
 
 
-def _leaves(path: str, value: object) -> Iterator[tuple[str, object]]:
-    entries = _entries(value)
+def _leaves(
+    path: str, value: object, instead: Mapping[str, object]
+) -> Iterator[tuple[str, object]]:
+    shown = instead.get(path, value)
+    entries = _entries(shown)
     if not entries:
-        yield path, value
+        yield path, shown
     for key, entry in (entries or {}).items():
-        yield from _leaves(f"{path}.{key}", entry)
+        yield from _leaves(f"{path}.{key}", entry, instead)
 
 
 def _entries(value: object) -> Mapping[Any, object] | None:

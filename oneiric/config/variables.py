@@ -50,6 +50,9 @@ def values_of(
         if len(variable.keys) < 2 or not all(variable.keys):
             yield Problem(variable.name, "it names no section and key", variable.name)
             continue
+        if any("\ud800" <= character <= "\udfff" for character in variable.name + variable.text):
+            yield Problem(".".join(variable.keys), "its bytes are not UTF-8 text", variable.name)
+            continue
         section, *keys = variable.keys
         model = sections.get(section)
         annotation = None if model is None else annotation_at(model, keys)
@@ -75,10 +78,10 @@ def _named(name: str, text: str, names: Mapping[str, str]) -> Variable:
 
 def _value(text: str, forms: list[str]) -> JSONValue:
     if forms and set(forms) == {"json"}:
-        return parse(text.encode("utf-8", "surrogateescape"), "json")
+        return parse(text.encode(), "json")
     if {"json", "open"} & set(forms) and text.lstrip()[:1] in ("[", "{"):
         try:
-            return parse(text.encode("utf-8", "surrogateescape"), "json")
+            return parse(text.encode(), "json")
         except DocumentError:
             return text
     return text

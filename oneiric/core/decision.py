@@ -59,7 +59,8 @@ class Standing(NamedTuple):
     """One candidate's place in a decision.
 
     A shadowed one names the `rule` that put it below the winner, its own `value` and the
-    value it stood `against`; the selected one names the rule that put it above the next.
+    value it stood `against`; the selected one names the rule that put it above the next, or
+    without a rule stood `against` so many rejected ones.
     `tied` tells that only the order of registration decided. `within` names the selection,
     the rival or the manifest by which the rule decided, where there is one.
     """
@@ -100,7 +101,7 @@ class Standing(NamedTuple):
         if self.rejection is not None:
             return self.rejection.detail
         if self.rule is None:
-            return "the only candidate" if self.place is Place.SELECTED else "nobody is selected"
+            return _why_alone(self)
         if self.place is Place.SELECTED:
             return _why_selected(self)
         return _why_shadowed(self)
@@ -124,6 +125,12 @@ class Standing(NamedTuple):
             "source": str(self.candidate.source),
             "capabilities": sorted(self.candidate.capabilities),
         }
+
+
+def _why_alone(standing: Standing) -> str:
+    if standing.place is not Place.SELECTED:
+        return "nobody is selected"
+    return "the only one that may serve" if standing.against else "the only candidate"
 
 
 def _why_selected(standing: Standing) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 import structlog
 
 from oneiric.core.secrets import redacted
+from oneiric.documents.text import printable
 
 ROOT = "oneiric"
 _STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
@@ -55,7 +56,11 @@ def configure_logging(stream: TextIO, *, level: str = "warning", emit_json: bool
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                _escape,
+            ],
             foreign_pre_chain=[
                 structlog.stdlib.add_log_level,
                 structlog.stdlib.add_logger_name,
@@ -67,6 +72,10 @@ def configure_logging(stream: TextIO, *, level: str = "warning", emit_json: bool
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     root.propagate = False
+
+
+def _escape(_logger: object, _method: str, line: Any) -> str:
+    return printable(line)
 
 
 def _redact(

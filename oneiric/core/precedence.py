@@ -59,25 +59,29 @@ Rank: TypeAlias = tuple[int, int, int, int]
 class Selection:
     """An explicit choice: this place is to be filled by that provider.
 
-    `origin` says where it was made, such as `oneiric.toml:12` or `swap`.
+    `origin` says where it was made, such as `oneiric.toml:12` or `swap`; `undo` what to do
+    to end it, where that is a command.
     """
 
     ref: ComponentRef[Any]
     provider: str
     origin: str = "configuration"
+    undo: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         named = ComponentRef[Any](self.ref).offer(self.provider)
         object.__setattr__(self, "ref", named.place)
 
     @classmethod
-    def of(cls, ref: str, provider: str, *, origin: str = "configuration") -> Selection:
+    def of(
+        cls, ref: str, provider: str, *, origin: str = "configuration", undo: str = ""
+    ) -> Selection:
         """Make a selection from text.
 
         Raises:
             InvalidRefError: *ref* is not `domain:key`, or *provider* is no name.
         """
-        return cls(ComponentRef(ref), provider, origin)
+        return cls(ComponentRef(ref), provider, origin, undo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class StackOrder:
         levels: dict[str, int] = {}
         last: int | None = None
         bare = False
-        for token in (part.strip() for part in text.split(",") if part.strip()):
+        for token in (part.strip() for part in text.split(",") if text.strip()):
             name, colon, number = token.partition(":")
             level = _level(number) if colon else (last or 0) + STEP if bare else 0
             reason = _refusal(name.strip(), level, last, levels)

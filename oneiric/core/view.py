@@ -212,7 +212,7 @@ class View:
         why = f"it may not serve: {rejections[0].detail}" if rejections else ""
         known = sorted({row.entry.candidate.provider for row in rows})
         return UnknownSelectionError(
-            chosen.ref, chosen.provider, chosen.origin, known=known, why=why
+            chosen.ref, chosen.provider, chosen.origin, known=known, why=why, hint=chosen.undo
         )
 
     def _nobody(self, ref: ComponentRef[Any], rows: list[Row]) -> NoCandidateError:
@@ -271,7 +271,8 @@ class Judgement(NamedTuple):
             )
         second = self._second(winner)
         if second is None:
-            return Standing(candidate, Place.SELECTED, sequence, self.stacks)
+            others = len(self.rows) - 1
+            return Standing(candidate, Place.SELECTED, sequence, self.stacks, against=others)
         rule, value, against, inside = _compare(winner, second)
         within = str(candidate.source) if inside else ""
         return Standing(

@@ -11,6 +11,7 @@ from pathlib import Path
 from oneiric.core.logging import configure_logging
 from oneiric.demo.narrators import LiveNarrator, PlainNarrator, SilentNarrator
 from oneiric.demo.story import Narrator, StoryReport, tell_story
+from oneiric.documents.text import printable
 from oneiric.errors import OneiricError
 
 
@@ -32,7 +33,7 @@ def _shown(texts: Path, *, as_json: bool) -> int:
         if as_json:
             _print(json.dumps(error.as_json(), indent=2))
         else:
-            sys.stderr.write(f"{error.render()}\n")
+            sys.stderr.write(printable(f"{error.render()}\n"))
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -56,7 +57,7 @@ def _tell(texts: Path, *, as_json: bool) -> StoryReport:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(printable(f"{text}\n"))
     sys.stdout.flush()
 
 

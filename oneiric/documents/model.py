@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from oneiric.errors import ConfigError, JSONValue, Problem, nearest
 
@@ -16,6 +17,7 @@ OriginOf = Callable[[str], str]
 """Tells where the value at a dotted path was written, such as `oneiric.toml:12`."""
 
 _SHORT = 4
+_QUOTES = "quotes"
 
 
 def validate_settings(
@@ -40,6 +42,11 @@ def validate_settings(
         if not problems:
             return settings
     raise ConfigError(f"the settings of {key} are wrong", problems=problems)
+
+
+def refused(what: str) -> PydanticCustomError:
+    """Return the error for a validator to raise whose text may quote the value: it is no secret."""
+    return PydanticCustomError(_QUOTES, "{what}", {"what": what})
 
 
 def unknown_keys(
@@ -167,6 +174,8 @@ def _real(
 
 
 def _masked(message: str, value: object, fault: str) -> str:
+    if fault == _QUOTES:
+        return message
     text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if fault == "missing":
         return "it is required"

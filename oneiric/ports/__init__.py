@@ -17,12 +17,14 @@ from oneiric.ports.errors import (
     UnavailableError,
 )
 from oneiric.ports.http import HTTP, Headers, HTTPClient, HTTPResponse, HTTPStream, RequestOptions
+from oneiric.ports.queue import QUEUE, Queue, QueueConsumer, QueueMessage, QueueProducer
 from oneiric.ports.secrets import SECRETS, SecretStore, SecretWriter
 from oneiric.ports.storage import STORAGE, ObjectData, ObjectStore, Presign, StoredObject
 
 __all__ = [
     "CACHE",
     "HTTP",
+    "QUEUE",
     "SECRETS",
     "STORAGE",
     "Adapter",
@@ -44,6 +46,10 @@ __all__ = [
     "ObjectStore",
     "PermissionDeniedError",
     "Presign",
+    "Queue",
+    "QueueConsumer",
+    "QueueMessage",
+    "QueueProducer",
     "RateLimitedError",
     "RequestOptions",
     "SecretStore",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from oneiric.core.status import ComponentStatus
     from oneiric.errors import JSONValue
     from oneiric.runtime.discovery import Discovered
+    from oneiric.runtime.stored import Dormant
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,18 @@ class Listing:
             "domain": self.domain,
             "shadowed": self.shadowed,
             "components": [
-                {"ref": str(decision.ref), **(standing.as_json() if standing else _nobody())}
+                {
+                    "ref": str(decision.ref),
+                    **(standing.as_json() if standing else _nobody()),
+                    "warning": decision.warning,
+                }
                 for decision, standing in self.standings()
             ],
         }
+
+    def warnings(self) -> list[str]:
+        """Return what is wrong with the decisions but did not stop them."""
+        return [decision.warning for decision in self.decisions if decision.warning]
 
 
 def _nobody() -> dict[str, JSONValue]:
@@ -56,22 +66,30 @@ def _nobody() -> dict[str, JSONValue]:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision; under assumptions, with what they change."""
+    """A decision; under assumptions, with what they change.
+
+    `dormant` is a stored selection for the place that is not in force.
+    """
 
     decision: Decision
     diff: DecisionDiff | None = None
+    dormant: Dormant | None = None
 
     def as_json(self) -> dict[str, JSONValue]:
-        """Return `oneiric.decision/1`, with `assumed` when there were assumptions."""
+        """Return `oneiric.decision/1` and `dormant`; `assumed` when there were assumptions."""
         assumed = {} if self.diff is None else {"assumed": self.diff.as_json()}
-        return {**self.decision.as_json(), **assumed}
+        return {**self.decision.as_json(), "dormant": _dormant_json(self.dormant), **assumed}
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How each component stands, in the process that `applied` names."""
+    """How each component stands, in the process that `applied` names.
+
+    `dormant` are the stored selections that are not in force, by place.
+    """
 
     rows: tuple[tuple[Decision, ComponentStatus], ...]
+    dormant: Mapping[str, Dormant]
     app: str
     environment: str
     profile: str
@@ -93,15 +111,23 @@ class Status:
                     "winner": decision.winner.provider if decision.winner else None,
                     "selection": decision.as_json()["selection"],
                     "candidates": len(decision.standings),
+                    "dormant": _dormant_json(self.dormant.get(decision.ref)),
                 }
                 for decision, status in self.rows
             ],
         }
 
 
+def _dormant_json(dormant: Dormant | None) -> Mapping[str, JSONValue] | None:
+    return dormant.as_json() if dormant else None
+
+
 @dataclass(frozen=True, slots=True)
 class SwapAnswer:
-    """What a swap from the command line did, or with a dry run would do."""
+    """What a swap from the command line did, or with a dry run would do.
+
+    `cleared` tells whether there was a selection to clear.
+    """
 
     ref: str
     provider: str

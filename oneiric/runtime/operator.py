@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr
-
-from oneiric.config import Setting
-from oneiric.core.candidate import Candidate
-from oneiric.core.factory import load
-from oneiric.core.guard import attempt
 from oneiric.core.precedence import Selection
 from oneiric.core.ref import DOMAINS, ComponentRef
 from oneiric.core.resolver import Assumption
-from oneiric.core.secrets import is_secret_name, redacted
-from oneiric.documents.model import alternatives, annotation_at
-from oneiric.domains import ALL
 from oneiric.errors import InvalidError, NotFoundError
 from oneiric.runtime.answers import (
     ConfigListing,
@@ -33,8 +24,7 @@ from oneiric.runtime.settings import AppSettings
 
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
-
-_SECRETS = (SecretStr, SecretBytes, Secret)
+    from oneiric.runtime.stored import Dormant
 
 
 class Operator:
@@ -94,17 +84,32 @@ class Operator:
 
         Raises:
             NoCandidateError: nothing was ever registered for it.
+            NotFoundError: nobody offers what *assume* withdraws.
         """
         ref = self.ref(text, domain=domain, key=key, provider=provider)
         resolver = self.orchestrator.resolver
         decision = resolver.explain(ref, needs=needs)
         if not decision.standings and decision.problem is not None:
             raise decision.problem
-        wanted = tuple(assume)
+        wanted, dormant = tuple(assume), self.orchestrator.stored.dormant(ref.place)
         if not wanted:
-            return Explanation(decision)
-        assumed = resolver.explain(ref, needs=needs, assume=_assumption(ref, wanted))
-        return Explanation(assumed, decision.diff(assumed))
+            return Explanation(decision, dormant=dormant)
+        assumption = _assumption(ref, wanted)
+        self._check_withdrawn(assumption)
+        assumed = resolver.explain(ref, needs=needs, assume=assumption)
+        return Explanation(assumed, decision.diff(assumed), dormant)
+
+    def _check_withdrawn(self, assumption: Assumption) -> None:
+        for offer in assumption.withdraw:
+            named: ComponentRef[Any] = ComponentRef(offer)
+            offers = self.orchestrator.resolver.registry.offers(named.place)
+            known = [candidate.provider for candidate in offers]
+            if not known:
+                hint = "oneiric list shows what there is"
+                raise NotFoundError("candidate for", named.place, hint=hint)
+            if named.provider not in ("", *known):
+                what, hint = f"candidate for {named.place} by", f"oneiric explain {named.place}"
+                raise NotFoundError(what, named.provider, known=known, hint=hint)
 
     def status(self, *, domain: str = "") -> Status:
         """Return how each component stands in this process."""
@@ -113,7 +118,13 @@ class Operator:
         rows = tuple((each, lifecycle.status(each.ref)) for each in listing.decisions)
         app = config.section("app")
         assert isinstance(app, AppSettings)
-        return Status(rows, app.name, app.environment, config.profile, str(config.file or ""))
+        dormant: dict[str, Dormant] = {}
+        for each in listing.decisions:
+            if found := self.orchestrator.stored.dormant(each.ref):
+                dormant[each.ref] = found
+        return Status(
+            rows, dormant, app.name, app.environment, config.profile, str(config.file or "")
+        )
 
     def swap(
         self, text: str, *, provider: str = "", clear: bool = False, dry_run: bool = False
@@ -127,7 +138,7 @@ class Operator:
             InvalidError: neither or both of provider and clear are given.
             NoCandidateError, UnknownSelectionError: the provider may not serve.
             ConfigError: the provider's settings are wrong.
-            StoreError: the selection was not stored.
+            StoreError: the selection was not stored, or would not be.
         """
         ref = self.ref(text, provider=provider)
         place, wanted = ref.place, ref.provider
@@ -136,28 +147,31 @@ class Operator:
                 "swap needs a provider, or --clear, and not both",
                 hint=f"oneiric swap {place} --provider NAME",
             )
-        stored = clear and place in self.orchestrator.store.load()
-        assume = Assumption(
-            select=(Selection.of(place, wanted, origin="swap"),) if wanted else (),
-            unselect=(place,) if clear else (),
-        )
-        resolver = self.orchestrator.resolver
+        runtime, resolver = self.orchestrator, self.orchestrator.resolver
+        if runtime.stored.problem is not None:
+            raise runtime.stored.problem.again()
+        stored = clear and place in runtime.stored.kept
+        choice = Selection.of(place, wanted, origin="swap") if wanted else None
+        earlier = resolver.rules.swapped.get(place)
+        if choice and earlier and earlier.provider == wanted:
+            choice = earlier  # said again: only the time is new, and that is no change
+        assume = Assumption(select=(choice,) if choice else (), unselect=(place,) if clear else ())
         decision = resolver.explain(place, assume=assume)
         known = bool(decision.standings) or stored
         if decision.problem is not None and (wanted or not known):
             raise decision.problem
         if wanted and decision.winner is not None:
-            self._check_settings(decision.winner)
+            runtime.settings_in_use.check(decision.winner)
         changes = tuple(resolver.preview(assume))
         if not dry_run and (wanted or stored):
-            self.orchestrator.remember(place, provider=wanted, actor="cli")
+            runtime.stored.remember(place, provider=wanted, actor="cli")
         return SwapAnswer(
             str(place),
             wanted,
             "stored" if wanted or stored else "",
             changes,
             dry_run=dry_run,
-            cleared=stored and not dry_run,
+            cleared=stored,
         )
 
     def plugins(self) -> PluginListing:
@@ -166,12 +180,12 @@ class Operator:
         return PluginListing(runtime.discovered, runtime.lifecycle.builder.allowed)
 
     def settings(self, *, sources: bool = False) -> ConfigListing:
-        """Return every effective setting, secrets redacted."""
-        config = self.orchestrator.config
-        found = tuple(
-            Setting(each.path, redacted(each.value), each.origin)  # type: ignore[arg-type]
-            for each in config.settings(secret=self._is_secret)
-        )
+        """Return every effective setting, those of providers in use too, secrets redacted.
+
+        Raises:
+            ConfigError: the settings of a provider in use are wrong; carries every problem.
+        """
+        config, found = self.orchestrator.config, self.orchestrator.settings_in_use.listing()
         return ConfigListing(found, config.profile, str(config.file or ""), sources)
 
     def ref(
@@ -231,61 +245,6 @@ class Operator:
                 hint="oneiric list shows what there is",
             )
         return found[0]
-
-    def _is_secret(self, path: str) -> bool:
-        """Tell whether a setting is secret: by name, or by the type its provider gives it.
-
-        What nobody knows counts as secret: a provider, or a key that its settings do not have.
-        """
-        section, _, rest = path.partition(".")
-        kind, _, below = rest.partition(".")
-        if kind == "selections":
-            return False
-        if any(is_secret_name(part) for part in (kind, *below.split(".")[1:])):
-            return True
-        if kind != "provider_settings" or not below:
-            return False
-        types = list(self._setting_types(section, below))
-        return not types or any(each is None or _holds_secret(each) for each in types)
-
-    def _setting_types(self, section: str, path: str) -> Iterable[object]:
-        domain = next((each.name for each in ALL.values() if each.section == section), "")
-        registry = self.orchestrator.resolver.registry
-        for ref in registry.refs(domain):
-            for candidate in registry.offers(ref):
-                for name in (candidate.provider, f"{ref.key}@{candidate.provider}"):
-                    if path.startswith(f"{name}."):
-                        keys = path.removeprefix(f"{name}.").split(".")
-                        yield annotation_at(self._model(candidate), keys)
-
-    def _check_settings(self, candidate: Candidate) -> None:
-        model = self._model(candidate)
-        if model is not BaseModel:
-            self.orchestrator.lifecycle.builder.settings.settings_for(candidate, model)
-
-    def _model(self, candidate: Candidate) -> type[BaseModel]:
-        model = candidate.settings_model
-        if isinstance(model, str):
-            target, allowed = model, self.orchestrator.lifecycle.builder.allowed
-            found: object = attempt(lambda: load(target, allowed)).value
-        else:
-            found = model
-        return found if isinstance(found, type) and issubclass(found, BaseModel) else BaseModel
-
-
-def _holds_secret(annotation: object) -> bool:
-    """Tell whether a value of this type is or holds a secret, at any depth."""
-    kinds = alternatives(annotation)
-    return not kinds or any(_is_secret_kind(kind) for kind in kinds)
-
-
-def _is_secret_kind(kind: object) -> bool:
-    origin = get_origin(kind) or kind
-    if isinstance(origin, type) and issubclass(origin, _SECRETS):
-        return True
-    if isinstance(origin, type) and issubclass(origin, BaseModel):
-        return any(_holds_secret(field.annotation) for field in origin.model_fields.values())
-    return any(_holds_secret(inner) for inner in get_args(kind) if inner is not Ellipsis)
 
 
 def _assumption(ref: ComponentRef[Any], words: tuple[str, ...]) -> Assumption:

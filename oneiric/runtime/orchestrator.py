@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
 from pydantic import BaseModel
 
-from oneiric.clock import Clock, SystemClock, rfc3339
+from oneiric.clock import Clock, SystemClock
 from oneiric.config import CachePaths, Config, load_config
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.plugin import Plugin
@@ -19,7 +20,7 @@ from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
 from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, DomainBridge, DomainSettings
-from oneiric.errors import ConfigError, InvalidRefError, Problem, StoreError, nearest
+from oneiric.errors import Problem, nearest
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.provider_settings import ProviderSettings
 from oneiric.runtime.settings import (
@@ -29,7 +30,8 @@ from oneiric.runtime.settings import (
     PluginSettings,
     ResolverSettings,
 )
-from oneiric.stores import SelectionStore, StoredSelection
+from oneiric.runtime.settings_in_use import SettingsInUse
+from oneiric.runtime.stored import StoredSwaps
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,17 +40,15 @@ class RuntimeOrchestrator:
     """Compose everything from one configuration, and end it in order.
 
     Making one reads the configuration, the plugins of installed distributions and the
-    stored selections; it brings nothing up and writes nothing. Use it as `async with`;
-    leaving closes every component.
+    stored selections; it brings nothing up and writes nothing. Use it as `async with`:
+    entering is refused where the stored selections cannot be read, for another provider
+    might serve than was selected; leaving closes every component.
 
     Args:
         config: what `load_config` returned for `SECTIONS`; see `open`.
         plugins: further plugins of this program's own, such as the demonstration's.
         clock: the source of time.
 
-    Raises:
-        ConfigError: the stack order or a selection is wrong.
-        StoreError: the stored selections cannot be read.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RuntimeOrchestrator:
         self.paths = CachePaths.under(config.folder)
         self.resolver = Resolver()
         self.discovered = discover(self._section("plugins", PluginSettings))
-        self.store = SelectionStore(self.paths.database)
+        self.stored = StoredSwaps(self.paths.database, config, self.clock)
         lifecycle = self._section("lifecycle", LifecycleSettings)
         self.lifecycle = LifecycleManager(
             self.resolver,
@@ -89,10 +89,32 @@ class RuntimeOrchestrator:
         Raises:
             ConfigError: the configuration is wrong; carries every problem.
         """
+        brought = tuple(plugins)
+
+        def further(right: Config, problems: Sequence[Problem]) -> list[Problem]:
+            if any(problem.key.partition(".")[0] == "plugins" for problem in problems):
+                return []  # nothing says which plugins may be loaded
+            return cls(right, plugins=brought).settings_in_use.problems()
+
         config = load_config(
-            SECTIONS, path=path, profile=profile, folder=folder, variables=VARIABLES
+            SECTIONS,
+            path=path,
+            profile=profile,
+            folder=folder,
+            variables=VARIABLES,
+            further=further,
         )
-        return cls(config, plugins=plugins)
+        return cls(config, plugins=brought)
+
+    @cached_property
+    def settings_in_use(self) -> SettingsInUse:
+        """The settings of the providers that are configured or serve."""
+        return SettingsInUse(
+            self.config,
+            self.resolver,
+            allowed=self.lifecycle.builder.allowed,
+            limit=self._section("plugins", PluginSettings).load_timeout,
+        )
 
     async def swap(
         self, ref: str, *, provider: str = "", clear: bool = False, actor: str = ""
@@ -106,7 +128,7 @@ class RuntimeOrchestrator:
         report = await self.lifecycle.swap(named, provider=provider, clear=clear)
         chosen = provider or named.provider
         if report.ok and (chosen or clear):
-            await asyncio.to_thread(self.remember, named.place, provider=chosen, actor=actor)
+            await asyncio.to_thread(self.stored.remember, named.place, provider=chosen, actor=actor)
         return report
 
     async def rollback(self, ref: str, *, actor: str = "") -> SwapReport:
@@ -119,29 +141,9 @@ class RuntimeOrchestrator:
         report = await self.lifecycle.rollback(ref)
         if report.ok:
             await asyncio.to_thread(
-                self.remember, report.ref.place, provider=report.after, actor=actor
+                self.stored.remember, report.ref.place, provider=report.after, actor=actor
             )
         return report
-
-    def remember(self, ref: str, *, provider: str, actor: str = "") -> None:
-        """Store the selection of *provider* for a place, or without one forget it.
-
-        Raises:
-            StoreError: nothing was stored.
-        """
-        if not provider:
-            self.store.clear(ref)
-            return
-        configured = self.resolver.rules.configured.get(ref)
-        self.store.save(
-            StoredSelection(
-                ref,
-                provider,
-                configured.provider if configured else "",
-                actor,
-                rfc3339(self.clock.now()),
-            )
-        )
 
     async def stop(self) -> None:
         """Close every component, dependents first.
@@ -152,6 +154,13 @@ class RuntimeOrchestrator:
         await self.lifecycle.close()
 
     async def __aenter__(self) -> Self:
+        """Return the orchestrator.
+
+        Raises:
+            StoreError: the stored selections cannot be read.
+        """
+        if self.stored.problem is not None:
+            raise self.stored.problem.again()
         return self
 
     async def __aexit__(
@@ -163,13 +172,18 @@ class RuntimeOrchestrator:
         await self.stop()
 
     def warnings(self) -> list[str]:
-        """Return what is wrong but stops nothing: broken plugins, settings for nobody."""
+        """Return what is wrong but stops nothing: broken plugins, settings for nobody.
+
+        Selections that cannot be read stop nobody who only looks.
+        """
         broken = [
             f"plugin {plugin.distribution} ({plugin.group}) brought nothing: {plugin.error}"
             for plugin in self.discovered
             if plugin.error
         ]
-        return [*broken, *self._settings_for_nobody()]
+        unread = self.stored.problem
+        lost = [f"selections made with swap are left out: {unread.message}"] if unread else []
+        return [*lost, *broken, *self._settings_for_nobody()]
 
     def _settings_for_nobody(self) -> Iterator[str]:
         registry = self.resolver.registry
@@ -199,39 +213,18 @@ class RuntimeOrchestrator:
     def _rule(self, lifecycle: LifecycleSettings) -> None:
         settings = self._section("resolver", ResolverSettings)
         origin = self.config.origin("resolver.stack_order")
-        configured = self._configured()
         self.resolver.configure(
-            selections=configured,
+            selections=self._configured(),
             stacks=StackOrder.parse(settings.stack_order, origin=origin),
             strict_selections=settings.strict_selections,
             failover=lifecycle.failover,
         )
-        named = {str(choice.ref): choice.provider for choice in configured}
-        for stored in self.store.load().values():
-            if stored.configured == named.get(stored.ref, ""):
-                self.resolver.select(self._stored(stored))
+        for choice in self.stored.in_force():
+            self.resolver.select(choice)
 
-    def _stored(self, stored: StoredSelection) -> Selection:
-        by = f" by {stored.actor}" if stored.actor else ""
-        try:
-            return Selection.of(stored.ref, stored.provider, origin=f"swap at {stored.at}{by}")
-        except InvalidRefError as error:
-            raise StoreError(f"{self.paths.database} holds a damaged selection: {error}") from error
-
-    def _configured(self) -> list[Selection]:
-        """Return the selections of the configuration, or all that is wrong with them."""
-        selections, problems = [], []
+    def _configured(self) -> Iterator[Selection]:
         for domain in ALL.values():
             chosen = self._section(domain.section, DomainSettings).selections
             for key, provider in chosen.items():
-                path = f"{domain.section}.selections.{key}"
-                origin = self.config.origin(path)
-                try:
-                    choice = Selection.of(f"{domain.name}:{key}", provider, origin=origin)
-                except InvalidRefError as error:
-                    problems.append(Problem(path, error.reason, origin))
-                else:
-                    selections.append(choice)
-        if problems:
-            raise ConfigError("selections are wrong", problems=problems)
-        return selections
+                origin = self.config.origin(f"{domain.section}.selections.{key}")
+                yield Selection.of(f"{domain.name}:{key}", provider, origin=origin)

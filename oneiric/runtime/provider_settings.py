@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
+from oneiric.config.layers import DEFAULT, Layers
 from oneiric.documents.model import validate_settings
 from oneiric.domains import ALL, DomainSettings
-from oneiric.errors import JSONValue
+from oneiric.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from oneiric.config import Config
     from oneiric.core.candidate import Candidate
 
 M = TypeVar("M", bound=BaseModel)
+_KEY = re.compile(r"(?<=\.provider_settings\.)[^@]*@")
 
 
 class ProviderSettings:
     """Find providers' settings in `[<domain>s.provider_settings.<provider>]`.
 
-    `"<key>@<provider>"` in place of the provider's name outranks it.
+    Those under `"<key>@<provider>"` are laid over them, key by key.
     """
 
     __slots__ = ("_config",)
@@ -35,14 +37,48 @@ class ProviderSettings:
         Raises:
             ConfigError: a setting is wrong; names the key, and the file and line.
         """
-        path, values = self._values(candidate)
-        return validate_settings(model, values, key=path, origin_of=self._config.place)
+        layers = Layers()
+        for path in self.written(candidate):
+            layers.lay(self._tables(candidate)[path], lambda _: "")
+        key, _ = paths_of(candidate)
+        try:
+            return validate_settings(model, layers.values, key=key, origin_of=str)
+        except ConfigError as error:
+            problems = [self._placed(each, candidate) for each in error.problems]
+            raise ConfigError(error.message, problems=problems) from None
 
-    def _values(self, candidate: Candidate) -> tuple[str, Mapping[str, JSONValue]]:
+    def written(self, candidate: Candidate) -> list[str]:
+        """Return the paths of the tables from which *candidate* has settings, the wider first."""
+        tables = self._tables(candidate)
+        return [path for path in paths_of(candidate) if path in tables]
+
+    def origin(self, path: str) -> str:
+        """Return who set the value at *path*, be it in the table of the provider's own name."""
+        found = self._config.origin(path)
+        return self._config.origin(_KEY.sub("", path)) if found == DEFAULT else found
+
+    def _tables(self, candidate: Candidate) -> dict[str, dict[str, JsonValue]]:
         section = ALL[candidate.ref.domain].section
         settings = self._config.section(section)
         assert isinstance(settings, DomainSettings)
-        narrow = f"{candidate.ref.key}@{candidate.provider}"
-        name = narrow if narrow in settings.provider_settings else candidate.provider
-        path = f"{section}.provider_settings.{name}"
-        return path, settings.provider_settings.get(name, {})
+        prefix = f"{section}.provider_settings"
+        return {f"{prefix}.{name}": table for name, table in settings.provider_settings.items()}
+
+    def _placed(self, problem: Problem, candidate: Candidate) -> Problem:
+        """Return *problem* with the path and the place where its value was written."""
+        wide, narrow = paths_of(candidate)
+        below = problem.key.removeprefix(wide)
+        for path in (f"{narrow}{below}", f"{wide}{below}"):
+            if self._config.origin(path) != DEFAULT:
+                return Problem(path, problem.what, self._config.place(path))
+        path = f"{(self.written(candidate) or [wide])[-1]}{below}"
+        return Problem(path, problem.what, self._config.place(path))
+
+
+def paths_of(candidate: Candidate) -> tuple[str, str]:
+    """Return the paths of the tables that may hold *candidate*'s settings, the wider first."""
+    prefix = f"{ALL[candidate.ref.domain].section}.provider_settings"
+    return (
+        f"{prefix}.{candidate.provider}",
+        f"{prefix}.{candidate.ref.key}@{candidate.provider}",
+    )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from oneiric.core.backoff import Backoff
 from oneiric.core.build import PhaseLimits
+from oneiric.core.precedence import StackOrder
 from oneiric.core.quarantine import QuarantinePolicy
+from oneiric.documents.model import refused
 from oneiric.domains import ALL, DomainSettings
+from oneiric.errors import ConfigError
 
 
 class AppSettings(BaseModel):
@@ -25,12 +28,20 @@ class AppSettings(BaseModel):
     """Where it runs, such as `production`; told by `config show`."""
 
 
+def _stack_order(text: str) -> str:
+    try:
+        StackOrder.parse(text, origin="")
+    except ConfigError as error:
+        raise refused(f"{error.problems[0].what}; {error.hint}") from error
+    return text
+
+
 class ResolverSettings(BaseModel):
     """How offers are ranked: the stack order, and what an unknown selection means."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    stack_order: str = ""
+    stack_order: Annotated[str, AfterValidator(_stack_order)] = ""
     """Stacks from bottom to top, as in `base,team,site:50`; empty leaves offers their own level."""
     strict_selections: bool = True
     """Whether a selection that names nobody is an error; else a warning, and the rules go on."""

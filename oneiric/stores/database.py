@@ -32,6 +32,7 @@ def reading(path: Path, migrations: Sequence[str]) -> Iterator[sqlite3.Connectio
     """Open *path* read-only, or give None when there is no file; nothing is written.
 
     Only what a killed writer left half done is undone first, for nobody could read before.
+    A file with an older schema is read as a copy in memory that went through the missing steps.
 
     Raises:
         StoreError: the file is no database, is locked, cannot be read, or is newer.
@@ -42,8 +43,13 @@ def reading(path: Path, migrations: Sequence[str]) -> Iterator[sqlite3.Connectio
             return
         _undo_what_was_cut_short(path)
         with closing(_connect(path, "ro")) as connection:
-            _version(connection, path, migrations)
-            yield connection
+            if _version(connection, path, migrations) == len(migrations):
+                yield connection
+                return
+            with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+                connection.backup(copy)
+                _migrate(copy, path, migrations)
+                yield copy
 
 
 @contextmanager

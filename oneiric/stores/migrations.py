@@ -14,4 +14,5 @@ STATE = (
         at TEXT NOT NULL
     ) WITHOUT ROWID
     """,
+    "ALTER TABLE selections ADD COLUMN profile TEXT NOT NULL DEFAULT ''",
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -15,8 +15,8 @@ from oneiric.stores.migrations import STATE
 class StoredSelection:
     """A choice made with `swap`: for which place, whom, over what, by whom and when.
 
-    `configured` is what configuration said then; when it says something else, the choice
-    has ended.
+    `configured` is what the file and its `profile` selected then, or empty; when they select
+    another, the choice has ended. An empty `profile` stands for any.
     """
 
     ref: str
@@ -24,6 +24,7 @@ class StoredSelection:
     configured: str
     actor: str
     at: str
+    profile: str = ""
 
 
 class SelectionStore:
@@ -43,40 +44,38 @@ class SelectionStore:
         Raises:
             StoreError: the database cannot be read.
         """
-        query = "SELECT ref, provider, configured, actor, at FROM selections"
+        query = "SELECT ref, provider, configured, actor, at, profile FROM selections"
         with reading(self._path, STATE) as connection:
-            if connection is None or not _has_selections(connection):
-                return {}
-            rows = connection.execute(query).fetchall()
+            rows = [] if connection is None else connection.execute(query).fetchall()
         return {row[0]: StoredSelection(*row) for row in rows}
 
-    def save(self, selection: StoredSelection) -> None:
-        """Store *selection*, in place of an earlier one for the same place.
+    def save(self, selection: StoredSelection, *, ended: Iterable[StoredSelection] = ()) -> None:
+        """Store *selection*, in place of an earlier one for the same place; forget the *ended*.
 
         Raises:
-            StoreError: it was not stored.
+            StoreError: nothing was stored or forgotten.
         """
-        values = (
-            selection.ref,
-            selection.provider,
-            selection.configured,
-            selection.actor,
-            selection.at,
-        )
         with writing(self._path, STATE) as connection:
-            connection.execute("INSERT OR REPLACE INTO selections VALUES (?, ?, ?, ?, ?)", values)
+            _forget(connection, ended)
+            connection.execute(
+                "INSERT OR REPLACE INTO selections"
+                " (ref, provider, configured, actor, at, profile) VALUES (?, ?, ?, ?, ?, ?)",
+                astuple(selection),
+            )
 
-    def clear(self, ref: str) -> bool:
-        """Forget the selection for a place, and tell whether there was one.
+    def clear(self, ref: str, *, ended: Iterable[StoredSelection] = ()) -> bool:
+        """Forget the selection for a place, and the *ended*; tell whether there was one for it.
 
         Raises:
             StoreError: the change was not stored.
         """
         with writing(self._path, STATE) as connection:
             done = connection.execute("DELETE FROM selections WHERE ref = ?", (ref,))
+            _forget(connection, ended)
             return done.rowcount > 0
 
 
-def _has_selections(connection: Connection) -> bool:
-    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'selections'"
-    return connection.execute(query).fetchone() is not None
+def _forget(connection: Connection, ended: Iterable[StoredSelection]) -> None:
+    """Delete those that nobody has stored anew since."""
+    keys = [(each.ref, each.at) for each in ended]
+    connection.executemany("DELETE FROM selections WHERE ref = ? AND at = ?", keys)

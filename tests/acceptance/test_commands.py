@@ -76,6 +76,7 @@ EXITS = [
     ("[app\n", ["list"], {}, 2, "invalid-document"),
     ("", ["explain", "nothing"], {}, 6, "not-found"),
     ("", ["explain", "adapter:nothing"], {}, 6, "no-candidate"),
+    ("", ["explain", "cache", "--assume", "withdraw=nobody"], {}, 6, "not-found"),
     ("", ["list", "--domain", "thing"], {}, 6, "not-found"),
     ("", ["--config", "missing.toml", "list"], {}, 6, "not-found"),
     ("", ["list"], {"ONEIRIC_CONFIG": "missing.toml"}, 6, "not-found"),
@@ -100,15 +101,28 @@ def test_promise_c3_exit_codes_tell_what_kind_of_end_it_was(
     assert (error_of(finished) if error else (finished.code, "")) == (code, error)
 
 
-def test_promise_c3_a_damaged_state_database_is_unavailable(tmp_path: Path) -> None:
-    """It ends with 5, names the file and says what to do; with `--json` in the envelope."""
+def test_promise_c3_a_damaged_state_database_stops_only_who_writes(tmp_path: Path) -> None:
+    """A swap ends with 5, names the file and says what to do; who only looks is warned."""
     path = tmp_path / ".oneiric_cache" / "oneiric.sqlite"
     path.parent.mkdir()
     path.write_text("not a database at all, and long enough to look like one" * 20)
 
-    finished = oneiric("list", "--json", folder=tmp_path)
+    finished = oneiric("swap", "cache", "--provider", "memory", "--json", folder=tmp_path)
+    looked = [
+        oneiric(*command, "--json", folder=tmp_path)
+        for command in (
+            ("list",),
+            ("explain", "cache"),
+            ("status",),
+            ("plugins",),
+            ("config", "show"),
+        )
+    ]
 
-    assert (finished.code, finished.err) == (5, "")
+    warning = f"warning: selections made with swap are left out: {path}: file is not a database\n"
+    assert [(each.code, each.err) for each in looked] == [(0, warning)] * 5
+    assert all("schema" in each.document for each in looked)
+    assert (finished.code, finished.err) == (5, warning)
     assert finished.document == {
         "error": {
             "code": "store",
@@ -152,6 +166,8 @@ def test_every_problem_of_the_configuration_is_told_at_once(tmp_path: Path) -> N
     [
         ("base,site:x", "'site:x' has a level that is not a whole number"),
         ("base,../x", "'../x' does not name a stack"),
+        ("../x", "'../x' does not name a stack"),
+        ("a,,b", "'' does not name a stack"),
         ("a:9,b:3", "'b:3' has level 3, which does not rise above 9"),
     ],
 )
@@ -161,11 +177,11 @@ def test_defect_oneiric_r4_a_bad_stack_order_shows_the_token(
     """A slip in ONEIRIC_STACK_ORDER is told with token and variable, never ignored."""
     finished = oneiric("list", folder=tmp_path, variables={"ONEIRIC_STACK_ORDER": order})
 
+    hint = "list stacks bottom to top, as in base,team,site:50"
     assert (finished.code, finished.out) == (2, "")
     assert finished.err.splitlines() == [
-        "error[invalid-config]: the stack order is not valid",
-        f"  stack_order: {what} (ONEIRIC_STACK_ORDER)",
-        "hint: list stacks bottom to top, as in base,team,site:50",
+        "error[invalid-config]: the configuration of the environment is wrong",
+        f"  resolver.stack_order: {what}; {hint} (ONEIRIC_STACK_ORDER)",
     ]
 
 
@@ -213,6 +229,57 @@ def test_defect_oneiric_c1_stdout_is_json_and_nothing_else(tmp_path: Path) -> No
     assert finished.code == 0
     assert "service:chat" in [each["ref"] for each in finished.document["components"]]
     assert "hello from chatty\n" in finished.err
+
+
+NOISY = """
+import os, subprocess, sys
+from pydantic import BaseModel
+print("by python")
+os.write(1, b"by the system\\n")
+subprocess.run([sys.executable, "-c", "print('by a child')"])
+class Settings(BaseModel):
+    size: int = 1
+"""
+
+
+@pytest.mark.parametrize(
+    "command", [("config", "show"), ("swap", "service:noisy", "--provider", "noisy")]
+)
+def test_defect_oneiric_c1_settings_that_print_as_they_load_spoil_no_answer(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """However they print; all of it is on stderr."""
+    folder = install(
+        tmp_path / "site",
+        "noisy",
+        entry_points={"oneiric.services": "noisy:PLUGIN"},
+        module=offers("'service:noisy', 'noisy', dict, settings_model='noisy_settings:Settings'"),
+    )
+    (folder / "noisy_settings.py").write_text(NOISY)
+    variables = {
+        "PYTHONPATH": str(folder),
+        "ONEIRIC_PLUGINS__ALLOWED_PREFIXES": '["noisy_settings"]',
+    }
+
+    finished = oneiric(*command, "--json", folder=tmp_path, variables=variables)
+
+    assert finished.code == 0
+    assert finished.document["schema"].startswith("oneiric.")
+    assert sorted(finished.err.splitlines()) == ["by a child", "by python", "by the system"]
+
+
+@pytest.mark.parametrize("command", ["list", "config"])
+def test_variables_of_bytes_that_are_no_text_are_refused(command: str, tmp_path: Path) -> None:
+    """Told like every other problem, with the variable's name."""
+    variables = {"ONEIRIC_APP__NAME": os.fsdecode(b"shop\xff")}
+    arguments = [command, "show"] if command == "config" else [command]
+
+    finished = oneiric(*arguments, folder=tmp_path, variables=variables)
+
+    assert error_of(finished) == (2, "invalid-config")
+    assert finished.err.splitlines()[1:] == [
+        "  app.name: its bytes are not UTF-8 text (ONEIRIC_APP__NAME)"
+    ]
 
 
 def test_defect_oneiric_c2_no_log_line_is_printed_that_was_not_asked_for(tmp_path: Path) -> None:

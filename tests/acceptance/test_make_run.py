@@ -91,18 +91,18 @@ def test_an_unknown_profile_ends_it_with_2(arguments: list[str], tmp_path: Path)
     finished = run(MAIN, *arguments, folder=tmp_path, variables={"ONEIRIC_PROFILE": "serverles"})
 
     assert finished.code == 2
+    what = "there is no profile serverles; did you mean serverless?"
     if arguments:
         error = finished.document["error"]
         assert finished.err == ""
-        assert (error["message"], error["hint"]) == (
-            "there is no profile serverles",
-            "did you mean serverless?",
-        )
+        assert error["details"]["problems"] == [
+            {"key": "profile", "what": what, "origin": "ONEIRIC_PROFILE"}
+        ]
     else:
         assert finished.out == ""
         assert finished.err.splitlines() == [
-            "error[invalid-config]: there is no profile serverles",
-            "hint: did you mean serverless?",
+            "error[invalid-config]: the configuration of oneiric.toml is wrong",
+            f"  profile: {what} (ONEIRIC_PROFILE)",
         ]
 
 

@@ -73,9 +73,9 @@ def test_a_place_that_nobody_fills_is_listed_with_the_reason(call: Call, tmp_pat
     (tmp_path / "oneiric.toml").write_text("[adapters.selections]\ncache = 'rdis'\n")
 
     row = document(call("list", "--domain", "adapter", "--json"))["components"][0]
-    assert row == {"ref": "adapter:cache", "provider": None, "standing": None}
-    code, out, _ = call("explain", "cache")
-    assert code == 0
+    assert row == {"ref": "adapter:cache", "provider": None, "standing": None, "warning": ""}
+    code, out, err = call("explain", "cache")
+    assert (code, err) == (6, "")
     assert "  shadowed  memory     oneiric.toml:2 selects another\n" in out
     assert "problem: oneiric.toml:2 selects rdis for adapter:cache, but nobody offers it" in out
 
@@ -94,12 +94,12 @@ def test_explain_prints_the_decision(call: Call) -> None:
 
 def test_explain_takes_needs_repeated_or_separated_by_commas(call: Call) -> None:
     """Each way asks for all of them; none replaces another."""
-    once = document(call("explain", "cache", "--needs", "kv, ttl,zz", "--json"))
-    twice = document(
-        call("explain", "cache", "--needs", "kv", "--needs", "ttl", "--needs", "zz", "--json")
-    )
+    code, first, _ = call("explain", "cache", "--needs", "kv, ttl,zz", "--json")
+    many = call("explain", "cache", "--needs", "kv", "--needs", "ttl", "--needs", "zz", "--json")
+    once = json.loads(first)
 
-    assert once == twice
+    assert (code, first, "") == many
+    assert code == 6
     assert once["needs"] == ["kv", "ttl", "zz"]
     assert {each["why"] for each in once["standings"]} == {"lacks zz"}
 
@@ -107,7 +107,8 @@ def test_explain_takes_needs_repeated_or_separated_by_commas(call: Call) -> None
 def test_explain_shows_what_assumptions_change_or_that_they_do_not(call: Call) -> None:
     """The assumed decision comes first, then how it differs from what is."""
     _, changed, _ = call("--demo", "explain", "payment", "--assume", "select=ledger")
-    _, same, _ = call("--demo", "explain", "payment", "--assume", "withdraw=nobody")
+    unrelated = "withdraw=adapter:cache@memory"
+    _, same, _ = call("--demo", "explain", "payment", "--assume", unrelated)
 
     assert changed.splitlines() == [
         "service:payment",
@@ -185,6 +186,74 @@ def test_what_is_wrong_but_stops_nothing_is_a_warning(call: Call, tmp_path: Path
     )
 
 
+def test_promise_r9_a_swap_that_is_not_in_force_is_told(call: Call, tmp_path: Path) -> None:
+    """By explain and status, as text and as JSON, with why; `--clear` sees it, dry or not."""
+    file = tmp_path / "oneiric.toml"
+    swap = ("--demo", "swap", "service:status")
+    assert call(*swap, "--provider", "counting")[0] == 0
+    file.write_text("[services.selections]\nstatus = 'plain'\n")
+    why = "it has ended: the file selected nobody then, and plain now"
+
+    lines = call("--demo", "explain", "status")[1].splitlines()
+    found = document(call("--demo", "explain", "status", "--json"))["dormant"]
+    rows = document(call("--demo", "status", "--domain", "service", "--json"))["status"]
+    note = call("--demo", "status")[1].splitlines()[-1]
+
+    assert re.fullmatch(rf"  note: swap at \S+Z by cli selected counting, but {why}", lines[-1])
+    assert note == f"note: service:status: {lines[-1].removeprefix('  note: ')}"
+    assert (found["provider"], found["ended"], found["why"]) == ("counting", True, why)
+    assert {row["ref"]: row["dormant"] for row in rows if row["dormant"]} == {
+        "service:status": found
+    }
+    cleared = call(*swap, "--clear", "--dry-run")[1].splitlines()[-1]
+    assert cleared == (
+        "dry run: nothing was stored; the selection of an earlier swap would be cleared"
+    )
+    assert document(call(*swap, "--clear", "--json"))["cleared"] is True
+    nothing = "there was no selection of an earlier swap for service:status"
+    assert call(*swap, "--clear", "--dry-run")[1].splitlines()[-1] == nothing
+
+
+def test_list_tells_what_is_wrong_but_stopped_no_decision(call: Call, tmp_path: Path) -> None:
+    """A relaxed selection that names nobody is a warning below the table, and in its row."""
+    (tmp_path / "oneiric.toml").write_text(
+        "[resolver]\nstrict_selections = false\n[adapters.selections]\ncache = 'rdis'\n"
+    )
+    warning = "oneiric.toml:4 selects rdis for adapter:cache, but nobody offers it"
+
+    rows = document(call("list", "--json"))["components"]
+    text = call("list")[1]
+
+    assert text.splitlines()[-1] == f"warning: {warning}"
+    assert {row["ref"]: row["warning"] for row in rows if row["warning"]} == {
+        "adapter:cache": warning
+    }
+
+
+STEERING = "\x1b]0;gone\x07\x9b2J\u202e"
+ESCAPED = r"\u001b]0;gone\u0007\u009b2J\u202e"
+
+
+def test_what_could_steer_a_terminal_is_escaped(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In text, tables, JSON, warnings and errors; JSON still means the same."""
+    toml = json.dumps(STEERING)
+    (tmp_path / "oneiric.toml").write_text(
+        f"[app]\nname = {toml}\n[adapters.provider_settings]\n{toml} = {{}}\n"
+    )
+    texts = [call("status"), call("config", "show"), call("config", "show", "--json")]
+    named = json.loads(texts[2][1])["settings"][0]
+    monkeypatch.setenv("ONEIRIC_PROFILE", STEERING)
+    texts += [call("list"), call("list", "--json"), call("--debug", "list")]
+
+    assert named == {"path": "app.name", "value": STEERING}
+    assert [code for code, _, _ in texts] == [0, 0, 0, 2, 2, 2]
+    for _, out, err in texts:
+        assert ESCAPED in out + err
+        assert not set(STEERING) & set(out + err) - set("]0;gone2J")
+
+
 def test_a_dry_run_prints_the_decisions_that_would_change(call: Call, tmp_path: Path) -> None:
     """Those of dependents too; nothing is stored, and it says so."""
     code, out, _ = call("--demo", "swap", "task:demo-words", "--provider", "distinct", "--dry-run")
@@ -207,7 +276,8 @@ def test_promise_c3_a_swap_that_cannot_be_stored_is_unavailable(
         code, out, err = call(*swap)
 
     assert (code, out) == (5, "")
-    assert err.startswith("error[store]: ")
+    assert err.splitlines()[0].startswith("warning: selections made with swap are left out: ")
+    assert err.splitlines()[1].startswith("error[store]: ")
     assert err.endswith("hint: another process holds it; try again when that is done\n")
     assert call(*swap)[0] == 0
 

@@ -2,7 +2,7 @@
 
 import os
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, JsonValue, SecretStr
 
 from oneiric.config import Config, Setting, load_config
-from oneiric.errors import ConfigError, NotFoundError
+from oneiric.errors import ConfigError, NotFoundError, Problem
 
 
 class Strict(BaseModel):
@@ -118,10 +118,71 @@ def test_an_argument_names_the_profile_before_the_variable(tmp_path: Path) -> No
 
 def test_an_unknown_profile_is_an_error_with_the_nearest_spelling(tmp_path: Path) -> None:
     """Nobody runs with the wrong settings because of a slip."""
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, profile="serverles")
+    (tmp_path / "oneiric.toml").write_text("[app]\ndebgu = true\n")
 
-    assert caught.value.hint == "did you mean serverless?"
+    assert problems(tmp_path, {"ONEIRIC_PROFILE": "serverles"}) == [
+        "profile: there is no profile serverles; did you mean serverless? (ONEIRIC_PROFILE)",
+        "app.debgu: unknown key; did you mean debug? (oneiric.toml:2)",
+    ]
+    with pytest.raises(ConfigError, match=r"no profile zz; profiles: .* \(--profile\)"):
+        load(tmp_path, profile="zz")
+
+
+@pytest.mark.parametrize(
+    "environ", [{"ONEIRIC_APP__NAME": "a\udcff"}, {"ONEIRIC_APP__\udcff": "a"}]
+)
+def test_a_variable_that_is_no_utf_8_text_is_refused(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """Bytes that the system handed in as lone surrogates never become a setting."""
+    (line,) = problems(tmp_path, environ)
+
+    assert line.startswith("app.")
+    assert ": its bytes are not UTF-8 text (ONEIRIC_APP__" in line
+
+
+def test_a_variable_whose_json_holds_a_lone_surrogate_is_refused(tmp_path: Path) -> None:
+    """Escaped in JSON it is no text either."""
+    (line,) = problems(tmp_path, {"ONEIRIC_APP__TAGS": '["\\ud800"]'})
+
+    assert "holds a lone surrogate" in line
+
+
+def test_what_the_file_says_is_known_beside_what_counts(tmp_path: Path) -> None:
+    """The file with its profile, without variables; None where it says nothing."""
+    (tmp_path / "oneiric.toml").write_text(
+        "[adapters.selections]\ncache = 'redis'\n'a.b' = 'x'\n"
+        "[profiles.night.adapters.selections]\ncache = 'files'\n"
+    )
+    environ = {"ONEIRIC_ADAPTERS__SELECTIONS__CACHE": "memory"}
+    config, night = load(tmp_path, environ), load(tmp_path, environ, profile="night")
+
+    assert config.section("adapters") == Adapters(selections={"cache": "memory", "a.b": "x"})
+    assert config.filed("adapters", "selections", "cache") == "redis"
+    assert night.filed("adapters", "selections", "cache") == "files"
+    assert night.filed("adapters", "selections", "a.b") == "x"
+    assert [config.filed("adapters", "selections", "y"), config.filed("app", "name", "x")] == [
+        None,
+        None,
+    ]
+
+
+def test_what_else_is_wrong_can_be_told_in_the_same_round(tmp_path: Path) -> None:
+    """Whoever checks further gets the settings that are right, and is asked only on an error."""
+    seen: list[tuple[BaseModel, BaseModel, list[str]]] = []
+
+    def further(config: Config, found: Sequence[Problem]) -> list[Problem]:
+        keys = [problem.key for problem in found]
+        seen.append((config.section("app"), config.section("logging"), keys))
+        return [Problem("more", "wrong too", "here")]
+
+    (tmp_path / "oneiric.toml").write_text("logging = 1\n[app]\nname = 'a'\nworkers = 'x'\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(SECTIONS, folder=tmp_path, environ={}, further=further)
+    load_config(SECTIONS, folder=tmp_path / "nowhere", environ={}, further=further)
+
+    assert seen == [(App(name="a"), Logging(), ["app.workers", "logging"])]
+    assert [each.key for each in caught.value.problems] == ["app.workers", "logging", "more"]
 
 
 def test_a_file_may_be_named_by_variable_or_argument(tmp_path: Path) -> None:

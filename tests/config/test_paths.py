@@ -74,6 +74,17 @@ def test_defect_oneiric_c5_a_named_file_that_is_missing_is_an_error(tmp_path: Pa
         find_file(tmp_path, named=Path("staging.toml"))
 
 
+@pytest.mark.parametrize("name", ["oneiric.toml", "oneiric.json", "pyproject.toml"])
+def test_a_link_to_nothing_is_an_error_and_not_no_configuration(tmp_path: Path, name: str) -> None:
+    """The error names the link and where it leads."""
+    (tmp_path / name).symlink_to("gone.toml")
+
+    with pytest.raises(InvalidPathError) as caught:
+        find_file(tmp_path, named=None)
+
+    assert caught.value.message == f"{name}: it is a link to gone.toml, which does not exist"
+
+
 def test_a_named_pyproject_must_have_the_table(tmp_path: Path) -> None:
     """Who names it means it."""
     (tmp_path / "pyproject.toml").write_text("[project]\n")

@@ -94,6 +94,14 @@ def _aiohttp(here: Surroundings) -> Settings:
     return {"base_url": f"http://127.0.0.1:{here.http_port}", "timeout": 5.0}
 
 
+def _sqlite_queue(here: Surroundings) -> Settings:
+    return {"path": str(here.folder / "queue.sqlite"), "durable": False}
+
+
+def _redis_queue(here: Surroundings) -> Settings:
+    return {"port": here.redis_port, "host": "127.0.0.1", "stream": here.namespace + "queue"}
+
+
 def _files(here: Surroundings) -> Settings:
     return {"folder": str(here.folder / "cache")}
 
@@ -102,6 +110,8 @@ _ALL = [
     ProviderCase("adapter:cache@memory", _nothing),
     ProviderCase("adapter:cache@redis", _redis, server="redis"),
     ProviderCase("adapter:cache@multitier", _nothing, server="redis"),
+    ProviderCase("adapter:queue@sqlite", _sqlite_queue),
+    ProviderCase("adapter:queue@redis-streams", _redis_queue, server="redis"),
     ProviderCase("adapter:secrets@env", _env),
     ProviderCase("adapter:secrets@file", _file),
     ProviderCase("adapter:storage@local", _local),

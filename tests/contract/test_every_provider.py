@@ -28,6 +28,12 @@ async def _storage(store: Any) -> object:
     return await store.get("one")
 
 
+async def _queue(queue: Any) -> object:
+    put = await queue.publish(b"call")
+    [message] = await queue.read(timeout=1)
+    return message.body if await queue.ack(message) and put else b""
+
+
 async def _http(client: Any) -> object:
     return (await client.get("/status/204")).status
 
@@ -36,6 +42,7 @@ ONE_CALL: Mapping[str, tuple[Callable[[Any], Awaitable[object]], object]] = {
     "cache": (_cache, "call"),
     "secrets": (_secrets, PASSWORD),
     "storage": (_storage, b"call"),
+    "queue": (_queue, b"call"),
     "http": (_http, 204),
 }
 

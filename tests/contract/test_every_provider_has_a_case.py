@@ -12,16 +12,19 @@ from oneiric.adapters.cache.multitier import MultiTierCache
 from oneiric.adapters.cache.redis import RedisCache
 from oneiric.adapters.http.aiohttp import AiohttpClient
 from oneiric.adapters.plugin import PLUGIN
+from oneiric.adapters.queue.redis_streams import RedisStreamsQueue
+from oneiric.adapters.queue.sqlite import SqliteQueue
 from oneiric.adapters.secrets.env import EnvSecrets
 from oneiric.adapters.secrets.file import FileSecrets
 from oneiric.adapters.storage.local import LocalStorage
 from oneiric.core.candidate import Candidate
 from oneiric.core.registry import Registry
 from oneiric.core.resolver import Resolver
-from oneiric.ports import CACHE, HTTP, SECRETS, STORAGE
+from oneiric.ports import CACHE, HTTP, QUEUE, SECRETS, STORAGE
 from oneiric.ports.adapter import Managed
 from oneiric.ports.cache import Cache, InvalidationFeed
 from oneiric.ports.http import HTTPClient
+from oneiric.ports.queue import Queue
 from oneiric.ports.secrets import SecretStore, SecretWriter
 from oneiric.ports.storage import ObjectStore, Presign
 from tests.contract.cases import CANDIDATES, CASES
@@ -31,6 +34,7 @@ PORTS: Mapping[str, type] = {
     SECRETS: SecretStore,
     STORAGE: ObjectStore,
     HTTP: HTTPClient,
+    QUEUE: Queue,
 }
 ABILITIES: Mapping[str, type] = {
     "invalidation": InvalidationFeed,
@@ -47,9 +51,8 @@ def target(text: object) -> Any:
 
 
 def methods(protocol: type) -> dict[str, Any]:
-    return {
-        name: m for name, m in vars(protocol).items() if inspect.isfunction(m) and name[0] != "_"
-    }
+    members = inspect.getmembers(protocol, inspect.isfunction)
+    return {name: method for name, method in members if name[0] != "_"}
 
 
 def shape(method: Any) -> list[tuple[str, object, object]]:
@@ -129,6 +132,8 @@ def typed_as_the_port_says(
     file: FileSecrets,
     local: LocalStorage,
     client: AiohttpClient,
+    queue: SqliteQueue,
+    streams: RedisStreamsQueue,
 ) -> None:
     """Never called: mypy checks here that each provider is what its port says."""
     caches: tuple[Cache, ...] = (memory, redis, tiers)
@@ -136,5 +141,6 @@ def typed_as_the_port_says(
     stores: tuple[SecretStore, ...] = (env, file)
     objects: ObjectStore = local
     clients: HTTPClient = client
-    managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client)
-    assert caches, (feed, stores, objects, clients, managed)
+    queues: tuple[Queue, ...] = (queue, streams)
+    managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client, queue, streams)
+    assert caches, (feed, stores, objects, clients, queues, managed)

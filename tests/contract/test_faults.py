@@ -18,6 +18,7 @@ from tests.contract.website import website
 from tests.servers import RedisServer, TcpProxy, free_port
 
 REDIS, MULTITIER = "adapter:cache@redis", "adapter:cache@multitier"
+STREAMS = "adapter:queue@redis-streams"
 TIMES: dict[str, JSONValue] = {"socket_timeout": 0.5, "healthcheck_timeout": 0.5}
 for_redis = pytest.mark.parametrize("case", [CASES[REDIS]], ids=["cache@redis"], indirect=True)
 
@@ -28,7 +29,7 @@ async def proxy(here: Surroundings, case: ProviderCase) -> AsyncIterator[TcpProx
     is_redis = case.server == "redis"
     async with TcpProxy(here.redis_port if is_redis else here.http_port) as found:
         here.redis_port = here.http_port = found.port
-        here.changes[REDIS] = dict(TIMES)
+        here.changes[REDIS] = here.changes[STREAMS] = dict(TIMES)
         here.changes["adapter:http@aiohttp"] = {"timeout": 0.5, "healthcheck_timeout": 0.5}
         here.changes[MULTITIER] = {"follow_retry_seconds": 0.05}
         yield found
@@ -38,6 +39,8 @@ async def call(case: ProviderCase, instance: Any) -> None:
     if case.key == "cache":
         await instance.set("k", "v")
         assert await instance.get("k") == "v"
+    elif case.key == "queue":
+        await instance.publish(b"v")
     else:
         (await instance.get("/")).expect_ok()
 

@@ -1,12 +1,20 @@
 """What is seen only from outside: imports, missing libraries, and how a process ends."""
 
+import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from oneiric.adapters.queue.sqlite import SqliteQueue, SqliteQueueSettings
+from oneiric.ports import AdapterError
+from oneiric.testing import ManualClock
 from tests.servers import RedisServer
 
 LIST = """
@@ -93,6 +101,7 @@ def test_without_redis_its_offers_say_what_to_install() -> None:
     assert {offer for offer, why in offers.items() if why == "install oneiric[redis]"} == {
         "adapter:cache@redis",
         "adapter:cache@multitier",
+        "adapter:queue@redis-streams",
     }
     assert offers["adapter:cache@memory"] == ""
 
@@ -119,3 +128,103 @@ def test_a_process_ends_well_after_one_call(
     assert {process.returncode for process in done} == {0}
     if end == "clean":
         assert {process.stderr for process in done} == {""}
+
+
+SHARE = """
+import asyncio, sys
+from oneiric.adapters.queue.sqlite import SqliteQueue, SqliteQueueSettings
+
+async def main():
+    queue = SqliteQueue(SqliteQueueSettings(path=sys.argv[1], durable=False))
+    await queue.init()
+    for number in range(50):
+        await queue.publish(f"{sys.argv[2]}-{number}".encode())
+    print("put", flush=True)
+    while messages := await queue.read(count=3, timeout=1):
+        await queue.ack(*messages)
+        for message in messages:
+            print(message.body.decode(), message.delivery_count, flush=True)
+    if sys.argv[3] == "clean":
+        await queue.cleanup()
+
+asyncio.run(main())
+"""
+
+
+def test_processes_share_a_queue_file(tmp_path: Path) -> None:
+    """Four open it at the same moment; each message goes to one of them, once."""
+    here = Path(__file__).parents[2]
+    path = str(tmp_path / "state" / "queue.sqlite")
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", SHARE, path, name, "clean"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=here,
+        )
+        for name in "abcd"
+    ]
+    outputs = [child.communicate(timeout=60)[0] for child in children]
+
+    assert [child.returncode for child in children] == [0] * 4
+    lines = [line for output in outputs for line in output.splitlines() if line != "put"]
+    assert sorted(lines) == sorted(f"{name}-{n} 1" for name in "abcd" for n in range(50))
+
+
+def test_a_reader_that_is_killed_loses_no_message(tmp_path: Path) -> None:
+    """What it had read and not acknowledged is delivered again, counted higher."""
+    here = Path(__file__).parents[2]
+    path = tmp_path / "queue.sqlite"
+    hold = SHARE.replace("await queue.ack(*messages)", "await asyncio.sleep(60)").replace(
+        'print("put", flush=True)', 'print("put", flush=True); await asyncio.sleep(0.2)'
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", hold, str(path), "a", "clean"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=here,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "put\n"
+    time.sleep(0.5)
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+    async def again() -> list[int]:
+        clock = ManualClock(datetime.now(UTC) + timedelta(hours=1))
+        queue = SqliteQueue(SqliteQueueSettings(path=path), clock=clock)
+        await queue.init()
+        messages = await queue.read(count=100)
+        await queue.cleanup()
+        return sorted(each.delivery_count for each in messages)
+
+    assert asyncio.run(again()) == [1] * 47 + [2] * 3
+
+
+def test_a_process_ends_without_cleanup(tmp_path: Path) -> None:
+    """A queue that nobody closed does not keep its process alive."""
+    here = Path(__file__).parents[2]
+    path = str(tmp_path / "queue.sqlite")
+    command = [sys.executable, "-c", SHARE, path, "a", "dirty"]
+    done = subprocess.run(command, capture_output=True, timeout=30, cwd=here, check=False)
+    assert done.returncode == 0
+
+
+def test_a_newer_or_damaged_queue_file_is_left_alone(tmp_path: Path) -> None:
+    """A clear error, and the file is as it was."""
+    newer, damaged = tmp_path / "newer.sqlite", tmp_path / "damaged.sqlite"
+    with closing(sqlite3.connect(newer)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    damaged.write_bytes(b"no database at all" * 100)
+
+    async def problem(path: Path) -> str:
+        queue = SqliteQueue(SqliteQueueSettings(path=path))
+        with pytest.raises(AdapterError) as caught:
+            await queue.init()
+        return caught.value.render()
+
+    before = [newer.read_bytes(), damaged.read_bytes()]
+    assert "schema 99" in asyncio.run(problem(newer))
+    assert "file is not a database" in asyncio.run(problem(damaged))
+    assert [newer.read_bytes(), damaged.read_bytes()] == before

@@ -250,7 +250,9 @@ async def test_a_paused_offer_is_out_of_resolution_and_the_next_best_serves() ->
         await lifecycle.activate(CACHE)
         await lifecycle.pause(A, note="leak", actor="ann")
         assert lifecycle.resolver.explain(CACHE).render() == (
-            "adapter:cache\n  selected  b  the only candidate\n  rejected  a  paused by ann: leak"
+            "adapter:cache\n"
+            "  selected  b  the only one that may serve\n"
+            "  rejected  a  paused by ann: leak"
         )
         async with lifecycle.use(CACHE) as held:
             assert held.work() == "b"

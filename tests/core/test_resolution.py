@@ -219,7 +219,7 @@ def test_promise_r1_a_manifests_best_that_may_not_serve_leaves_its_place() -> No
     )
 
     assert told(resolver.explain(CACHE)) == [
-        ("next", "selected", "the only candidate"),
+        ("next", "selected", "the only one that may serve"),
         ("best", "rejected", "install oneiric[best]"),
     ]
 

@@ -120,7 +120,7 @@ def test_promise_r4_a_selection_that_is_out_for_a_while_is_no_mistake() -> None:
     resolver.exclude("adapter:cache@a", PAUSED)
 
     assert told(resolver.explain(CACHE)) == [
-        ("b", "selected", "the only candidate"),
+        ("b", "selected", "the only one that may serve"),
         ("a", "rejected", "paused"),
     ]
     resolver.configure(failover=False)

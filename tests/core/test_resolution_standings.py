@@ -71,12 +71,13 @@ def test_promise_r3_a_tie_between_sources_tells_them_apart() -> None:
     ]
 
 
-def test_promise_r3_the_winner_of_one_is_the_only_candidate() -> None:
-    """Who has no rival that may serve is told so."""
+def test_promise_r3_a_winner_without_rivals_is_told_so() -> None:
+    """It is the only candidate, or the only one of several that may serve."""
+    assert told(resolver_of(offer("a")).explain(CACHE)) == [("a", "selected", "the only candidate")]
     resolver = resolver_of(offer("a"), offer("b", unavailable="install oneiric[b]"))
 
     assert told(resolver.explain(CACHE)) == [
-        ("a", "selected", "the only candidate"),
+        ("a", "selected", "the only one that may serve"),
         ("b", "rejected", "install oneiric[b]"),
     ]
 
@@ -399,7 +400,7 @@ def test_promise_r3_without_failover_who_could_not_serve_anyway_blocks_nobody() 
     resolver.exclude("adapter:cache@a", PAUSED)
 
     assert told(resolver.explain(CACHE, needs=["ttl"])) == [
-        ("b", "selected", "the only candidate"),
+        ("b", "selected", "the only one that may serve"),
         ("a", "rejected", "lacks ttl"),
     ]
 

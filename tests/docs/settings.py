@@ -8,7 +8,7 @@ import runpy
 import textwrap
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from unittest import mock
 
 from pydantic import BaseModel, SecretStr
@@ -104,8 +104,8 @@ def providers_page(_house: House) -> str:
         lines.append(f"| `{offer.offer}` | {offer.priority} | {words} | {extra} | {needs} |")
     lines += [
         "\nSettings of a provider stand under `[adapters.provider_settings.PROVIDER]`, or under",
-        '`[adapters.provider_settings."KEY@PROVIDER"]`, which outranks it. Unknown keys are',
-        "errors. Values marked secret are shown nowhere.\n",
+        '`[adapters.provider_settings."KEY@PROVIDER"]`, which is laid over it key by key. Unknown',
+        "keys are errors. Values marked secret are shown nowhere.\n",
     ]
     for offer in offers:
         lines += _provider(offer)
@@ -172,6 +172,8 @@ def _type(field: FieldInfo) -> str:
 
 def _word(annotation: object) -> str:
     origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _word(parts[0])
     if origin is Literal:
         return " or ".join(f"`{part}`" for part in parts)
     if origin in (Union, types.UnionType):

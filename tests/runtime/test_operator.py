@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, SecretStr
 
 from oneiric.core.candidate import Candidate
 from oneiric.core.plugin import Plugin
@@ -13,25 +12,16 @@ from oneiric.errors import (
     InvalidError,
     NoCandidateError,
     NotFoundError,
+    StoreError,
     UnknownSelectionError,
 )
 from oneiric.runtime import Operator
-
-
-class SafeSettings(BaseModel):
-    size: int = 1
-    url: str = ""
-    pin: SecretStr | None = None
-    headers: dict[str, str] = {}
-    peers: list[dict[str, str]] = []
-
 
 SHELF = Plugin(
     [
         Candidate("adapter:shelf", "oak", dict, priority=1, capabilities=["wide", "dry"]),
         Candidate("adapter:shelf", "pine", dict),
-        Candidate("adapter:safe", "iron", dict, settings_model=SafeSettings),
-        Candidate("adapter:safe", "ghost", dict, settings_model="oneiric.no_such_room:Settings"),
+        Candidate("adapter:safe", "iron", dict),
         Candidate("service:shelf", "oak", dict),
         Candidate("service:desk", "oak", dict),
     ]
@@ -121,7 +111,7 @@ def test_explain_obeys_provider_and_needs(operator: Make) -> None:
     needy = operator().explain("adapter:shelf", needs=["wide", "tall"]).decision
 
     assert [(each.provider, each.why) for each in asked.standings] == [
-        ("pine", "the only candidate"),
+        ("pine", "the only one that may serve"),
         ("oak", "another provider was asked for"),
     ]
     assert [(each.provider, each.why) for each in needy.standings] == [
@@ -149,6 +139,18 @@ def test_explain_tells_what_assumptions_change(operator: Make) -> None:
         "changes": [],
     }
     assert winner(operator) == "oak"
+
+
+def test_an_assumption_that_withdraws_nobody_is_not_found(operator: Make) -> None:
+    """A slip is told with the nearest offer, and never taken for an assumption of nothing."""
+    for word, message, hint in (
+        ("oka", "no candidate for adapter:shelf by oka", "did you mean oak?"),
+        ("adapter:safe@z", "no candidate for adapter:safe by z", "oneiric explain adapter:safe"),
+        ("task:desk@oak", "no candidate for task:desk", "oneiric list shows what there is"),
+    ):
+        with pytest.raises(NotFoundError) as caught:
+            operator().explain("adapter:shelf", assume=[f"withdraw={word}"])
+        assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
 @pytest.mark.parametrize("word", ["", "oak", "select=", "=oak", "prefer=oak", "select=a b"])
@@ -187,8 +189,57 @@ def test_a_dry_run_tells_what_would_change_and_stores_nothing(
     assert dry.as_json()["applied"] is None
     assert dry.changes == operator().swap("adapter:shelf", provider="pine").changes
     cleared = operator().swap("adapter:shelf", clear=True, dry_run=True)
-    assert cleared.cleared is False
+    assert (cleared.cleared, cleared.as_json()["applied"]) == (True, None)
     assert winner(operator) == "pine"
+
+
+def test_selecting_the_same_provider_again_changes_no_decision(operator: Make) -> None:
+    """It is stored anew, and that it was said at another time is no change to tell."""
+    first = operator().swap("adapter:shelf", provider="pine")
+    again = operator().swap("adapter:shelf", provider="pine")
+
+    assert (bool(first.changes), again.changes, again.applied) == (True, (), "stored")
+
+
+def test_a_selection_of_who_has_vanished_tells_how_to_end_it(
+    operator: Make, tmp_path: Path
+) -> None:
+    """The hint is the command that ends the stored swap; a slip in the file has another."""
+    operator().swap("adapter:shelf", provider="pine")
+    left = Plugin([Candidate("adapter:shelf", "oak", dict)])
+
+    decision = Operator(folder=tmp_path, plugins=(left,)).explain("adapter:shelf").decision
+
+    assert decision.problem is not None
+    assert decision.problem.hint == "oneiric swap adapter:shelf --clear"
+    assert "hint: oneiric swap adapter:shelf --clear" in decision.render()
+    operator().swap("adapter:shelf", clear=True)
+    (tmp_path / "oneiric.toml").write_text("[adapters.selections]\nshelf = 'pin'\n")
+    slip = operator().explain("adapter:shelf").decision.problem
+    assert slip is not None
+    assert slip.hint == "did you mean pine?"
+
+
+def test_a_damaged_database_stops_nobody_who_only_looks(operator: Make, tmp_path: Path) -> None:
+    """Reading goes on without the stored selections and warns; swaps of every kind fail."""
+    operator().swap("adapter:shelf", provider="pine")
+    database = tmp_path / ".oneiric_cache" / "oneiric.sqlite"
+    database.write_bytes(b"no database, but long enough to be one" * 30)
+    content = database.read_bytes()
+
+    looking = operator()
+    assert winner(operator) == "oak"
+    assert looking.list().decisions
+    assert looking.plugins().plugins
+    assert looking.settings().settings
+    assert looking.orchestrator.warnings()[0] == (
+        f"selections made with swap are left out: {database}: file is not a database"
+    )
+    for arguments in ({"provider": "oak"}, {"clear": True}):
+        for dry_run in (False, True):
+            with pytest.raises(StoreError, match="file is not a database"):
+                operator().swap("adapter:shelf", dry_run=dry_run, **arguments)
+    assert database.read_bytes() == content
 
 
 def test_clearing_what_was_never_swapped_says_so_and_writes_nothing(
@@ -237,52 +288,6 @@ def test_status_names_process_and_winner_of_every_place(operator: Make) -> None:
         for decision, row in status.rows
         if decision.winner and decision.ref != "service:greeter"
     ] == [("service:desk", "oak", "inactive", 0), ("service:shelf", "oak", "inactive", 0)]
-
-
-SECRETS = """
-[adapters.provider_settings.iron]
-size = 4
-pin = "hunter1"
-pinn = "hunter2"
-url = "https://me:hunter3@host/x"
-headers = { Authorization = "hunter4", Accept = "json" }
-peers = [{ name = "a", password = "hunter5" }]
-[adapters.provider_settings.ghost]
-anything = "hunter6"
-[adapters.provider_settings.nobody]
-anything = "hunter7"
-[adapters.provider_settings."safe@iron"]
-pin = "hunter8"
-size = 5
-"""
-
-
-def test_no_secret_is_shown_however_it_is_spelled_or_nested(operator: Make, tmp_path: Path) -> None:
-    """Secret by type, by name, inside an address or a list, or because nobody knows its type."""
-    (tmp_path / "oneiric.toml").write_text(SECRETS)
-
-    answer = operator().settings(sources=True)
-
-    shown = {
-        each.path.removeprefix("adapters.provider_settings."): each.value
-        for each in answer.settings
-        if each.path.startswith("adapters.provider_settings.")
-    }
-    hidden = "**********"
-    assert shown == {
-        "iron.size": 4,
-        "iron.pin": hidden,
-        "iron.pinn": hidden,
-        "iron.url": f"https://{hidden}@host/x",
-        "iron.headers.Authorization": hidden,
-        "iron.headers.Accept": "json",
-        "iron.peers": [{"name": "a", "password": hidden}],
-        "ghost.anything": hidden,
-        "nobody.anything": hidden,
-        "safe@iron.pin": hidden,
-        "safe@iron.size": 5,
-    }
-    assert "hunter" not in repr(answer.as_json())
 
 
 def test_plugins_lists_what_was_found_and_from_where_factories_may_come(operator: Make) -> None:

@@ -46,7 +46,7 @@ def configure(folder: Path, provider: str) -> None:
 
 
 def stored(folder: Path) -> dict[str, StoredSelection]:
-    return dict(opened(folder).store.load())
+    return dict(opened(folder).stored.kept)
 
 
 async def test_opening_and_using_writes_nothing(tmp_path: Path) -> None:
@@ -172,6 +172,82 @@ async def test_promise_r9_a_swap_ends_when_the_file_changes_that_ref(
         configure(tmp_path, after)
 
     assert pen_of(opened(tmp_path)) == serves
+
+
+async def test_promise_r9_a_swap_that_the_file_ended_is_told_and_does_not_come_back(
+    tmp_path: Path,
+) -> None:
+    """It is kept to be told until the next swap of anything; then the file may change back."""
+    configure(tmp_path, "quill")
+    async with opened(tmp_path) as runtime:
+        await runtime.swap("adapter:pen", provider="biro", actor="me")
+    configure(tmp_path, "dry")
+
+    ended = opened(tmp_path).stored.dormant("adapter:pen")
+    async with opened(tmp_path) as runtime:
+        await runtime.swap("adapter:cache", provider="memory")
+        assert runtime.stored.dormant("adapter:pen") is None
+    configure(tmp_path, "quill")
+
+    assert ended is not None
+    assert (ended.ended, ended.why) == (
+        True,
+        "it has ended: the file selected quill then, and dry now",
+    )
+    assert pen_of(opened(tmp_path)) == "quill"
+    assert set(stored(tmp_path)) == {"adapter:cache"}
+
+
+async def test_promise_r9_a_swap_belongs_to_its_profile(tmp_path: Path) -> None:
+    """Under another one it is not in force, is told, and is not lost by a swap there."""
+
+    def under(profile: str) -> RuntimeOrchestrator:
+        return RuntimeOrchestrator.open(folder=tmp_path, profile=profile, plugins=(PENS,))
+
+    (tmp_path / "oneiric.toml").write_text("[profiles.night.adapters.selections]\npen = 'quill'\n")
+    async with under("night") as runtime:
+        await runtime.swap("adapter:pen", provider="biro")
+    async with under("default") as runtime:
+        elsewhere = runtime.stored.dormant("adapter:pen")
+        before = pen_of(runtime)
+        await runtime.swap("adapter:cache", provider="memory")
+
+    assert elsewhere is not None
+    assert (elsewhere.ended, elsewhere.why) == (False, "it belongs to the profile night")
+    assert (before, pen_of(under("night"))) == ("quill", "biro")
+
+
+async def test_promise_r9_a_variable_neither_ends_nor_outranks_a_swap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made under one variable, it is in force under another and under none; explain shows both."""
+    variable = "ONEIRIC_ADAPTERS__SELECTIONS__PEN"
+    monkeypatch.setenv(variable, "quill")
+    async with opened(tmp_path) as runtime:
+        await runtime.swap("adapter:pen", provider="biro")
+
+    monkeypatch.setenv(variable, "dry")
+    decision = opened(tmp_path).resolver.explain("adapter:pen")
+    monkeypatch.delenv(variable)
+
+    assert decision.winner is not None
+    assert decision.winner.provider == "biro"
+    assert decision.overridden is not None
+    assert (decision.overridden.provider, decision.overridden.origin) == ("dry", variable)
+    assert pen_of(opened(tmp_path)) == "biro"
+
+
+async def test_what_cannot_be_read_is_not_entered(tmp_path: Path) -> None:
+    """With a damaged database one can look, but not run: another provider might serve."""
+    database = tmp_path / ".oneiric_cache" / "oneiric.sqlite"
+    database.parent.mkdir()
+    database.write_bytes(b"no database, but long enough to be one" * 30)
+
+    runtime = opened(tmp_path)
+    assert pen_of(runtime) == "quill"
+    with pytest.raises(StoreError, match="file is not a database"):
+        async with runtime:
+            pass
 
 
 async def test_promise_r9_a_change_of_another_ref_leaves_the_swap(tmp_path: Path) -> None:

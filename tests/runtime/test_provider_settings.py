@@ -58,14 +58,31 @@ async def test_settings_stand_under_the_providers_name(tmp_path: Path) -> None:
 async def test_settings_under_key_and_provider_outrank_those_of_the_provider(
     tmp_path: Path,
 ) -> None:
-    """`jars@shelf` is for that key alone, and replaces the shorter name's table whole."""
+    """`jars@shelf` is for that key alone, and is laid over the shorter name's table by key."""
     (tmp_path / "oneiric.toml").write_text(
         "[adapters.provider_settings.shelf]\nsize = 9\nlabel = 'oak'\n"
         '[adapters.provider_settings."jars@shelf"]\nsize = 1\n'
     )
 
     assert await settings_of(tmp_path, "adapter:books") == ShelfSettings(size=9, label="oak")
-    assert await settings_of(tmp_path, "adapter:jars") == ShelfSettings(size=1)
+    assert await settings_of(tmp_path, "adapter:jars") == ShelfSettings(size=1, label="oak")
+
+
+async def test_a_wrong_setting_is_told_under_the_name_where_it_was_written(tmp_path: Path) -> None:
+    """Whichever of the two tables holds it; what is in neither, in the narrower that is there."""
+    (tmp_path / "oneiric.toml").write_text(
+        "[adapters.provider_settings.shelf]\nsize = 'x'\nlabel = 5\n"
+        '[adapters.provider_settings."jars@shelf"]\nlabel = 6\nbook = 1\n'
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        await settings_of(tmp_path, "adapter:jars")
+
+    assert sorted((each.key, each.origin) for each in caught.value.problems) == [
+        ("adapters.provider_settings.jars@shelf.book", "oneiric.toml:6"),
+        ("adapters.provider_settings.jars@shelf.label", "oneiric.toml:5"),
+        ("adapters.provider_settings.shelf.size", "oneiric.toml:2"),
+    ]
 
 
 async def test_variables_outrank_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ from oneiric.errors import StoreError
 from oneiric.stores import SelectionStore, StoredSelection
 from oneiric.stores.migrations import STATE
 
-REDIS = StoredSelection("adapter:cache", "redis", "memory", "cli", "2026-01-02T03:04:05.000000Z")
+REDIS = StoredSelection(
+    "adapter:cache", "redis", "memory", "cli", "2026-01-02T03:04:05.000000Z", "night"
+)
 
 
 def database(folder: Path) -> Path:
@@ -49,6 +53,51 @@ def test_a_later_selection_for_a_place_replaces_the_earlier_one(tmp_path: Path) 
     store.save(later)
 
     assert store.load() == {"adapter:cache": later, "service:mail": other}
+
+
+def test_a_write_forgets_what_has_ended_unless_it_was_stored_anew(tmp_path: Path) -> None:
+    """A save and a clear delete the ended ones they are handed, and no younger ones."""
+    store = SelectionStore(database(tmp_path))
+    mail = StoredSelection("service:mail", "smtp", "", "", "2026-01-02T03:04:05.000000Z")
+    queue = replace(mail, ref="adapter:queue")
+    anew = replace(queue, at="2026-02-02T03:04:05.000000Z")
+    for each in (mail, anew):
+        store.save(each)
+
+    store.save(REDIS, ended=(mail, queue))
+    assert store.load() == {"adapter:cache": REDIS, "adapter:queue": anew}
+    assert store.clear("service:mail", ended=(anew,)) is False
+    assert store.load() == {"adapter:cache": REDIS}
+
+
+OLD = """
+CREATE TABLE selections (
+    ref TEXT PRIMARY KEY,
+    provider TEXT NOT NULL,
+    configured TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    at TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO selections VALUES ('adapter:cache', 'redis', 'memory', 'cli', 'then');
+PRAGMA user_version = 1;
+"""
+
+
+def test_an_old_database_is_read_as_it_is_and_migrated_by_the_first_write(tmp_path: Path) -> None:
+    """Schema 1, without profiles: what it holds counts for any; only a write changes the file."""
+    path, store = database(tmp_path), SelectionStore(database(tmp_path))
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(OLD)
+    before = path.read_bytes()
+    kept = StoredSelection("adapter:cache", "redis", "memory", "cli", "then", "")
+    mail = StoredSelection("service:mail", "smtp", "", "", "now", "night")
+
+    assert store.load() == {"adapter:cache": kept}
+    assert path.read_bytes() == before
+    store.save(mail)
+    assert store.load() == {"adapter:cache": kept, "service:mail": mail}
+    assert version_of(path) == len(STATE) == 2
 
 
 def test_clearing_tells_whether_there_was_a_selection(tmp_path: Path) -> None:
@@ -238,7 +287,7 @@ connection.execute("PRAGMA cache_size = 1")
 connection.execute("BEGIN IMMEDIATE")
 for number in range(5000):
     row = (f"task:t{number}", "half-done" * 20, "", "", "")
-    connection.execute("INSERT INTO selections VALUES (?, ?, ?, ?, ?)", row)
+    connection.execute("INSERT INTO selections VALUES (?, ?, ?, ?, ?, '')", row)
 os.kill(os.getpid(), 9)
 """
 
