@@ -18,15 +18,16 @@ _DIGEST = b64encode(sha256(STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'"
 _SCALE = 1_000
 _MOST_FAILURES = 50
+_IN_WORDS = frozenset({"code", "message", "type"})
 _LONGEST_VALUE, _LONGEST_TEXT = 4_000, 2_000
-_ALL_VALUES = 4_000_000
+_ALL_VALUES = 2_000_000
 
 
 def html(report: RunReport) -> str:
     """Return the run as an HTML page that may be kept, sent and opened anywhere.
 
     It loads and runs nothing: a policy in it forbids both. Text from others is escaped, secrets
-    are masked, each value is cut at 4,000 characters and all together at 4 million; of a
+    are masked, each value is cut at 4,000 characters and all together at 2 million; of a
     run of more than 200 steps no graph is drawn.
     """
     return "\n".join(_Page(report).parts()) + "\n"
@@ -109,8 +110,10 @@ class _Page:
         yield f'<span class="name">{_text(step.name)}</span>{_state(state, "state")}'
         yield f'<span class="barbox">{self._bar(step.spans)}</span>'
         yield f'<span class="took">{duration(step.duration_ms)}</span>'
-        if step.why:
-            yield f'<span class="why">{_text(step.why)}</span>'
+        notes = [f"{step.attempts} attempts"] if step.attempts > 1 else []
+        if notes or step.why:
+            why = "; ".join([*notes, step.why] if step.why else notes)
+            yield f'<span class="why">{_text(why)}</span>'
         yield f'</summary><div class="inside" id="s{step.place}">'
         yield from self._facts(step)
         yield from _attempts(step)
@@ -118,7 +121,8 @@ class _Page:
         run = step.run
         for title, value in (("Input", run.input), ("Result", run.result), ("Asks", run.prompt)):
             yield from self._value(title, value)
-        yield from self._value("Error", run.error)
+        if run.error and not run.error.keys() <= _IN_WORDS:
+            yield from self._value("Error", run.error)
         yield "</div></div></details></li>"
 
     def _facts(self, step: StepReport) -> Iterator[str]:
@@ -181,15 +185,16 @@ def _attempts(step: StepReport) -> Iterator[str]:
     if not step.spans:
         return
     yield '<div class="scroll"><table><thead><tr>'
-    for title in ("Attempt", "Began after", "Took", "Ended", "Provider", "Error"):
+    for title in ("Attempt", "Began after", "Took", "Ended", "Provider"):
         yield f'<th scope="col">{title}</th>'
     yield "</tr></thead><tbody>"
     for span in step.spans:
         what = "waiting" if span.is_wait else str(span.attempt or "-")
-        error = _text(told(span.error)) if span.error else ""
         yield f'<tr><th scope="row">{what}</th><td>{duration(span.begin_ms)}</td>'
         yield f"<td>{duration(span.duration_ms)}</td><td>{span.outcome}</td>"
-        yield f"<td><code>{_text(span.provider)}</code></td><td>{error}</td></tr>"
+        yield f"<td><code>{_text(span.provider)}</code></td></tr>"
+        if span.error:
+            yield f'<tr><td class="error" colspan="5">{_text(told(span.error))}</td></tr>'
     yield "</tbody></table></div>"
 
 

@@ -5,14 +5,14 @@ STYLE = """
   color-scheme: light dark;
   --paper: #ffffff; --sheet: #f6f7f9; --line: #d5d9e0; --ink: #16191f; --soft: #565e6c;
   --link: #1d4ed8;
-  --queued: #8a93a3; --assigned: #b45309; --running: #1d4ed8; --succeeded: #15803d;
+  --queued: #5f6877; --assigned: #b45309; --running: #1d4ed8; --succeeded: #15803d;
   --failed: #b91c1c; --canceled: #6b7280; --lost: #7c3aed; --wait: #e6a23c;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #101216; --sheet: #191c22; --line: #333945; --ink: #e8eaee; --soft: #a3abb9;
     --link: #93b4ff;
-    --queued: #7b8494; --assigned: #fbbf24; --running: #7aa2ff; --succeeded: #4ade80;
+    --queued: #8b95a5; --assigned: #fbbf24; --running: #7aa2ff; --succeeded: #4ade80;
     --failed: #ff8080; --canceled: #9ca3af; --lost: #c4a1ff; --wait: #b7791f;
   }
 }
@@ -74,7 +74,9 @@ summary { cursor: pointer; list-style: none; }
 summary::-webkit-details-marker { display: none; }
 summary:focus-visible { outline-offset: -3px; }
 summary:hover, details[open] > summary { background: var(--sheet); }
-summary::after { content: "+"; color: var(--soft); text-align: center; }
+summary::after {
+  content: "+"; grid-row: 1; grid-column: 5; color: var(--soft); text-align: center;
+}
 details[open] > summary::after { content: "\\2212"; }
 .axis { background: var(--sheet); color: var(--soft); font-size: .82rem; }
 .axis .scale { grid-column: 3; display: flex; justify-content: space-between; }
@@ -101,14 +103,16 @@ rect.wait { fill: var(--wait); }
 }
 .inside { padding: .2rem .8rem 1.1rem; background: var(--sheet); }
 .inside .facts { margin-top: .5rem; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; margin-top: .8rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 th, td {
   text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top;
 }
 th { color: var(--soft); font-weight: 500; white-space: nowrap; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td { white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.error { padding-left: 1rem; white-space: normal; overflow-wrap: anywhere; }
+td:last-child { width: 100%; }
 .values {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
   gap: 0 1.2rem;
@@ -127,14 +131,15 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: 
 .graph marker path { fill: var(--queued); stroke: none; }
 footer { margin-top: 2.5rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 46rem) {
-  summary, .axis { grid-template-columns: 1fr auto 1rem; }
+  summary, .axis { grid-template-columns: 1fr 6rem 1rem; }
   summary .name { grid-row: 1; grid-column: 1; }
-  summary .state { grid-row: 1; grid-column: 2; }
+  summary .state { grid-row: 1; grid-column: 2; text-align: right; }
   summary::after { grid-row: 1; grid-column: 3; }
+  .facts { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
   summary .barbox { grid-row: 2; grid-column: 1; }
-  summary .took { grid-row: 2; grid-column: 2 / -1; }
+  summary .took { grid-row: 2; grid-column: 2; }
   .axis .scale { grid-column: 1; }
-  .axis .took { grid-column: 2 / -1; }
+  .axis .took { grid-column: 2; }
 }
 @media print {
   .steps > li { content-visibility: visible; }
