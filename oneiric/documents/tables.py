@@ -67,6 +67,7 @@ def _written(value: Any) -> JSONValue:
 class _Reader:
     def __init__(self, kinds: Mapping[str, type]) -> None:
         self.kinds = kinds
+        self.known: dict[Callable[..., object], Mapping[str, tuple[str, bool]]] = {}
         self.problems: list[Problem] = []
 
     def table(self, kind: Callable[..., T], value: JSONValue, where: str) -> T:
@@ -74,22 +75,30 @@ class _Reader:
         if not isinstance(value, Mapping):
             self._problem(where, "it must be a table")
             value = {}
-        known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]
+        known = self._fields_of(kind)
         found: dict[str, object] = {}
         for name, item in value.items():
             place = f"{where}.{name}" if where else name
             if name in known:
-                annotation = known[name].type
-                text = annotation if isinstance(annotation, str) else annotation.__name__
-                found[name] = self._field(text, item, place)
+                found[name] = self._field(known[name][0], item, place)
             else:
                 close = nearest(name, known)
                 self._problem(place, f"unknown field{f'; did you mean {close}?' if close else ''}")
-        for name, each in known.items():
-            if name not in value and _default(each) is MISSING:
+        for name, (_, is_required) in known.items():
+            if is_required and name not in value:
                 self._problem(f"{where}.{name}" if where else name, "it is required")
                 found[name] = ()
         return kind(**found)
+
+    def _fields_of(self, kind: Callable[..., object]) -> Mapping[str, tuple[str, bool]]:
+        """Return for each field how it is annotated, and whether it must be there."""
+        if kind not in self.known:
+            self.known[kind] = {
+                each.name: (getattr(each.type, "__name__", str(each.type)), is_required)
+                for each in fields(kind)  # type: ignore[arg-type]
+                for is_required in [_default(each) is MISSING]
+            }
+        return self.known[kind]
 
     def _field(self, annotation: str, item: JSONValue, place: str) -> object:
         if fits := _FITS.get(annotation):

@@ -99,19 +99,14 @@ class Functions(Bodies):
         return nullcontext(_Function(self._functions[target]))
 
 
+@dataclass(frozen=True, slots=True)
 class _Function(Body):
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Work) -> None:
-        self._function = function
+    function: Work
+    is_blocking: bool = False
 
     @property
     def provenance(self) -> Provenance:
-        return Provenance(getattr(self._function, "__qualname__", type(self._function).__name__))
-
-    @property
-    def is_blocking(self) -> bool:
-        return False
+        return Provenance(getattr(self.function, "__qualname__", type(self.function).__name__))
 
     def __call__(self, context: StepContext, value: JSONValue, /) -> Given | Awaitable[Given]:
-        return self._function(context, value)
+        return self.function(context, value)

@@ -53,8 +53,8 @@ class StepCall(Call):
 
     async def work(self, bodies: Bodies, cache: ResultCache | None, guard: Guard) -> Given:
         """Do the step's work: what the guard calls. A cache that fails is as good as none."""
-        key = self.launch.cache_key if cache else ""
-        if cache and key:
+        key = self.launch.cache_key
+        if cache is not None and key:
             found = await guard.call(partial(cache.get, key), limit=_CACHE_SECONDS)
             if isinstance(found.value, Mapping) and "result" in found.value:
                 self.is_cached = True
@@ -64,7 +64,7 @@ class StepCall(Call):
             self._report(self)
             await self.go
             result = await self._call(body, guard)
-        if cache and key and not isinstance(result, Assigned):
+        if cache is not None and key and not isinstance(result, Assigned):
             kept: JSONValue = {"result": result}
             await guard.call(partial(cache.set, key, kept), limit=_CACHE_SECONDS)
         return result
@@ -73,7 +73,7 @@ class StepCall(Call):
         function = partial(body, self.context, self.launch.input)
         if not body.is_blocking:
             result = function()
-            return await result if isawaitable(result) else result  # type: ignore[no-any-return]
+            return await result if isawaitable(result) else result
         outcome: Outcome[Any] = await guard.call(function, limit=math.inf, blocking=True)
         if outcome.error:
             raise outcome.error

@@ -1,15 +1,18 @@
-"""Everything that is wrong with a plan, at once, before any of it is done."""
+"""Everything that is wrong with a plan, at once, before any of it is done; and what changed."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 
-from oneiric.errors import DocumentError, JSONValue, Problem, nearest
+from oneiric.errors import DocumentError, JSONValue, Problem, RefusedError, nearest
 from oneiric.expressions import Condition, ExpressionError, Template
 from oneiric.runs.body import Bodies
 from oneiric.runs.plan import Limits, Plan, PlanError, Step
+from oneiric.runs.run import UNDO, Run
+from oneiric.runs.state import StepState
 
 _ID = re.compile(r"\w[\w .@/-]{0,199}")
 
@@ -28,16 +31,16 @@ def check_plan(
         raise PlanError(plan.name, problems)
 
 
+@dataclass
 class _Check:
-    def __init__(
-        self, plan: Plan, bodies: Bodies, limits: Limits, given: JSONValue, done: frozenset[str]
-    ) -> None:
-        self.plan = plan
-        self.bodies = bodies
-        self.limits = limits
-        self.given = given
-        self.done = done
-        self.steps = {step.id: step for step in plan.steps}
+    plan: Plan
+    bodies: Bodies
+    limits: Limits
+    given: JSONValue
+    done: frozenset[str]
+
+    def __post_init__(self) -> None:
+        self.steps = {step.id: step for step in self.plan.steps}
 
     def problems(self) -> Iterator[Problem]:
         try:
@@ -87,23 +90,20 @@ class _Check:
         yield from self._expressions(step, at)
 
     def _expressions(self, step: Step, at: str) -> Iterator[Problem]:
-        parse: Sequence[tuple[str, JSONValue, Callable[[str], Condition] | None]] = (
-            ("input", step.input, None),
-            ("cache_key", step.cache_key, None),
-            ("condition", step.condition, Condition.parse),
-        )
         before: frozenset[str] | None = None
-        for field, value, condition in parse:
+        for field in ("input", "cache_key", "condition"):
+            value: JSONValue = getattr(step, field)
             if not value:
                 continue
             try:
-                found = condition(str(value)) if condition else Template.parse(value)
+                is_text = field == "condition"
+                found = Condition.parse(str(value)) if is_text else Template.parse(value)
             except ExpressionError as error:
                 yield self._problem(f"{at}.{field}", str(error))
                 continue
             if found.references and before is None:
                 before = self._before(step)
-            has_default = "default(" in json.dumps(value, default=str)
+            has_default = bool(found.references) and "default(" in json.dumps(value, default=str)
             for reference in sorted(found.references):
                 what = self._reference(reference, before or frozenset(), has_default=has_default)
                 if what:
@@ -188,3 +188,55 @@ class _Check:
 
     def _problem(self, at: str, what: str) -> Problem:
         return Problem(at, what, f"plan {self.plan.name}")
+
+
+class PlanChangedError(RefusedError):
+    """A run was begun with another plan; carries what differs."""
+
+    code = "plan-changed"
+
+    def __init__(self, run_id: str, was: Plan, now: Plan) -> None:
+        super().__init__(
+            f"the run {run_id} was begun with another plan {was.name}",
+            hint="force it to go on: steps that changed, and all after them, are done again",
+        )
+        self.run_id = run_id
+        self.changes = tuple(_changes(was, now))
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"run_id": self.run_id, "changes": list(self.changes)}
+
+    def lines(self) -> Sequence[str]:
+        return self.changes
+
+
+def _changes(was: Plan, now: Plan) -> Iterator[str]:
+    before, after = ({step.id: step for step in plan.steps} for plan in (was, now))
+    yield from (f"- {name}" for name in before if name not in after)
+    yield from (f"+ {name}" for name in after if name not in before)
+    pairs: list[tuple[str, Step | Plan, Step | Plan]] = [("the plan", was, now)]
+    pairs += [(name, before[name], after[name]) for name in before if name in after]
+    for name, old, new in pairs:
+        names = [each.name for each in fields(old) if each.name != "steps"]
+        if changed := [each for each in names if getattr(old, each) != getattr(new, each)]:
+            yield f"~ {name}: {', '.join(changed)}"
+
+
+def kept(run: Run, plan: Plan) -> list[str]:
+    """Return the steps whose results hold under *plan*: the same, and after such alone."""
+    steps = {
+        step.id: step
+        for step in plan.steps
+        if step.id in run.steps and run.steps[step.id].step == step and succeeded(run, step.id)
+    }
+    while gone := [name for name, s in steps.items() if not steps.keys() >= set(s.depends_on)]:
+        for name in gone:
+            del steps[name]
+    return list(steps)
+
+
+def succeeded(run: Run, name: str) -> bool:
+    """Tell whether a step need not be done again when its run is: final and undone ones are."""
+    step = run.steps[name]
+    is_undone = UNDO + name in run.steps
+    return step.state is StepState.SUCCEEDED and not step.step.is_final and not is_undone

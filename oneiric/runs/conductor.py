@@ -66,6 +66,7 @@ class Conductor:
         self._heard = self._again = False
         self._alarm: tuple[float, asyncio.Task[object]] | None = None
         self._loop = asyncio.get_running_loop()
+        self._tick()
 
     def wake(self) -> None:
         """Say that somebody outside may have added to the run, or taken it."""
@@ -80,8 +81,6 @@ class Conductor:
             StoreError: its events cannot be stored.
         """
         try:
-            self._tick()
-            self._schedule.index()
             for kind, data in first:
                 self._schedule.emit(kind, "", data)
             self._schedule.index()
@@ -118,8 +117,12 @@ class Conductor:
             await self._end(list(self._calls), "its run is let go")
         finally:
             self.settled.set()
-            with suppress(OneiricError):
-                await self._tools.journal.release(self.lease)
+            await self.release()
+
+    async def release(self) -> None:
+        """Let others claim the run at once, if the journal can be told."""
+        with suppress(OneiricError):
+            await self._tools.journal.release(self.lease)
 
     def _tick(self) -> None:
         self._schedule.tick(self._tools.clock.monotonic(), self._tools.clock.now())
@@ -133,12 +136,12 @@ class Conductor:
             self._heard = False
             for event in await self._tools.journal.read(self.run.run_id, after=self.run.last_seq):
                 self.run.apply(event)
-        self._take_reports()
+        opened = self._take_reports()
         self._again = False
         await self._launch(self._schedule.decide())
         if self._schedule.stops:
             await self._stop()
-        opened = self._take_reports()
+        opened += self._take_reports()
         await self._store()
         for call in opened:
             if not call.go.done():
@@ -197,7 +200,7 @@ class Conductor:
             )
             call = self._calls[launch.step.id] = StepCall(launch, context, self._report)
             tools.guard.start(call, partial(call.work, tools.bodies, tools.cache, tools.guard))
-        if launches:
+        if len(self._reports) < len(launches):
             await asyncio.sleep(0)  # what opens at once is stored together with what led to it
 
     def _report(self, call: StepCall) -> None:

@@ -21,8 +21,7 @@ from oneiric.errors import (
 )
 from oneiric.runs.body import Bodies, Functions, Work
 from oneiric.runs.call import ResultCache
-from oneiric.runs.change import PlanChangedError, kept, succeeded
-from oneiric.runs.check import check_plan
+from oneiric.runs.check import PlanChangedError, check_plan, kept, succeeded
 from oneiric.runs.conductor import Conductor, First, Tools
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.journal import Journal, Lease, MemoryJournal
@@ -63,7 +62,8 @@ class RunHandle:
     async def settled(self) -> Run:
         """Wait until the run is over, or waits for somebody outside, and return it."""
         await self._conductor.settled.wait()
-        return await self if self._task.done() else self._conductor.run
+        run = self._conductor.run
+        return run if run.is_waiting and not self._task.done() else await self
 
 
 class RunEngine:
@@ -120,10 +120,7 @@ class RunEngine:
         self._log = get_logger(__name__)
 
     async def start(
-        self,
-        plan: Plan,
-        input: JSONValue = None,  # noqa: A002  what expressions call it
-        **more: Unpack[Beginning],
+        self, plan: Plan, input: JSONValue = None, **more: Unpack[Beginning]
     ) -> RunHandle:
         """Begin a run of *plan* and return at once.
 
@@ -138,12 +135,7 @@ class RunEngine:
         assert lease is not None
         return self._conduct(fold(stored), lease, [])
 
-    async def enqueue(
-        self,
-        plan: Plan,
-        input: JSONValue = None,  # noqa: A002  what expressions call it
-        **more: Unpack[Beginning],
-    ) -> str:
+    async def enqueue(self, plan: Plan, input: JSONValue = None, **more: Unpack[Beginning]) -> str:
         """Store a run for whoever recovers or resumes it first, and return its id.
 
         Raises:
@@ -154,12 +146,7 @@ class RunEngine:
         await self._journal.create(created.run_id, [created])
         return created.run_id
 
-    async def run(
-        self,
-        plan: Plan,
-        input: JSONValue = None,  # noqa: A002  what expressions call it
-        **more: Unpack[Beginning],
-    ) -> Run:
+    async def run(self, plan: Plan, input: JSONValue = None, **more: Unpack[Beginning]) -> Run:
         """Begin a run of *plan* and wait until it is over; `start` tells what is raised."""
         return await (await self.start(plan, input, **more))
 
@@ -397,10 +384,12 @@ class RunEngine:
     async def close(self) -> None:
         """Stop all bodies and let go of all runs; those left open can be recovered anywhere."""
         self._closed = True
-        tasks = [*(task for _, task in self._handles.values()), *self._keepers]
+        handles = list(self._handles.values())
+        tasks = [*(task for _, task in handles), *self._keepers]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._keepers = []
+        for conductor, _ in handles:
+            await conductor.release()  # it may have been cancelled before it began
         if self._own:
             await self._own.aclose()

@@ -138,7 +138,7 @@ def advance(record: RunRecord, event: RunEvent) -> RunRecord:
         state = RunState.RUNNING
     elif event.kind is EventKind.RUN_ENDED:
         state = RunState(str(event.data["state"]))
-    return replace(record, state=state, updated_at=event.at, last_seq=event.seq)
+    return RunRecord(record.run_id, record.name, state, record.created_at, event.at, event.seq)
 
 
 def opened(run_id: str, events: Sequence[RunEvent]) -> RunRecord:

@@ -62,6 +62,9 @@ class StepRun:
         )
 
 
+_NO_STEP = StepRun(Step(""))
+
+
 @dataclass(slots=True)
 class Run:
     """Work in progress or done: what the journal says of it, folded.
@@ -115,16 +118,15 @@ class Run:
         Raises:
             IllegalMoveError: it cannot happen to the run as it stands.
         """
-        if event.kind in _STEP_RULES:
-            state, rule = _STEP_RULES[event.kind]
-            step = self.steps.get(event.step)
-            if step is None or state not in STEP_MOVES[step.state]:
-                was = step.state if step else "unknown"
-                raise IllegalMoveError(f"{self.run_id}: {event.step} is {was}, not to be {state}")
-            step.state = state
-            rule(self, step, event)
-        elif event.kind in _RUN_RULES:
-            _RUN_RULES[event.kind](self, event)
+        if event.kind in _RULES:
+            state, rule = _RULES[event.kind]
+            step = self.steps.get(event.step, _NO_STEP)
+            if state is not None:
+                if step is _NO_STEP or state not in STEP_MOVES[step.state]:
+                    was = f"{self.run_id}: {event.step} is {step.state}"
+                    raise IllegalMoveError(f"{was}, not to be {state}")
+                step.state = state
+            rule(self, step, event.data, event)
         self.last_seq = event.seq or self.last_seq
 
     def become(self, other: Run) -> None:
@@ -171,15 +173,17 @@ def fold(events: Iterable[RunEvent]) -> Run:
     return run
 
 
-def _run_started(run: Run, event: RunEvent) -> None:
+Rule: TypeAlias = "Callable[[Run, StepRun, Mapping[str, Any], RunEvent], None]"
+
+
+def _run_started(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     if run.state is not RunState.RUNNING:
         run.move(RunState.RUNNING)
-    run.holder = str(event.data.get("holder", ""))
+    run.holder = data.get("holder", "")
     run.started_at = run.started_at or event.at
 
 
-def _run_extended(run: Run, event: RunEvent) -> None:
-    data: Mapping[str, Any] = event.data
+def _run_extended(run: Run, _step: StepRun, data: Mapping[str, Any], _event: RunEvent) -> None:
     if "plan" in data:
         run.plan, run.digest = Plan.from_json(data["plan"]), data["digest"]
         old = {name: run.steps[name] for name in data["kept"]}
@@ -190,77 +194,59 @@ def _run_extended(run: Run, event: RunEvent) -> None:
         run.steps.update((step.id, StepRun(step)) for step in more)
 
 
-def _run_reopened(run: Run, event: RunEvent) -> None:
+def _run_reopened(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     run.move(RunState.RUNNING)
-    run.plan = replace(
-        run.plan, steps=tuple(step for step in run.plan.steps if not step.id.startswith(UNDO))
-    )
-    for name in [name for name in run.steps if name.startswith(UNDO)]:
-        del run.steps[name]
-    data: Mapping[str, Any] = event.data
-    for name in [name for name in data["steps"] if name in run.steps]:
-        was = run.steps[name]
-        run.steps[name] = StepRun(was.step, attempt=was.attempt)
+    steps = tuple(step for step in run.plan.steps if not step.id.startswith(UNDO))
+    run.plan = replace(run.plan, steps=steps)
+    old, again = run.steps, set(data["steps"])
+    run.steps = {
+        step.id: StepRun(step, attempt=old[step.id].attempt) if step.id in again else old[step.id]
+        for step in steps
+    }
     run.started_at, run.ended_at, run.error = event.at, "", None
     run.cancels.clear()
 
 
-def _run_canceling(run: Run, event: RunEvent) -> None:
-    run.cancels.append(event.data)
+def _run_canceling(run: Run, _step: StepRun, data: Mapping[str, Any], _event: RunEvent) -> None:
+    run.cancels.append(data)
 
 
-def _run_ended(run: Run, event: RunEvent) -> None:
-    data: Mapping[str, Any] = event.data
+def _run_ended(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     run.move(RunState(data["state"]))
-    run.error = data.get("error")
-    run.ended_at = event.at
+    run.error, run.ended_at = data.get("error"), event.at
 
 
-def _context_set(run: Run, event: RunEvent) -> None:
-    data: Mapping[str, Any] = event.data
+def _context_set(run: Run, _step: StepRun, data: Mapping[str, Any], _event: RunEvent) -> None:
     run.context.set(data["key"], data["value"], who=data.get("who", ""))
 
 
-def _signaled(run: Run, event: RunEvent) -> None:
+def _signaled(run: Run, _step: StepRun, _data: Mapping[str, Any], event: RunEvent) -> None:
     run.signals[event.seq] = event
 
 
-def _step_started(_run: Run, step: StepRun, event: RunEvent) -> None:
-    data: Mapping[str, Any] = event.data
-    step.attempt = data["attempt"]
-    step.input = data.get("input")
-    step.started_at = event.at
-    step.wait_ms = None
-    step.provenance = Provenance(
-        data.get("provider", ""),
-        data.get("version", ""),
-        data.get("manifest", ""),
-        data.get("decision", ""),
-    )
+def _step_started(_run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    step.attempt, step.input = data["attempt"], data.get("input")
+    step.started_at, step.wait_ms = event.at, None
+    if "provider" in data or "decision" in data:
+        names = ("provider", "version", "manifest", "decision")
+        step.provenance = Provenance(*(data.get(name, "") for name in names))
 
 
-def _step_assigned(_run: Run, step: StepRun, event: RunEvent) -> None:
-    data: Mapping[str, Any] = event.data
-    step.signal = data["signal"]
-    step.prompt = data.get("prompt")
-    step.input = data.get("input", step.input)
+def _step_assigned(_run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    step.signal, step.prompt = data["signal"], data.get("prompt")
     step.since, step.wait_ms = event.at, data.get("timeout_ms")
     step.started_at = step.started_at or event.at
 
 
-def _step_retried(run: Run, step: StepRun, event: RunEvent) -> None:
-    data: Mapping[str, Any] = event.data
+def _step_retried(run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     step.failures.append(data["error"])
     step.since, step.wait_ms = event.at, data["delay_ms"]
     run.signals.pop(data.get("signal", 0), None)
 
 
-def _step_over(run: Run, step: StepRun, event: RunEvent) -> None:
-    data: Mapping[str, Any] = event.data
-    step.result = data.get("result")
-    step.reason = data.get("reason", "")
-    step.error = data.get("error")
-    step.input = data.get("input", step.input)
+def _step_over(run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    step.input, step.result = data.get("input", step.input), data.get("result")
+    step.reason, step.error = data.get("reason", ""), data.get("error")
     step.ended_at, step.wait_ms = event.at, None
     run.signals.pop(data.get("signal", 0), None)
     if step.state is StepState.SUCCEEDED:
@@ -268,26 +254,20 @@ def _step_over(run: Run, step: StepRun, event: RunEvent) -> None:
         step.rank = run.succeeded
 
 
-_StepRule: TypeAlias = "tuple[StepState, Callable[[Run, StepRun, RunEvent], None]]"
-
-_STEP_RULES: Mapping[EventKind, _StepRule] = MappingProxyType(
+_RULES: Mapping[EventKind, tuple[StepState | None, Rule]] = MappingProxyType(
     {
+        EventKind.RUN_STARTED: (None, _run_started),
+        EventKind.RUN_EXTENDED: (None, _run_extended),
+        EventKind.RUN_REOPENED: (None, _run_reopened),
+        EventKind.RUN_CANCELING: (None, _run_canceling),
+        EventKind.RUN_ENDED: (None, _run_ended),
+        EventKind.CONTEXT_SET: (None, _context_set),
+        EventKind.SIGNALED: (None, _signaled),
         EventKind.STEP_STARTED: (StepState.RUNNING, _step_started),
         EventKind.STEP_ASSIGNED: (StepState.ASSIGNED, _step_assigned),
         EventKind.STEP_RETRIED: (StepState.QUEUED, _step_retried),
         EventKind.STEP_SUCCEEDED: (StepState.SUCCEEDED, _step_over),
         EventKind.STEP_FAILED: (StepState.FAILED, _step_over),
         EventKind.STEP_CANCELED: (StepState.CANCELED, _step_over),
-    }
-)
-_RUN_RULES: Mapping[EventKind, Callable[[Run, RunEvent], None]] = MappingProxyType(
-    {
-        EventKind.RUN_STARTED: _run_started,
-        EventKind.RUN_EXTENDED: _run_extended,
-        EventKind.RUN_REOPENED: _run_reopened,
-        EventKind.RUN_CANCELING: _run_canceling,
-        EventKind.RUN_ENDED: _run_ended,
-        EventKind.CONTEXT_SET: _context_set,
-        EventKind.SIGNALED: _signaled,
     }
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
@@ -47,6 +47,7 @@ class Schedule:
         self.events: list[RunEvent] = []
         self.stops: list[str] = []
         self.busy: set[str] = set()
+        self.is_final = False
         self._chance = chance
         self._max_bytes = max_bytes
         self._now = 0.0
@@ -152,7 +153,7 @@ class Schedule:
         if signal:
             data["signal"] = signal
         is_wanted = not retry.on or not kinds.isdisjoint(retry.on)
-        if tried < retry.attempts and is_wanted and not self._stop_reason(step.step):
+        if tried < retry.attempts and is_wanted and not self._stop_reason(_phase(step.step)):
             delay = retry.backoff.delay(tried, chance=self._chance())
             self.emit(EventKind.STEP_RETRIED, name, {**data, "delay_ms": delay * 1000})
         else:
@@ -207,26 +208,24 @@ class Schedule:
                     message = f"no signal {step.signal} came in time"
                     self.fail(name, {"code": "timeout", "message": message}, frozenset({"timeout"}))
 
-    def _stop_reason(self, step: Step) -> str:
-        """Return why *step* shall not go on, or an empty string."""
-        if len(self.run.cancels) > 1:
+    def _stop_reason(self, phase: int) -> str:
+        """Return why steps of *phase* shall not go on, or an empty string."""
+        if self.run.cancels and (phase == _MAIN or len(self.run.cancels) > 1):
             return "run-canceled"
-        if _phase(step) != _MAIN:
+        if phase != _MAIN:
             return ""
-        if self.run.cancels:
-            return "run-canceled"
         if self._timed_out:
             return "run-timeout"
         return "run-failed" if self._has_failed and self.run.plan.fail_fast else ""
 
     def _stop(self) -> None:
         """Stop what shall not go on; what has begun may end if it was another step that failed."""
-        worst = next((r for s in self._first() if (r := self._stop_reason(s))), "")
-        if (worst, len(self.run.cancels)) == self._stopped:
+        why = (self._stop_reason(_MAIN), len(self.run.cancels))
+        if why == self._stopped:
             return
-        self._stopped = (worst, len(self.run.cancels))
+        self._stopped = why
         for name, step in self.run.steps.items():
-            reason = self._stop_reason(step.step)
+            reason = self._stop_reason(_phase(step.step))
             if step.state.is_over or not reason:
                 continue
             if name in self.busy:
@@ -238,12 +237,9 @@ class Schedule:
             else:
                 self.emit(EventKind.STEP_CANCELED, name, {"reason": reason})
 
-    def _first(self) -> Iterator[Step]:
-        yield from (self.run.steps[name].step for name in self._ids[:1])
-
     def stopped(self, name: str) -> None:
         """Let the body of a step have ended because it was stopped."""
-        reason = self._stop_reason(self.run.steps[name].step) or "run-canceled"
+        reason = self._stop_reason(_phase(self.run.steps[name].step)) or "run-canceled"
         self.emit(EventKind.STEP_CANCELED, name, {"reason": reason})
 
     def _begin_ready(self) -> Iterator[Launch]:
@@ -271,32 +267,31 @@ class Schedule:
     def _begin(self, name: str, run: StepRun) -> Launch | None:
         """Make the input of a step; it is launched unless it ends here, or waits for a signal."""
         step = run.step
-        scope = {
-            "input": self.run.input,
-            "context": self.run.context.values,
-            "steps": _Ended(self.run.steps),
-        }
         try:
-            if step.condition and not Condition.parse(step.condition).evaluate(scope):
+            if step.condition and not self._made(Condition.parse(step.condition)):
                 self.emit(EventKind.STEP_CANCELED, name, {"reason": "condition"})
                 return None
-            made = Template.parse(step.input)
-            value = made.evaluate(scope)
-            if made.references:
-                value = plain(value, self._max_bytes)
-            key = Template.parse(step.cache_key).evaluate(scope) if step.cache_key else None
+            value = plain(self._made(Template.parse(step.input)), self._max_bytes)
+            key = self._made(Template.parse(step.cache_key)) if step.cache_key else None
         except InvalidError as error:
-            self.emit(
-                EventKind.STEP_FAILED,
-                name,
-                {"attempt": run.attempt, "error": error.as_json()["error"]},
-            )
+            why: Data = {"attempt": run.attempt, "error": error.as_json()["error"]}
+            self.emit(EventKind.STEP_FAILED, name, why)
             return None
         if not step.target:
             self.assign(name, value)
             return None
         cache_key = digest([key, step.target, value]) if step.cache_key else ""
         return Launch(step, run.attempt + 1, value, cache_key)
+
+    def _made(self, expression: Template | Condition) -> JSONValue:
+        """Return the value of an expression, which sees only the steps that it refers to."""
+        steps, over = self.run.steps, dict[str, JSONValue]()
+        for reference in expression.references:
+            if reference[0] == "steps":
+                names = reference[1:2] or steps
+                over |= {name: _seen(steps[name]) for name in names if steps[name].state.is_over}
+        scope = {"input": self.run.input, "context": self.run.context.values, "steps": over}
+        return expression.evaluate(scope)
 
     def assign(
         self, name: str, prompt: JSONValue, signal: str = "", timeout_seconds: float | None = None
@@ -335,71 +330,39 @@ class Schedule:
 
     def _undo(self) -> list[Step]:
         """Return the steps that undo others, the latest first, if a failure asks for them."""
-        run = self.run
-        asked = (
-            step.state is StepState.FAILED and step.step.on_error is OnError.COMPENSATE
-            for step in run.steps.values()
-        )
-        if not self._has_failed or run.cancels or not any(asked):
-            return []
-        done = [
-            step
-            for name, step in run.steps.items()
-            if step.rank and step.step.compensation and UNDO + name not in run.steps
-        ]
-        found: list[Step] = []
-        for each in sorted(done, key=lambda step: -step.rank):
-            step = each.step
-            undo = Step(
-                UNDO + step.id,
-                step.compensation,
-                f"${{ steps['{step.id}'].output }}",
-                depends_on=(step.id, *(last.id for last in found[-1:])),
-                retry=step.retry,
-                timeout_seconds=step.timeout_seconds,
-                on_error=OnError.CONTINUE,
-            )
-            found.append(undo)
+        steps, found = self.run.steps, list[Step]()
+        failed = [each.step for each in steps.values() if each.state is StepState.FAILED]
+        if self.run.cancels or all(step.on_error is not OnError.COMPENSATE for step in failed):
+            return found
+        for each in sorted(steps.values(), key=lambda step: -step.rank):
+            step, name = each.step, UNDO + each.step.id
+            if each.rank and step.compensation and name not in steps:
+                before = (step.id, *(last.id for last in found[-1:]))
+                undo = Step(name, step.compensation, f"${{ steps['{step.id}'].output }}", before)
+                found.append(replace(undo, retry=step.retry, on_error=OnError.CONTINUE))
         return found
 
     def _end(self) -> None:
-        run = self.run
+        state, error = RunState.SUCCEEDED, None
         failed = {
-            name: step.error
-            for name, step in sorted(run.steps.items(), key=lambda item: item[1].ended_at)
-            if step.state is StepState.FAILED and step.step.on_error is not OnError.CONTINUE
+            each.step.id: each.error or {}
+            for each in sorted(self.run.steps.values(), key=lambda each: each.ended_at)
+            if each.state is StepState.FAILED and each.step.on_error is not OnError.CONTINUE
         }
-        state = RunState.CANCELED if run.cancels else RunState.SUCCEEDED
-        error: dict[str, JSONValue] | None = None
         if failed or self._timed_out:
-            state = state if run.cancels else RunState.FAILED
-            texts = [f"{name}: {(why or {}).get('message')}" for name, why in failed.items()]
-            code = next(iter(failed.values()), None) or {"code": "timeout"}
-            late = ["it took longer than its plan allows"] if self._timed_out else []
-            error = {"code": code["code"], "message": "; ".join(texts + late), "failed": failed}
+            state = RunState.FAILED
+            texts = [f"{name}: {why.get('message')}" for name, why in failed.items()]
+            texts += ["it took longer than its plan allows"] if self._timed_out else []
+            code = next((why["code"] for why in failed.values()), "timeout")
+            error = {"code": code, "message": "; ".join(texts), "failed": failed}
+        state = RunState.CANCELED if self.run.cancels else state
         self.emit(EventKind.RUN_ENDED, "", {"state": str(state), "error": error})
 
 
-class _Ended(Mapping[str, JSONValue]):
-    """What expressions see of the steps that are over."""
-
-    def __init__(self, steps: Mapping[str, StepRun]) -> None:
-        self._steps = steps
-
-    def __getitem__(self, name: str) -> JSONValue:
-        step = self._steps[name]
-        if not step.state.is_over:
-            raise KeyError(name)
-        seen: dict[str, JSONValue] = {"state": str(step.state), "error": step.error}
-        if step.state is StepState.SUCCEEDED:
-            seen["output"] = step.result
-        return seen
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, step in self._steps.items() if step.state.is_over)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+def _seen(step: StepRun) -> Data:
+    """Return what expressions see of a step that is over."""
+    seen: Data = {"state": str(step.state), "error": step.error}
+    return {**seen, "output": step.result} if step.state is StepState.SUCCEEDED else seen
 
 
 def _phase(step: Step) -> int:

@@ -40,42 +40,26 @@ class StepState(StrEnum):
         return self in (StepState.SUCCEEDED, StepState.FAILED, StepState.CANCELED)
 
 
+_R, _S = RunState, StepState
 RUN_MOVES: Mapping[RunState, frozenset[RunState]] = MappingProxyType(
     {
-        RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELED}),
-        RunState.RUNNING: frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELED}),
-        RunState.SUCCEEDED: frozenset(),
-        RunState.FAILED: frozenset({RunState.RUNNING}),  # reopened, to try again what failed
-        RunState.CANCELED: frozenset({RunState.RUNNING}),
+        _R.QUEUED: frozenset({_R.RUNNING, _R.CANCELED}),
+        _R.RUNNING: frozenset({_R.SUCCEEDED, _R.FAILED, _R.CANCELED}),
+        _R.SUCCEEDED: frozenset(),
+        _R.FAILED: frozenset({_R.RUNNING}),  # reopened, to try again what failed
+        _R.CANCELED: frozenset({_R.RUNNING}),
     }
 )
 
 STEP_MOVES: Mapping[StepState, frozenset[StepState]] = MappingProxyType(
     {
-        StepState.QUEUED: frozenset(
-            {
-                StepState.ASSIGNED,
-                StepState.RUNNING,
-                StepState.SUCCEEDED,  # from the cache
-                StepState.FAILED,  # its input could not be made
-                StepState.CANCELED,
-            }
-        ),
-        StepState.ASSIGNED: frozenset(
-            {StepState.SUCCEEDED, StepState.FAILED, StepState.CANCELED, StepState.QUEUED}
-        ),
-        StepState.RUNNING: frozenset(
-            {
-                StepState.RUNNING,  # another attempt, after a crash
-                StepState.ASSIGNED,  # its body handed it to somebody outside
-                StepState.QUEUED,  # it will be tried again
-                StepState.SUCCEEDED,
-                StepState.FAILED,
-                StepState.CANCELED,
-            }
-        ),
-        StepState.SUCCEEDED: frozenset({StepState.QUEUED}),  # undone, or final: begun anew
-        StepState.FAILED: frozenset({StepState.QUEUED}),  # reopened with its run
-        StepState.CANCELED: frozenset({StepState.QUEUED}),
+        # begun, given outside, from the cache, without an input that could be made, not wanted
+        _S.QUEUED: frozenset({_S.RUNNING, _S.ASSIGNED, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
+        _S.ASSIGNED: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELED, _S.QUEUED}),
+        # anything: again after a crash, handed outside, to be tried again, over
+        _S.RUNNING: frozenset(StepState),
+        _S.SUCCEEDED: frozenset({_S.QUEUED}),  # undone or final, and begun anew with its run
+        _S.FAILED: frozenset({_S.QUEUED}),  # reopened with its run
+        _S.CANCELED: frozenset({_S.QUEUED}),
     }
 )
