@@ -10,7 +10,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tests.benchmarks import commands, curves, install, lifecycle, resolution
+from tests.benchmarks import commands, curves, install, journal, lifecycle, resolution
 from tests.benchmarks.measure import FULL, TINY, Curve, Row, Size
 from tests.benchmarks.targets import FLOORS, target_of
 
@@ -22,6 +22,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "use": lifecycle.use,
     "swap": lifecycle.swap,
     "swap_under_load": lifecycle.swap_under_load,
+    "journaled": journal.journaled,
     "commands": commands.commands,
     "install": install.install,
 }
@@ -62,7 +63,7 @@ def _as_json(row: Row) -> dict[str, object]:
         "measured": row.measured,
         "floor": row.floor,
         "ratio": row.ratio,
-        "target": {"most": target.most, "floors": target.floors} if target else None,
+        "target": target.as_json() if target else None,
         "met": target.is_met(row) if target else None,
     }
 

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import sha256
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -333,9 +333,6 @@ def plans(draw: st.DrawFn) -> Plan:
     steps = []
     for place, name in enumerate(names):
         before = draw(st.lists(st.sampled_from(names[:place]), unique=True)) if place else []
-        more: Mapping[str, str] = draw(
-            st.sampled_from([{}, {"condition": "input == 1"}, {"condition": "input == 2"}])
-        )
         steps.append(
             Step(
                 name,
@@ -345,8 +342,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 retry=Retry(attempts=2, backoff=Backoff(base_seconds=0.001)),
                 on_error=draw(st.sampled_from(OnError)),
                 compensation=draw(st.sampled_from(["", "work"])),
-                is_final=False,
-                **more,
+                condition=draw(st.sampled_from(["", "input == 1", "input == 2"])),
             )
         )
     name = draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
