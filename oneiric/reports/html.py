@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from html import escape
+from types import MappingProxyType
 
 from oneiric.errors import JSONValue
 from oneiric.reports.graph import graph
@@ -198,15 +199,17 @@ def _attempts(step: StepReport) -> Iterator[str]:
     yield "</tbody></table></div>"
 
 
-_LEGEND = {
-    "succeeded": "work",
-    "open": "work under way",
-    "assigned": "work handed to somebody outside",
-    "failed": "work that failed",
-    "canceled": "work that was stopped",
-    "lost": "lost with its holder",
-    "wait": "waiting for somebody outside",
-}
+_LEGEND: Mapping[str, str] = MappingProxyType(
+    {
+        "succeeded": "work",
+        "open": "work under way",
+        "assigned": "work handed to somebody outside",
+        "failed": "work that failed",
+        "canceled": "work that was stopped",
+        "lost": "lost with its holder",
+        "wait": "waiting for somebody outside",
+    }
+)
 
 
 def _legend(report: RunReport) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from oneiric.core.secrets import redacted
@@ -94,15 +95,17 @@ class StepReport:
         return _REASONS.get(step.reason, step.reason)
 
 
-_REASONS: Mapping[str, str] = {
-    "cache": "its result is from the cache",
-    "timeout": "no signal came in time, so it got its default",
-    "condition": "its condition did not hold",
-    "dependency": "a step that it depends on did not succeed",
-    "run-failed": "another step failed first",
-    "run-canceled": "the run was canceled",
-    "run-timeout": "the run took longer than its plan allows",
-}
+_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "cache": "its result is from the cache",
+        "timeout": "no signal came in time, so it got its default",
+        "condition": "its condition did not hold",
+        "dependency": "a step that it depends on did not succeed",
+        "run-failed": "another step failed first",
+        "run-canceled": "the run was canceled",
+        "run-timeout": "the run took longer than its plan allows",
+    }
+)
 
 
 @dataclass(frozen=True)
