@@ -12,6 +12,7 @@ from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.resolver import Assumption, Resolver
 from oneiric.errors import OneiricError
+from tests.docs.run_documents import run_documents
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
 CACHE = "adapter:cache"
@@ -57,6 +58,7 @@ async def documents() -> dict[str, Any]:
         "Swap report": report.as_json(),
         "Component status": status.as_json(),
         "Error": caught.value.as_json(),
+        **run_documents(),
     }
 
 
@@ -90,9 +92,9 @@ async def test_every_example_has_the_fields_that_the_code_writes() -> None:
 
 
 async def test_examples_without_measured_numbers_are_real_to_the_letter() -> None:
-    """A decision, a difference and an error are shown as the code writes them."""
+    """Decisions, differences, errors and runs are shown as the code writes them."""
     real = await documents()
-    exact = ("Decision", "Decision difference", "Error")
+    exact = ("Decision", "Decision difference", "Error", *run_documents())
 
     shown = {title: json.loads(_EXAMPLE.findall(sections()[title])[0]) for title in exact}
 
