@@ -107,13 +107,13 @@ class RunDesk:
         async def signaled(journal: SqliteJournal) -> RunTold:
             record = await _record(journal, run)
             run_id = record.run_id
-            await RunEngine(journal=journal, clock=self._clock).signal(
-                run_id, name, value, step=step, actor="cli"
-            )
-            steps = fold(await journal.read(run_id)).steps
+            steps = fold(await journal.read(run_id)).steps  # before somebody heeds the signal
             awaited = any(
                 each.state is StepState.ASSIGNED and each.signal == name and step in ("", key)
                 for key, each in steps.items()
+            )
+            await RunEngine(journal=journal, clock=self._clock).signal(
+                run_id, name, value, step=step, actor="cli"
             )
             applied = "live" if record.is_held else "stored"
             return RunTold(run_id, "signal", applied, name, step, awaited)

@@ -355,7 +355,7 @@ def test_list_imports_no_provider_and_no_library_of_one(tmp_path: Path) -> None:
 
 
 COMPLETIONS = [
-    ("oneiric ", 1, {"list", "explain", "status", "swap", "plugins", "config"}),
+    ("oneiric ", 1, {"list", "explain", "status", "swap", "run", "plugins", "config"}),
     ("oneiric ex", 1, {"explain"}),
     ("oneiric swap --", 2, {"--provider", "--clear", "--dry-run", "--json", "--help"}),
     ("oneiric --demo config ", 3, {"show"}),

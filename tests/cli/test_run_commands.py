@@ -286,7 +286,8 @@ def test_promise_c1_signal_is_live_where_somebody_holds_the_run(call: Call, tmp_
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         assert document(call("list", "--json"))["runs"][0]["held"] is True
-        assert document(call("signal", "r1", "go", "--json"))["applied"] == "live"
+        told = document(call("signal", "r1", "go", "--json"))
+        assert (told["applied"], told["awaited"]) == ("live", True)
         assert process.wait(30) == 0
 
     assert document(call("show", "r1", "--json"))["state"] == "succeeded"

@@ -22,6 +22,7 @@ from oneiric.errors import JSONValue
 from oneiric.reports import RunReport
 from oneiric.reports.cells import cells
 from oneiric.reports.document import document
+from oneiric.reports.happening import event_document, happening
 from oneiric.reports.html import html
 from oneiric.reports.junit import junit
 from oneiric.reports.markdown import markdown
@@ -166,6 +167,9 @@ def test_no_report_shows_a_secret() -> None:
     report = RunReport.of(events)
 
     texts = [timeline(report), markdown(report), mermaid(report), junit(report), html(report)]
+
+    texts += [happening(event, began_at=events[0].at) for event in events]
+    texts += [json.dumps(event_document(event)) for event in events]
 
     assert not any("hunter2" in text for text in [*texts, json.dumps(document(report))])
 
@@ -357,6 +361,9 @@ def test_any_run_renders_in_every_form_at_any_moment(plan: Plan, cut: float) -> 
 
     check_all(RunReport.of(events))
     check_all(RunReport.of(events[: max(1, round(cut * len(events)))]))
+    lines = [happening(event, began_at=events[0].at) for event in events]
+    assert lines == [printable(line) for line in lines]
+    assert not any("\n" in line for line in lines)
 
 
 @settings(max_examples=200, deadline=None)
