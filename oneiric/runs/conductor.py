@@ -197,9 +197,9 @@ class Conductor:
                 launch.step.id,
                 launch.attempt,
                 deadline=None if limit is None else tools.clock.monotonic() + limit,
-                shared=self.run.context,
-                max_bytes=tools.limits.max_value_bytes,
-                nudge=self._nudge_soon,
+                _shared=self.run.context,
+                _max_bytes=tools.limits.max_value_bytes,
+                _nudge=self._nudge_soon,
             )
             call = self._calls[launch.step.id] = StepCall(launch, context, self._report)
             tools.guard.start(call, partial(call.work, tools.bodies, tools.cache, tools.guard))
