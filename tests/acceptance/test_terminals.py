@@ -13,20 +13,6 @@ import pytest
 from oneiric.cli.app import COMMANDS
 from tests.acceptance.commands import environment, oneiric, run
 
-COMMANDS = set(
-    [
-        "list",
-        "explain",
-        "status",
-        "swap",
-        "run",
-        "action",
-        "action-invoke",
-        "event",
-        "plugins",
-        "config",
-    ]
-)
 COMPLETIONS = [
     (
         "oneiric ",
