@@ -224,8 +224,8 @@ async def test_every_example_has_the_fields_that_the_code_writes(tmp_path: Path)
 async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path: Path) -> None:
     """Decisions, differences, errors, actions and runs are shown as the code writes them."""
     real = await documents(tmp_path)
-    exact = ("Decision", "Decision difference", "Action", "Action result", "Error")
-    exact = (*exact, *run_documents())
+    exact = {"Decision", "Decision difference", "Action", "Action result", "Error"}
+    exact |= run_documents().keys()
 
     shown = {title: json.loads(_EXAMPLE.findall(sections()[title])[0]) for title in exact}
 
