@@ -11,6 +11,7 @@
     │   ├── PausedError                  the component takes no new work
     │   └── ForbiddenFactoryError        the factory is under no allowed prefix
     ├── UnavailableError              5  unavailable or timed out
+    │   ├── LockedError                  another holds what this one needs (exit code 3)
     │   ├── StoreError                   a store cannot be read or written
     │   └── ClosedError                  the manager was closed, or never had a loop
     ├── NotFoundError                 6  not found
@@ -275,6 +276,13 @@ class UnavailableError(OneiricError):
 
     code = "unavailable"
     exit_code = 5
+
+
+class LockedError(UnavailableError):
+    """Another process holds what this one needs. The exit code is that of a refusal."""
+
+    code = "locked"
+    exit_code = 3
 
 
 class StoreError(UnavailableError):
