@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from oneiric.clock import Clock
-from oneiric.core.factory import is_loaded, load
 from oneiric.core.generation import Generation, LifecycleState
 from oneiric.core.guard import Dispose, Guard, Outcome, Work, attempt
 from oneiric.core.health import HealthReport
@@ -18,6 +17,7 @@ from oneiric.core.observer import Observer
 from oneiric.core.residence import Residence
 from oneiric.documents.model import validate_settings
 from oneiric.errors import ComponentError, OneiricError
+from oneiric.targets import is_loaded, load
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -46,7 +46,7 @@ class DefaultSettings:
 
     def settings_for(self, candidate: Candidate, model: type[BaseModel]) -> BaseModel:
         """Return the defaults; a model that requires a value raises `ConfigError`."""
-        return validate_settings(model, {}, key=candidate.offer, origin_of=_default)
+        return validate_settings(model, {}, key=candidate.offer, origin_of="default of {}".format)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,10 +219,6 @@ class Builder:
         if end is None:
             return None
         return self.guard.keep(self._call(candidate, end, self.limits.cleanup))
-
-
-def _default(key: str) -> str:
-    return f"default of {key}"
 
 
 def _method(instance: object, name: str) -> Callable[[], Any] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from oneiric.core.ref import ComponentRef, is_name, words
 from oneiric.errors import InvalidCandidateError, InvalidRefError, JSONValue
 from oneiric.machine import check_python
+from oneiric.targets import is_target
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -203,20 +204,6 @@ class Candidate:
         """Return the same offer as coming from *source*; its stack follows unless it set one."""
         stack = "" if self.stack == self.source.name else self.stack
         return replace(self, source=source, stack=stack)
-
-
-def is_target(text: str) -> bool:
-    """Tell whether *text* is `package.module:attr`, one attribute and no more.
-
-    >>> is_target("oneiric.core.ref:ComponentRef"), is_target("os:path.join")
-    (True, False)
-    """
-    module, colon, attribute = text.partition(":")
-    return (
-        bool(colon)
-        and attribute.isidentifier()
-        and all(part.isidentifier() for part in module.split("."))
-    )
 
 
 def _several(given: Iterable[str]) -> tuple[str, ...]:

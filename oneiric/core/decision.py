@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oneiric.core.precedence import Number, Rule, Selection, StackOrder, explain_priority
 from oneiric.errors import JSONValue, NoCandidateError, UnknownSelectionError
-from oneiric.layout import as_list, painted, paragraph
+from oneiric.text.layout import as_list, painted, paragraph
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
@@ -172,10 +172,7 @@ class Decision:
         Raises:
             KeyError: nobody of that name was registered.
         """
-        for standing in self.standings:
-            if standing.provider == provider:
-                return standing
-        raise KeyError(provider)
+        return {one.provider: one for one in reversed(self.standings)}[provider]
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return the decision as documented in `docs/reference/json.md`."""

@@ -14,7 +14,7 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from oneiric.redaction import redacted
+from oneiric.text.redaction import redacted
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[], object]
@@ -117,7 +117,7 @@ class Guard:
             dispose: receives a value that arrived after the limit.
         """
         call: Pending
-        if blocking and not inspect.iscoroutinefunction(_bare(function)):
+        if blocking and not inspect.iscoroutinefunction(function):
             call = Pending(limit, dispose)
             self.start(call, partial(self._in_thread, call, function))
         else:
@@ -200,7 +200,7 @@ class Guard:
             outcome = Outcome(error=_unasked())
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001  foreign code may raise anything
+        except BaseException as error:  # foreign code may raise anything
             if isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None:
                 raise  # the task is thrown away with its loop
             outcome = Outcome(error=error)
@@ -285,12 +285,6 @@ def _late(limit: float) -> Outcome[object]:
 
 def _unasked() -> RuntimeError:
     return RuntimeError("cancelled itself")
-
-
-def _bare(function: Work) -> Callable[..., object]:
-    while isinstance(function, partial):
-        function = function.func
-    return function
 
 
 def attempt(function: Callable[[], T]) -> Outcome[T]:

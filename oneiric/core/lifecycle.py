@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from oneiric.clock import Clock, SystemClock
-from oneiric.core.activity import ActivityBoard, ActivityState
+from oneiric.core.activity import Activity, ActivityBoard, ActivityState
 from oneiric.core.build import Builder, DefaultSettings, PhaseLimits, SettingsSource
+from oneiric.core.candidate import Candidate
 from oneiric.core.decision import Reason, Rejection
 from oneiric.core.generation import Generation, LifecycleState
 from oneiric.core.handle import Gate, Handle, Link
@@ -25,10 +26,6 @@ from oneiric.core.slots import Slot, Slots
 from oneiric.core.status import ComponentStatus, DrainReport
 from oneiric.core.swap import Swap, SwapReport
 from oneiric.errors import ClosedError, ComponentError, InvalidError, NotFoundError, OneiricError
-
-if TYPE_CHECKING:
-    from oneiric.core.activity import Activity
-    from oneiric.core.candidate import Candidate
 
 T = TypeVar("T")
 

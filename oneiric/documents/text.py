@@ -1,4 +1,4 @@
-"""Bytes to text without what no document may hold, and text without what steers a terminal."""
+"""Bytes to text, without what no document may hold."""
 
 import re
 from collections.abc import Mapping
@@ -11,21 +11,6 @@ _CONTROL: Mapping[Kind, re.Pattern[str]] = {
     "toml": re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"),
     "yaml": re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"),
 }
-
-_STEERING = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
-def printable(text: str) -> str:
-    r"""Escape in *text* what could steer a terminal or cannot be encoded; lines and tabs stay.
-
-    A JSON document stays the same document.
-
-    >>> print(printable("\x1b[2Jgone"))
-    \u001b[2Jgone
-    """
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def decode(data: bytes, kind: Kind, limits: DocumentLimits) -> str:

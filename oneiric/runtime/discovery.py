@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from importlib_metadata import EntryPoint, distributions, entry_points
 
 from oneiric.core.candidate import Candidate, Source, SourceKind
-from oneiric.core.factory import is_allowed, target_of
 from oneiric.core.guard import attempt, attempt_within
 from oneiric.core.plugin import Plugin
 from oneiric.domains import ALL, Domain
 from oneiric.errors import JSONValue
+from oneiric.targets import is_allowed, target_of
 
 if TYPE_CHECKING:
     from oneiric.runtime.settings import PluginSettings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneiric.core.observer import Observer
 from oneiric.errors import ComponentError
-from oneiric.redaction import redacted
+from oneiric.text.redaction import redacted
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
