@@ -70,8 +70,6 @@ class Builder:
     entered and left instead, and what it yields serves.
     """
 
-    __slots__ = ("allowed", "clock", "guard", "limits", "link", "observer", "settings")
-
     def __init__(
         self,
         *,

@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from oneiric.core.candidate import Candidate
 from oneiric.core.precedence import Number, Rule, Selection, StackOrder, explain_priority
+from oneiric.core.ref import ComponentRef
 from oneiric.errors import JSONValue, NoCandidateError, UnknownSelectionError
 from oneiric.text.layout import as_list, painted, paragraph
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.ref import ComponentRef
 
 SCHEMA = "oneiric.decision/1"
 DIFF_SCHEMA = "oneiric.decision-diff/1"
@@ -213,12 +211,9 @@ class Decision:
         """Tell what changes from this decision to *other*."""
         before = {_key(standing): standing for standing in self.standings}
         after = {_key(standing): standing for standing in other.standings}
-        changed = [
-            StandingChange(provider, source, before.get(key), after.get(key))
-            for key in sorted({*before, *after})
-            for provider, source in (key,)
-        ]
-        return DecisionDiff(self, other, tuple(change for change in changed if change.is_change))
+        keys = sorted({*before, *after})
+        changes = (StandingChange(*key, before.get(key), after.get(key)) for key in keys)
+        return DecisionDiff(self, other, tuple(change for change in changes if change.is_change))
 
 
 class StandingChange(NamedTuple):

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from oneiric.core.candidate import Candidate, Source
 from oneiric.core.ref import ComponentRef
 from oneiric.errors import InvalidCandidateError
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate, Source
 
 Slot: TypeAlias = tuple[str, str]  # provider, source id: what tells the offers of one place apart
 Wanted: TypeAlias = tuple[str, Slot]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from oneiric.chains import closed_ways
+from oneiric.core.candidate import Candidate
 from oneiric.core.decision import Reason, Rejection
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.precedence import Rank
-    from oneiric.core.ref import ComponentRef
+from oneiric.core.precedence import Rank
+from oneiric.core.ref import ComponentRef
 
 
 class Row(NamedTuple):
@@ -40,8 +38,6 @@ class Requirements:
         judge: gives the rows of a reference, requirements aside.
         choose: gives the one of these rows that serves, or None.
     """
-
-    __slots__ = ("_choose", "_judge", "_rejected", "_rows", "_serving")
 
     def __init__(
         self,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from oneiric.core.candidate import Candidate
+from oneiric.core.generation import Generation
 from oneiric.core.hooks import HookPoint, SwapContext
+from oneiric.core.ref import ComponentRef
+from oneiric.core.resolver import Assumption, Resolver
+from oneiric.core.roster import Roster
+from oneiric.core.slots import Slot
 from oneiric.errors import (
     ComponentError,
     JSONValue,
@@ -16,16 +22,6 @@ from oneiric.errors import (
     OneiricError,
     UnknownSelectionError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.generation import Generation
-    from oneiric.core.ref import ComponentRef
-    from oneiric.core.resolver import Assumption, Resolver
-    from oneiric.core.roster import Roster
-    from oneiric.core.slots import Slot
 
 SCHEMA = "oneiric.swap/1"
 

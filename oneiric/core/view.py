@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from oneiric.core.candidate import SourceKind
+from oneiric.core.candidate import Candidate, SourceKind
 from oneiric.core.decision import Decision, Place, Reason, Rejection, Standing
 from oneiric.core.precedence import (
     Rank,
@@ -18,15 +18,11 @@ from oneiric.core.precedence import (
     inner_rank,
     rank,
 )
-from oneiric.core.registry import Entry
+from oneiric.core.ref import ComponentRef
+from oneiric.core.registry import Entry, Offered
 from oneiric.core.requirement import Requirements, Row
 from oneiric.errors import NoCandidateError, UnknownSelectionError
 from oneiric.machine import wrong_python, wrong_system
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.ref import ComponentRef
-    from oneiric.core.registry import Offered
 
 _MANIFEST = SourceKind.MANIFEST  # looking up a member of an enum costs three of a global
 _SELECTION, _LATEST = Rule.SELECTION, Rule.LATEST
@@ -85,8 +81,6 @@ class Rules:
 
 class View:
     """Judge references against one generation of offers under one set of rules."""
-
-    __slots__ = ("_requirements", "_rules", "generation", "places")
 
     def __init__(self, offered: Offered, rules: Rules) -> None:
         self.places, self.generation = offered
