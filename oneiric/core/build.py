@@ -38,7 +38,6 @@ class SettingsSource(Protocol):
         Raises:
             ConfigError: a setting is wrong; names the key and where it was written.
         """
-        ...
 
 
 class DefaultSettings:
@@ -126,15 +125,14 @@ class Builder:
         candidate, residence = generation.candidate, generation.residence
         if residence is not None and residence.has_ended:
             return HealthReport(healthy=False, detail="its context manager ended by itself")
-        checks: list[Callable[[], Any]] = []
+        checks: list[Work] = []
         if candidate.health is not None:
             try:
                 probe = await self._loaded(candidate, candidate.health)
             except OneiricError as error:
                 return HealthReport(healthy=False, detail=error.message)
             checks.append(partial(probe, generation.instance))
-        own = _method(generation.instance, "health")
-        if own is not None:
+        if own := _method(generation.instance, "health"):
             checks.append(own)
         report = HealthReport(healthy=True)
         for check in checks:

@@ -178,15 +178,12 @@ class Candidate:
     def _check_target(self) -> None:
         if self.python_version != "" and (wrong := check_python(self.python_version)):
             raise self._invalid(self.ref, f"python_version: {wrong}")
-        if isinstance(self.factory, str):
-            if not is_target(self.factory):
-                raise self._invalid(
-                    self.ref, f"factory {self.factory!r} is not package.module:attr"
-                )
-        elif not callable(self.factory):
-            raise self._invalid(
-                self.ref, f"its factory is {type(self.factory).__name__}, not callable"
-            )
+        factory = self.factory
+        if isinstance(factory, str):
+            if not is_target(factory):
+                raise self._invalid(self.ref, f"factory {factory!r} is not package.module:attr")
+        elif not callable(factory):
+            raise self._invalid(self.ref, f"its factory is {type(factory).__name__}, not callable")
 
     def _invalid(self, ref: object, reason: str, *, hint: str = "") -> InvalidCandidateError:
         offer = f"{ref}@{self.provider}"

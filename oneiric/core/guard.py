@@ -116,7 +116,6 @@ class Guard:
             blocking: run it in a thread, if it is sync.
             dispose: receives a value that arrived after the limit.
         """
-        call: Pending
         if blocking and not inspect.iscoroutinefunction(function):
             call = Pending(limit, dispose)
             self.start(call, partial(self._in_thread, call, function))
@@ -212,10 +211,9 @@ class Guard:
             call.then(_late(call.limit) if call.overdue else outcome)
 
     async def _in_thread(self, call: Call, function: Work) -> object:
-        """Run *function* in a daemon thread, which never delays the end of the process."""
+        """Run *function* in a thread, wait for it, and await what it returns if that can be."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome[object]] = loop.create_future()
-        context = contextvars.copy_context()
 
         def deliver(outcome: Outcome[object]) -> None:
             if ended.cancelled():
@@ -223,12 +221,11 @@ class Guard:
             else:
                 ended.set_result(outcome)
 
-        def run() -> None:
-            outcome = context.run(attempt, function)
+        def tell(outcome: Outcome[object]) -> None:
             with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
                 loop.call_soon_threadsafe(deliver, outcome)
 
-        threading.Thread(target=run, name="oneiric-blocking", daemon=True).start()
+        _thread(function, tell)
         try:
             outcome = await ended
         except asyncio.CancelledError:
@@ -252,8 +249,8 @@ class Guard:
         """Cancel what passed its limit, and abandon what did not obey within the grace."""
         self._due, self._timer = math.inf, None
         now = loop.time()
-        for call in [call for call in self._calls if call.deadline <= now and call.task]:
-            task = cast("asyncio.Task[None]", call.task)
+        late = [(c, task) for c in self._calls if c.deadline <= now and (task := c.task)]
+        for call, task in late:
             if call.overdue:
                 self._let_be(task)
                 del self._calls[call]
@@ -309,14 +306,8 @@ def attempt_within(function: Callable[[], T], limit: float) -> Outcome[T]:
     For programs without an event loop; what takes longer goes on, and nobody waits for it.
     """
     outcomes: list[Outcome[T]] = []
-    thread = threading.Thread(
-        target=lambda: outcomes.append(attempt(function)), name="oneiric-attempt", daemon=True
-    )
-    thread.start()
-    thread.join(limit)
-    if outcomes:
-        return outcomes[0]
-    return cast("Outcome[T]", _late(limit))
+    _thread(function, outcomes.append).join(limit)
+    return outcomes[0] if outcomes else cast("Outcome[T]", _late(limit))
 
 
 async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:
@@ -327,3 +318,13 @@ async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:
         raise
     except BaseException as error:  # noqa: BLE001  foreign code may raise anything
         return Outcome(error=error)
+
+
+def _thread(function: Callable[[], T], tell: Callable[[Outcome[T]], None]) -> threading.Thread:
+    """Call *function* in a daemon thread, which never delays the end of the process."""
+    context = contextvars.copy_context()
+    thread = threading.Thread(
+        target=lambda: tell(context.run(attempt, function)), name="oneiric-blocking", daemon=True
+    )
+    thread.start()
+    return thread

@@ -27,8 +27,6 @@ class Gate:
     `admit` brings the component up if need be, enters the hold and returns what is held.
     """
 
-    __slots__ = ("_loop", "admit")
-
     def __init__(
         self, admit: Callable[[Slot, Handle[Any]], Coroutine[object, object, Generation[Any]]]
     ) -> None:

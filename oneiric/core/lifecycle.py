@@ -165,10 +165,9 @@ class LifecycleManager:
         self._gate.own()
         slot = self._slots[ref]
         generation = slot.current
-        if generation is None:
-            return HealthReport(healthy=False, detail=str(self._state(slot)))
-        if slot.shut:
-            return HealthReport(healthy=False, detail=str(self.activity.get(ref).state))
+        if generation is None or slot.shut:
+            state = self._state(slot) if generation is None else self.activity.get(ref).state
+            return HealthReport(healthy=False, detail=str(state))
         async with Handle(self._gate, slot):
             report = await self.builder.check(generation)
         if report.healthy:

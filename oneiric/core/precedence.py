@@ -122,9 +122,8 @@ class StackOrder:
 
     def level_of(self, candidate: Candidate) -> int:
         """Return the level at which *candidate* competes."""
-        own = candidate.stack_level
-        if candidate.source.kind is _MANIFEST:
-            own = UNNAMED_MANIFEST
+        is_remote = candidate.source.kind is _MANIFEST
+        own = UNNAMED_MANIFEST if is_remote else candidate.stack_level
         return self.levels.get(candidate.stack, own) if self.levels else own
 
     def explain_level(self, candidate: Candidate) -> Number:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -121,7 +122,7 @@ class Registry:
         place = ComponentRef[Any](ref).place
         with self._lock:
             entries = list(self._places.get(place, {}).values())
-        return tuple(entry.candidate for entry in sorted(entries, key=_sequence))
+        return tuple(entry.candidate for entry in sorted(entries, key=attrgetter("sequence")))
 
     def refs(self, domain: str = "") -> list[ComponentRef[Any]]:
         """Return every place that has an offer, sorted; those of *domain* if given."""
@@ -198,7 +199,3 @@ def _same(present: Entry | None, candidate: Candidate | None) -> bool:
 
 def _told(names: Iterable[Wanted]) -> tuple[str, ...]:
     return tuple(sorted(f"{place}@{provider}" for place, (provider, _) in names))
-
-
-def _sequence(entry: Entry) -> int:
-    return entry.sequence

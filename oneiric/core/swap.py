@@ -80,10 +80,8 @@ class SwapReport:
         if self.ok:
             head = f"{self.ref}  {served} -> {self.after}  {self.duration_ms:.2f} ms"
         else:
-            how = "rolled back" if self.rolled_back else "refused"
-            head = (
-                f"{self.ref}  {self.after or 'swap'} {how} in {self.failed_phase}; {served} serves"
-            )
+            what = f"{self.after or 'swap'} {'rolled back' if self.rolled_back else 'refused'}"
+            head = f"{self.ref}  {what} in {self.failed_phase}; {served} serves"
         lines = [head]
         if self.error is not None:
             lines += [f"  {self.error.message}", *(f"    {line}" for line in self.error.lines())]

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from oneiric.core.candidate import Candidate, SourceKind
 from oneiric.core.decision import Decision, Place, Reason, Rejection, Standing
-from oneiric.core.precedence import (
-    Rank,
-    Rule,
-    Selection,
-    StackOrder,
-    deciding_rule,
-    inner_rank,
-    rank,
-)
+from oneiric.core.precedence import Rule, Selection, StackOrder, deciding_rule, inner_rank, rank
 from oneiric.core.ref import ComponentRef
 from oneiric.core.registry import Entry, Offered
 from oneiric.core.requirement import Requirements, Row
@@ -93,9 +86,6 @@ class View:
         rows = self._requirements.judged(ref, self._judge(ref, needs))
         found = Judgement(rows, swapped or configured, self._rules)
         winner, unmet = found.winner, found.unmet
-        problem: NoCandidateError | UnknownSelectionError | None = None
-        if winner is None:
-            problem = unmet if found.is_barred else self._nobody(ref, rows)
         return Decision(
             ref=ref,
             standings=tuple(found.standings()),
@@ -103,7 +93,7 @@ class View:
             needs=needs,
             selection=swapped or configured,
             overridden=configured if swapped else None,
-            problem=problem,
+            problem=None if winner else unmet if found.is_barred else self._nobody(ref, rows),
             warning=unmet.message if unmet and not found.is_barred else "",
             generation=self.generation,
         )
@@ -119,7 +109,7 @@ class View:
             Row(rank(entry, chosen, stacks), entry[0], self._rejection(entry[0], asked, needs))
             for entry in self._entries(ref.place)
         ]
-        rows.sort(key=_rank, reverse=True)
+        rows.sort(key=attrgetter("rank"), reverse=True)
         return rows
 
     def _rejection(
@@ -127,28 +117,24 @@ class View:
     ) -> Rejection | None:
         if asked and candidate.provider != asked:
             return _ELSEWHERE
-        rejection = None
-        if candidate.unavailable or candidate.os_platform or candidate.python_version:
-            rejection = _unfit(candidate)
-        if needs and rejection is None and not needs <= candidate.capabilities:
+        is_bound = candidate.unavailable or candidate.os_platform or candidate.python_version
+        if is_bound and (unfit := _unfit(candidate)):
+            return unfit
+        if needs and not needs <= candidate.capabilities:
             missing = ", ".join(sorted(needs - candidate.capabilities))
-            rejection = Rejection(Reason.CAPABILITY, f"lacks {missing}")
-        if rejection is None and candidate.conflicts_with:
-            rejection = self._conflict(candidate)
-        if rejection is None and self._rules.excluded:
-            excluded = self._rules.excluded.get(candidate.offer)
-            rejection = next(iter(excluded.values())) if excluded else None
-        return rejection
+            return Rejection(Reason.CAPABILITY, f"lacks {missing}")
+        if candidate.conflicts_with and (conflict := self._conflict(candidate)):
+            return conflict
+        if self._rules.excluded and (excluded := self._rules.excluded.get(candidate.offer)):
+            return next(iter(excluded.values()))
+        return None
 
     def _conflict(self, candidate: Candidate) -> Rejection | None:
         for other in candidate.conflicts_with:
             for entry in self._entries(other.place):
                 rival = entry.candidate
-                if (
-                    rival.offer != candidate.offer
-                    and other.provider in ("", rival.provider)
-                    and not _unfit(rival)
-                ):
+                meant = other.provider in ("", rival.provider) and rival.offer != candidate.offer
+                if meant and not _unfit(rival):
                     return Rejection(Reason.CONFLICT, f"conflicts with {rival.offer}")
         return None
 
@@ -279,10 +265,6 @@ def _unfit(candidate: Candidate) -> Rejection | None:
     if candidate.python_version and (wrong := wrong_python(candidate.python_version)):
         return Rejection(Reason.PYTHON, wrong)
     return None
-
-
-def _rank(row: Row) -> Rank:
-    return row.rank
 
 
 def _provider(selection: Selection | None) -> str:
