@@ -20,7 +20,7 @@ from oneiric.core.resolver import Assumption, Resolver
 from oneiric.demo import StoryReport
 from oneiric.domains import ALL, ActionBridge
 from oneiric.domains.events import Event, EventBridge
-from oneiric.errors import OneiricError
+from oneiric.errors import JSONValue, OneiricError
 from oneiric.runtime import Operator
 from oneiric.runtime.answers import ActionAnswer
 from oneiric.runtime.event_answers import (
@@ -175,8 +175,10 @@ async def documents(folder: Path) -> dict[str, Any]:
 async def event_documents() -> dict[str, Any]:
     """Return the documents about an event that one handler handled and one did not."""
     offers, clock = Resolver(), ManualClock()
-    where = {"path": "payload.order_id", "exists": True}
-    tidy = {"event_topics": ["order.*"], "event_filters": [where]}
+    tidy: dict[str, JSONValue] = {
+        "event_topics": ["order.*"],
+        "event_filters": [{"path": "payload.order_id", "exists": True}],
+    }
     offers.register(Candidate("event:mail", "p", Bad))
     offers.register(Candidate("event:orders", "p", Keeper, metadata=tidy))
     offers.register(Candidate("event:wrong", "p", Keeper, metadata={"event_topic": "order.*"}))
