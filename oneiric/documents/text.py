@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from oneiric.documents.limits import DocumentLimits, Kind
 from oneiric.documents.refused import Refused
 
-_CONTROL: Mapping[Kind, re.Pattern[str]] = {
-    "json": re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]"),
-    "toml": re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"),
-    "yaml": re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"),
+# Patterns are text, compiled with the first use: those beyond ASCII take milliseconds.
+_CONTROL: Mapping[Kind, str] = {
+    "json": r"[\x00-\x08\x0b\x0c\x0e-\x1f]",
+    "toml": r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
+    "yaml": r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]",
 }
 
 
@@ -29,7 +30,7 @@ def decode(data: bytes, kind: Kind, limits: DocumentLimits) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise Refused("not-utf-8", "its bytes are not UTF-8", line=line) from None
-    if found := _CONTROL[kind].search(text):
+    if found := re.search(_CONTROL[kind], text):
         code = ord(found[0])
         line = text.count("\n", 0, found.start()) + 1
         raise Refused("control-character", f"it holds the character U+{code:04X}", line=line)

@@ -96,9 +96,12 @@ def _points_of(distribution: Any) -> list[EntryPoint]:
 
 
 def _described(points: Iterable[EntryPoint]) -> Iterator[tuple[Discovered, EntryPoint]]:
+    read: dict[int, tuple[str, str]] = {}  # metadata takes long to read; a point keeps its alive
     for point in points:
         if point.group in _GROUPS:
-            name, version = _named(point.dist)
+            if id(point.dist) not in read:
+                read[id(point.dist)] = _named(point.dist)
+            name, version = read[id(point.dist)]
             yield Discovered(point.group, point.name, point.value, name, version), point
 
 

@@ -2,9 +2,10 @@
 
 import re
 
-_STEERING = re.compile(
+_STEERING = (
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_LAYOUT = str.maketrans("", "", "\t\n")
 
 
 def printable(text: str) -> str:
@@ -15,4 +16,6 @@ def printable(text: str) -> str:
     >>> print(printable("\x1b[2Jgone"))
     \u001b[2Jgone
     """
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    if text.translate(_LAYOUT).isprintable():
+        return text
+    return re.sub(_STEERING, lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -106,6 +106,7 @@ LOADERS = (
     "oneiric/__init__.py",  # the front door's own table of names
     "oneiric/targets.py",  # what text names, under the allowed prefixes only
     "oneiric/cli/app.py",  # the command line's own table of commands
+    "oneiric/documents/reader.py",  # its own table of languages
 )
 """Files that may import a module whose name is made at run time."""
 
