@@ -1,6 +1,13 @@
 """What outlives the process, in SQLite."""
 
+from oneiric.stores.activity import DomainActivityStore, DrainAnswer
 from oneiric.stores.dead_letters import DeadLetterStore
 from oneiric.stores.selections import SelectionStore, StoredSelection
 
-__all__ = ["DeadLetterStore", "SelectionStore", "StoredSelection"]
+__all__ = [
+    "DeadLetterStore",
+    "DomainActivityStore",
+    "DrainAnswer",
+    "SelectionStore",
+    "StoredSelection",
+]

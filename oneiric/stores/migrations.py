@@ -28,3 +28,24 @@ STATE = (
     ) WITHOUT ROWID
     """,
 )
+
+ACTIVITY = (
+    """
+    CREATE TABLE activity (
+        ref TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        note TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        since TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE drains (
+        ref TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        in_flight INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (ref, pid)
+    ) WITHOUT ROWID
+    """,
+)
