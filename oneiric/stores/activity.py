@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from sqlite3 import Row
+from sqlite3 import Connection, Row
 
 from oneiric.clock import rfc3339
 from oneiric.core.activity import ACTIVE, Activity, ActivityState
 from oneiric.core.ref import ComponentRef
+from oneiric.errors import InvalidRefError, StoreError
 from oneiric.stores.database import reading, writing
 from oneiric.stores.migrations import ACTIVITY
+
+_JOIN = "INSERT OR REPLACE INTO followers VALUES (?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Who carries out, in which process, what the store says.
+
+    `born` tells the process from a later one with the same number.
+    """
+
+    id: str
+    pid: int
+    born: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DrainAnswer:
-    """What one process says of a drain: how many calls it still has in flight."""
+    """What one follower says of a drain: how many calls it still has in flight, and whose."""
 
     ref: str
-    pid: int
+    follower: str
     in_flight: int
+    holders: tuple[str, ...]
     at: str
 
 
@@ -74,7 +90,7 @@ class DomainActivityStore:
             if connection is None:
                 return {}
             rows: list[Row] = connection.execute(query).fetchall()
-        return {row[0]: _activity(row) for row in rows}
+        return {row[0]: self._activity(row) for row in rows}
 
     def set(self, ref: str, activity: Activity) -> None:
         """Keep *activity* for what *ref* names; an active one ends it, note included.
@@ -92,28 +108,76 @@ class DomainActivityStore:
             else:
                 connection.execute("INSERT OR REPLACE INTO activity VALUES (?, ?, ?, ?, ?)", values)
 
-    def answer(self, answer: DrainAnswer) -> None:
-        """Keep what a process says of a drain, in place of what it said before.
+    def join(self, follower: Follower, *, gone: Iterable[str] = ()) -> None:
+        """Keep that *follower* carries out what is stored; forget those that are *gone*.
 
         Raises:
             StoreError: it was not stored.
         """
-        values = (answer.ref, answer.pid, answer.in_flight, answer.at)
         with writing(self._path, ACTIVITY) as connection:
-            connection.execute("INSERT OR REPLACE INTO drains VALUES (?, ?, ?, ?)", values)
+            _forget(connection, gone)
+            connection.execute(_JOIN, astuple(follower))
 
-    def answers(self, ref: str) -> list[DrainAnswer]:
-        """Return what each process said last of the drain of *ref*.
+    def leave(self, follower_id: str) -> None:
+        """Forget a follower, with all that it answered.
+
+        Raises:
+            StoreError: the change was not stored.
+        """
+        with writing(self._path, ACTIVITY) as connection:
+            _forget(connection, (follower_id,))
+
+    def followers(self) -> list[Follower]:
+        """Return who said that it follows, whether or not its process still lives.
 
         Raises:
             StoreError: the database cannot be read.
         """
-        query = "SELECT ref, pid, in_flight, at FROM drains WHERE ref = ? ORDER BY pid"
         with reading(self._path, ACTIVITY) as connection:
-            rows = [] if connection is None else connection.execute(query, (ref,)).fetchall()
-        return [DrainAnswer(*row) for row in rows]
+            query = "SELECT id, pid, born FROM followers ORDER BY pid, id"
+            return (
+                [] if connection is None else [Follower(*row) for row in connection.execute(query)]
+            )
+
+    def answer(self, follower: Follower, answer: DrainAnswer) -> None:
+        """Keep what *follower* says of a drain, in place of what it said before.
+
+        Raises:
+            StoreError: it was not stored.
+        """
+        values = (answer.ref, follower.id, answer.in_flight, "\n".join(answer.holders), answer.at)
+        with writing(self._path, ACTIVITY) as connection:
+            connection.execute(_JOIN, astuple(follower))
+            connection.execute("INSERT OR REPLACE INTO drains VALUES (?, ?, ?, ?, ?)", values)
+
+    def answers(self) -> list[DrainAnswer]:
+        """Return what each follower said last of each drain.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        query = "SELECT ref, follower, in_flight, holders, at FROM drains ORDER BY ref, follower"
+        with reading(self._path, ACTIVITY) as connection:
+            rows = [] if connection is None else connection.execute(query).fetchall()
+        return [
+            DrainAnswer(ref, follower, in_flight, tuple(holders.splitlines()), at)
+            for ref, follower, in_flight, holders, at in rows
+        ]
+
+    def _activity(self, row: Row) -> Activity:
+        ref, state, note, actor, since = row
+        try:
+            ComponentRef[object](ref)
+            when = datetime.fromisoformat(since).astimezone(UTC) if since else None
+            return Activity(ActivityState(state), note, actor, when)
+        except (ValueError, TypeError, InvalidRefError) as error:
+            raise StoreError(
+                f"{self._path} holds a damaged row about {ref!r}: {error}",
+                hint="move the file away, and what it kept is forgotten",
+            ) from error
 
 
-def _activity(row: Row) -> Activity:
-    since = datetime.fromisoformat(row[4]) if row[4] else None
-    return Activity(ActivityState(row[1]), row[2], row[3], since)
+def _forget(connection: Connection, followers: Iterable[str]) -> None:
+    for each in followers:
+        connection.execute("DELETE FROM followers WHERE id = ?", (each,))
+        connection.execute("DELETE FROM drains WHERE follower = ?", (each,))

@@ -40,12 +40,20 @@ ACTIVITY = (
     ) WITHOUT ROWID
     """,
     """
+    CREATE TABLE followers (
+        id TEXT PRIMARY KEY,
+        pid INTEGER NOT NULL,
+        born TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
     CREATE TABLE drains (
         ref TEXT NOT NULL,
-        pid INTEGER NOT NULL,
+        follower TEXT NOT NULL,
         in_flight INTEGER NOT NULL,
+        holders TEXT NOT NULL,
         at TEXT NOT NULL,
-        PRIMARY KEY (ref, pid)
+        PRIMARY KEY (ref, follower)
     ) WITHOUT ROWID
     """,
 )

@@ -9,7 +9,7 @@ import pytest
 
 from oneiric.core.activity import ACTIVE, Activity, ActivityState
 from oneiric.errors import InvalidRefError, StoreError
-from oneiric.stores import DomainActivityStore, DrainAnswer
+from oneiric.stores import DomainActivityStore, DrainAnswer, Follower
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 PAUSED = Activity(ActivityState.PAUSED, "maint", "ada", NOW)
@@ -38,7 +38,7 @@ def test_promise_a2_state_note_actor_and_time_persist(store: DomainActivityStore
 def test_reading_writes_nothing(store: DomainActivityStore) -> None:
     """C2: a look leaves no file behind."""
     assert store.snapshot() == {}
-    assert store.answers("task:index") == []
+    assert (store.answers(), store.followers()) == ([], [])
     assert not store.path.parent.exists()
 
 
@@ -58,16 +58,29 @@ def test_names_that_are_none_are_refused(store: DomainActivityStore) -> None:
 
 def test_a_drain_begins_without_answers(store: DomainActivityStore) -> None:
     """What processes said of an earlier drain does not count for the next."""
+    one, two = Follower("f1", 7, "born"), Follower("f2", 8)
     store.set("task:index", Activity(ActivityState.DRAINING, since=NOW))
-    store.answer(DrainAnswer("task:index", 7, 3, "t1"))
-    store.answer(DrainAnswer("task:index", 7, 0, "t2"))
-    store.answer(DrainAnswer("task:index", 8, 1, "t1"))
-    assert store.answers("task:index") == [
-        DrainAnswer("task:index", 7, 0, "t2"),
-        DrainAnswer("task:index", 8, 1, "t1"),
+    store.answer(one, DrainAnswer("task:index", "f1", 3, ("task a", "thread b"), "t1"))
+    store.answer(one, DrainAnswer("task:index", "f1", 0, (), "t2"))
+    store.answer(two, DrainAnswer("task:index", "f2", 1, ("task c at d:1",), "t1"))
+    assert store.answers() == [
+        DrainAnswer("task:index", "f1", 0, (), "t2"),
+        DrainAnswer("task:index", "f2", 1, ("task c at d:1",), "t1"),
     ]
+    assert store.followers() == [one, two]
     store.set("task:index", Activity(ActivityState.DRAINING, since=NOW))
-    assert store.answers("task:index") == []
+    assert (store.answers(), store.followers()) == ([], [one, two])
+
+
+def test_a_follower_that_leaves_takes_its_answers_along(store: DomainActivityStore) -> None:
+    """Nobody waits for it any more; one that joins may strike off those that are gone."""
+    one, two, three = Follower("f1", 7), Follower("f2", 8), Follower("f3", 9)
+    for each in (one, two):
+        store.answer(each, DrainAnswer("task:index", each.id, 1, (), "t"))
+    store.leave("f1")
+    assert [each.follower for each in store.answers()] == ["f2"]
+    store.join(three, gone=["f2"])
+    assert (store.followers(), store.answers()) == ([three], [])
 
 
 WRITE = """
