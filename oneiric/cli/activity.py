@@ -74,7 +74,10 @@ def drain(
     timeout: Annotated[
         float | None,
         typer.Option(
-            help="Seconds to wait; lifecycle.drain_timeout unless given.", min=0, max=86_400
+            help="Seconds to wait, which --wait need not be given for; lifecycle.drain_timeout"
+            " unless given.",
+            min=0,
+            max=86_400,
         ),
     ] = None,
     as_json: AsJSON = False,

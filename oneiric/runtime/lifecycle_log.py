@@ -115,9 +115,9 @@ def log_activity_store_failed(error: StoreError) -> None:
     _emit(_activity, logging.ERROR, "activity-store-failed", {"reason": error.message})
 
 
-def log_replay_failed(ref: ComponentRef[Any], error: OneiricError) -> None:
+def log_replay_failed(ref: ComponentRef[Any], reason: str) -> None:
     """Log `replay-failed`, to the same logger, when a resume could not deliver what waited."""
-    keys = {"domain": ref.domain, "key": ref.key, "reason": error.message}
+    keys = {"domain": ref.domain, "key": ref.key, "reason": reason}
     _emit(_activity, logging.ERROR, "replay-failed", keys)
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from oneiric.clock import Clock, SystemClock
 from oneiric.config import CachePaths, Config, load_config
 from oneiric.core.activity import Activity
+from oneiric.core.guard import attempt_async
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.plugin import Plugin
 from oneiric.core.precedence import Selection, StackOrder
@@ -23,7 +24,7 @@ from oneiric.core.status import DrainReport
 from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, ActionBridge, DomainBridge, DomainSettings
 from oneiric.domains.events import EventBridge
-from oneiric.errors import OneiricError, Problem, StoreError, nearest
+from oneiric.errors import Problem, StoreError, nearest
 from oneiric.runtime.activity import ActivityFollower
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.lifecycle_log import LifecycleLog, log_plugins, log_replay_failed
@@ -281,10 +282,10 @@ class RuntimeOrchestrator:
     async def _deliver(self, ref: ComponentRef[object]) -> None:
         """Deliver the events that waited for a handler which another process resumed."""
         if ref.domain == self.events.domain.name:
-            try:
-                await self.events.replay_deferred(ref.partition(":")[2])
-            except OneiricError as error:
-                log_replay_failed(ref, error)
+            replay = self.events.replay_deferred(ref.partition(":")[2])
+            outcome = await attempt_async(replay)
+            if outcome.error is not None:  # whatever it is, following goes on
+                log_replay_failed(ref, outcome.reason)
 
     def _settings_for_nobody(self) -> Iterator[str]:
         registry = self.resolver.registry

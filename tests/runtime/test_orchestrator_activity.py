@@ -1,8 +1,9 @@
 """Paused and draining components take no new work, whichever way it comes, and whoever said so."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,25 @@ async def test_promise_a1_events_wait_until_another_process_resumes(tmp_path: Pa
         async with asyncio.timeout(10):
             while await runtime.events.letters():  # noqa: ASYNC110  the database tells nobody
                 await asyncio.sleep(0.005)
+
+
+async def test_defect_oneiric_a2_letters_that_cannot_be_read_end_no_loop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A damaged dead letter is logged, and what comes after it is followed."""
+    async with running(tmp_path) as runtime:
+        pause(tmp_path, "event:diary")
+        await stands(runtime, "event:diary", "paused")
+        await runtime.events.emit("order.created")
+        with closing(sqlite3.connect(runtime.paths.database)) as database, database:
+            database.execute("UPDATE dead_letters SET event = '{'")
+
+        desk = operator(tmp_path)
+        await asyncio.to_thread(lambda: desk.resume(desk.ref("event:diary")))
+        async with asyncio.timeout(10):
+            await until(lambda: any("replay-failed" in each for each in caplog.messages))
+        pause(tmp_path, "adapter:ink")
+        await stands(runtime, "adapter:ink", "paused")
 
 
 async def test_promise_a1_events_are_delivered_by_the_orchestrators_own_resume(
