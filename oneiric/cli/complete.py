@@ -66,6 +66,16 @@ def refs(context: typer.Context, incomplete: str) -> list[str]:
     return _asked(context, find)
 
 
+def stored_refs(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer what is paused or draining, in place or offer."""
+
+    def find(operator: Operator) -> list[str]:
+        stored = [str(ref) for ref in operator.orchestrator.lifecycle.activity.snapshot()]
+        return [ref for ref in stored if ref.startswith(incomplete)]
+
+    return _asked(context, find)
+
+
 def keys(context: typer.Context, incomplete: str) -> list[str]:
     """Offer keys."""
     del incomplete

@@ -90,6 +90,8 @@ def _show_explanation(answer: Explanation) -> None:
     show(answer.decision.render(width=width(), colour=colour()), styled=True)
     if answer.dormant:
         show(f"  note: {answer.dormant}")
+    if answer.activity.state != "active":
+        show(f"  note: {answer.activity}")
     if answer.diff:
         show(f"\nchanged by the assumptions:\n{answer.diff.render(width=width())}")
     elif answer.diff is not None:
@@ -119,6 +121,8 @@ def status(context: typer.Context, *, domain: Domain = "", as_json: AsJSON = Fal
         rows,
         empty="nothing is on offer",
     )
+    idle = [each for _, each in answer.rows if each.activity.state != "active"]
+    show("\n".join(f"note: {each.ref}: {each.activity}" for each in idle))
     show("\n".join(f"note: {ref}: {each}" for ref, each in answer.dormant.items()))
 
 

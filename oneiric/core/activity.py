@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from oneiric.clock import Clock, rfc3339
+from oneiric.clock import rfc3339
 from oneiric.core.ref import ComponentRef
 from oneiric.errors import JSONValue, PausedError
 
@@ -29,6 +29,11 @@ class Activity:
     actor: str = ""
     since: datetime | None = None
 
+    def __str__(self) -> str:
+        """Return the state, who set it and why, as in `paused by ada: new certificate`."""
+        by = f" by {self.actor}" if self.actor else ""
+        return f"{self.state}{by}: {self.note}" if self.note else f"{self.state}{by}"
+
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"state", "note", "actor", "since"}`."""
         since = rfc3339(self.since) if self.since else None
@@ -44,19 +49,16 @@ class ActivityBoard:
     Whatever is not on the board is active; becoming active takes it off, note included.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._activities: dict[str, Activity] = {}
 
-    def set(self, ref: str, state: ActivityState, *, note: str = "", actor: str = "") -> Activity:
-        """Set and return the activity of the component or offer that *ref* names."""
+    def set(self, ref: str, activity: Activity) -> None:
+        """Set the activity of the component or offer that *ref* names."""
         named: ComponentRef[object] = ComponentRef(ref)
-        if state is ActivityState.ACTIVE:
+        if activity.state is ActivityState.ACTIVE:
             self._activities.pop(named, None)
-            return ACTIVE
-        activity = Activity(state, note, actor, self._clock.now())
-        self._activities[named] = activity
-        return activity
+        else:
+            self._activities[named] = activity
 
     def __contains__(self, ref: str) -> bool:
         return ref in self._activities

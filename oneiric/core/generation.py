@@ -103,7 +103,11 @@ class Generation(Generic[T]):
                     if self.holds:
                         await self.idle.wait()
         except TimeoutError:
-            return tuple(handle.holder for handle in tuple(self.holds))
+            return self.holders()
         finally:
             self.watchers -= 1
         return ()
+
+    def holders(self) -> tuple[str, ...]:
+        """Return the names of who holds this instance: tasks with where they stand, threads."""
+        return tuple(handle.holder for handle in tuple(self.holds))

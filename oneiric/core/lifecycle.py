@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Self, TypeVar, overload
 
 from oneiric.clock import Clock, SystemClock
-from oneiric.core.activity import Activity, ActivityBoard, ActivityState
+from oneiric.core.activity import ACTIVE, Activity, ActivityBoard, ActivityState
 from oneiric.core.build import Builder, DefaultSettings, PhaseLimits, SettingsSource
 from oneiric.core.candidate import Candidate
 from oneiric.core.decision import Reason, Rejection
@@ -60,7 +60,7 @@ class LifecycleManager:
     ) -> None:
         self.resolver = resolver
         self.clock = clock or SystemClock()
-        self.activity = ActivityBoard(self.clock)
+        self.activity = ActivityBoard()
         self.builder = Builder(
             limits=limits or PhaseLimits(),
             settings=settings or DefaultSettings(),
@@ -186,8 +186,8 @@ class LifecycleManager:
             NotFoundError: nobody offers it, and it is neither up nor paused.
             ComponentError: the component's `pause` failed; new work is refused all the same.
         """
-        slot, activity = self._refuse(ref, ActivityState.PAUSED, note, actor)
-        await self._outcome(self._own(self._tell(slot, "pause")))
+        activity = Activity(ActivityState.PAUSED, note, actor, self.clock.now())
+        await self._refuse(self._known(ref), activity)
         return activity
 
     async def resume(self, ref: str, *, actor: str = "") -> Activity:
@@ -199,9 +199,7 @@ class LifecycleManager:
             NotFoundError: as in `pause`.
             ComponentError: the component's `resume` failed; new work is still refused.
         """
-        slot = self._known(ref)
-        asked = self.activity.get(slot.ref)
-        return await self._outcome(self._own(self._resume(slot, asked, actor)))
+        return await self._accept(self._known(ref))
 
     async def drain(
         self, ref: str, *, limit: float | None = None, note: str = "", actor: str = ""
@@ -211,11 +209,55 @@ class LifecycleManager:
         Raises:
             NotFoundError: as in `pause`.
         """
-        slot, _ = self._refuse(ref, ActivityState.DRAINING, note, actor)
+        activity = Activity(ActivityState.DRAINING, note, actor, self.clock.now())
+        await self._refuse(self._known(ref), activity)
+        return await self.drained(ref, limit=limit)
+
+    async def drained(self, ref: str, *, limit: float | None = None) -> DrainReport:
+        """Wait until nothing of *ref* is in flight, at most *limit* seconds; refuse nothing."""
+        named = ComponentRef[Any](ref)
         seconds = self.builder.limits.drain if limit is None else limit
-        held = [generation.drained(seconds) for generation in self._roster.of(slot.ref)]
+        held = [generation.drained(seconds) for generation in self._roster.of(named)]
         holders = tuple(name for names in await asyncio.gather(*held) for name in names)
-        return DrainReport(slot.ref, self.in_flight(slot.ref), holders)
+        return DrainReport(named, self.in_flight(named), holders)
+
+    async def adopt(self, ref: str, activity: Activity) -> None:
+        """Take *activity* over as it was decided elsewhere, whether or not anybody offers *ref*.
+
+        It does what `pause` and `resume` do, or what `drain` does before it waits.
+
+        Raises:
+            ComponentError: as in `pause` and `resume`.
+        """
+        self._gate.own()
+        slot = self._slots[ref]
+        if activity.state is ActivityState.ACTIVE:
+            await self._accept(slot)
+        else:
+            await self._refuse(slot, activity)
+
+    def hold_off(self, ref: str, activity: Activity) -> None:
+        """Refuse new work as *activity* says; for before anything is up, when nobody need be told.
+
+        It needs no running loop.
+        """
+        slot = self._slots[ref]
+        self._slots.set_activity(slot.ref, activity)
+        if slot.ref.provider:
+            self.resolver.exclude(slot.ref, Rejection(Reason.PAUSED, str(activity)))
+            self._slots.leave_paused(self._slots[slot.ref.place])
+
+    def check_known(self, ref: str) -> None:
+        """Pass if *ref* is on offer, up, or not active already.
+
+        Raises:
+            NotFoundError: it is none of these; carries what there is.
+        """
+        named, registry = ComponentRef[Any](ref), self.resolver.registry
+        offers = [one.offer for one in registry.offers(named)]
+        known = named in offers if named.provider else bool(offers)
+        if not known and named not in self.activity and not self._roster.of(named):
+            raise NotFoundError("component", named, known=offers or registry.refs())
 
     def hook(self, point: HookPoint | str, function: Hook) -> Callable[[], None]:
         """Call *function* at every `pre_swap`, `post_swap` or `cleanup`; return its removal.
@@ -230,6 +272,11 @@ class LifecycleManager:
     def in_flight(self, ref: str) -> int:
         """Return how many holds there are, on the present and on retired instances."""
         return sum(len(generation.holds) for generation in self._roster.of(ComponentRef(ref)))
+
+    def holders(self, ref: str) -> tuple[str, ...]:
+        """Return who holds them: tasks with where they stand, threads."""
+        ones = self._roster.of(ComponentRef(ref))
+        return tuple(name for generation in ones for name in generation.holders())
 
     def status(self, ref: str) -> ComponentStatus:
         """Return how a component stands in this process."""
@@ -445,30 +492,23 @@ class LifecycleManager:
     def _known(self, ref: str) -> Slot:
         """Return the slot of what is on offer, up, or not active already."""
         self._gate.own()
-        named, registry = ComponentRef[Any](ref), self.resolver.registry
-        offers = [one.offer for one in registry.offers(named)]
-        known = named in offers if named.provider else bool(offers)
-        if not known and named not in self.activity and not self._roster.of(named):
-            raise NotFoundError("component", named, known=offers or registry.refs())
-        return self._slots[named]
+        self.check_known(ref)
+        return self._slots[ref]
 
-    def _refuse(
-        self, ref: str, state: ActivityState, note: str, actor: str
-    ) -> tuple[Slot, Activity]:
-        """Take no new work from now on; return whose slot that is."""
-        slot = self._known(ref)
-        activity = self._slots.set_activity(slot.ref, state, note=note, actor=actor)
-        if slot.ref.provider:
-            by = f" by {actor}" if actor else ""
-            why = f"{state}{by}: {note}" if note else f"{state}{by}"
-            self.resolver.exclude(slot.ref, Rejection(Reason.PAUSED, why))
-            self._slots.leave_paused(self._slots[slot.ref.place])
-        return slot, activity
+    async def _refuse(self, slot: Slot, activity: Activity) -> None:
+        """Take no new work from now on; a pause is told to what serves."""
+        self.hold_off(slot.ref, activity)
+        if activity.state is ActivityState.PAUSED:
+            await self._outcome(self._own(self._tell(slot, "pause")))
 
-    async def _resume(self, slot: Slot, asked: Activity, actor: str) -> Activity:
+    async def _accept(self, slot: Slot) -> Activity:
+        asked = self.activity.get(slot.ref)
+        return await self._outcome(self._own(self._resume(slot, asked)))
+
+    async def _resume(self, slot: Slot, asked: Activity) -> Activity:
         await self._tell(slot, "resume")
         if self.activity.get(slot.ref) is asked:
-            self._slots.set_activity(slot.ref, ActivityState.ACTIVE, note="", actor=actor)
+            self._slots.set_activity(slot.ref, ACTIVE)
             if slot.ref.provider:
                 self.resolver.admit(slot.ref, reason=Reason.PAUSED)
                 await self._follow(slot.ref.place)

@@ -99,14 +99,13 @@ class Slots(dict[str, Slot]):
                 self[named] = slot
             return self[named]
 
-    def set_activity(self, ref: str, state: ActivityState, *, note: str, actor: str) -> Activity:
+    def set_activity(self, ref: str, activity: Activity) -> None:
         """Set the activity of a place or an offer, for whoever enters from now on."""
         with self._lock:
-            activity = self._board.set(ref, state, note=note, actor=actor)
+            self._board.set(ref, activity)
             for slot in self.values():
                 if slot.ref.place == ComponentRef[Any](ref).place:
                     slot.shut = not self._accepts(slot.ref)
-        return activity
 
     def leave_paused(self, place: Slot) -> None:
         """Unbind *place* from an instance whose own offer was paused; the next best serves."""

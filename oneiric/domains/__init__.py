@@ -1,7 +1,7 @@
 """The six namespaces and the way into each."""
 
 from oneiric.domains.actions import Action, ActionBridge, ActionDescription, InvalidPayloadError
-from oneiric.domains.bridge import DomainBridge
+from oneiric.domains.bridge import ActivityVerbs, DomainBridge
 from oneiric.domains.domain import ALL, Domain
 from oneiric.domains.settings import DomainSettings
 
@@ -10,6 +10,7 @@ __all__ = [
     "Action",
     "ActionBridge",
     "ActionDescription",
+    "ActivityVerbs",
     "Domain",
     "DomainBridge",
     "DomainSettings",

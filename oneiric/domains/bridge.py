@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oneiric.core.ref import ComponentRef
 
@@ -16,14 +16,42 @@ if TYPE_CHECKING:
     from oneiric.domains.domain import Domain
 
 
+class ActivityVerbs(Protocol):
+    """Who is told to pause, resume and drain: a lifecycle, or what also stores it."""
+
+    async def pause(self, ref: str, *, note: str = "", actor: str = "") -> Activity:
+        """Refuse new work at once."""
+        ...
+
+    async def resume(self, ref: str, *, actor: str = "") -> Activity:
+        """Accept work again."""
+        ...
+
+    async def drain(
+        self, ref: str, *, limit: float | None = None, note: str = "", actor: str = ""
+    ) -> DrainReport:
+        """Refuse new work and wait until none is in flight in this process."""
+        ...
+
+
 class DomainBridge:
-    """Use, explain, pause and drain the components of one domain by their keys."""
+    """Use, explain, pause and drain the components of one domain by their keys.
 
-    __slots__ = ("domain", "lifecycle")
+    Args:
+        domain: the domain.
+        lifecycle: who brings components up.
+        verbs: who pauses, resumes and drains; the lifecycle, for this process only,
+            without one.
+    """
 
-    def __init__(self, domain: Domain, lifecycle: LifecycleManager) -> None:
+    __slots__ = ("domain", "lifecycle", "verbs")
+
+    def __init__(
+        self, domain: Domain, lifecycle: LifecycleManager, *, verbs: ActivityVerbs | None = None
+    ) -> None:
         self.domain = domain
         self.lifecycle = lifecycle
+        self.verbs: ActivityVerbs = verbs or lifecycle
 
     def ref(self, key: str) -> ComponentRef[Any]:
         """Return the reference of *key*; `key@provider` names one offer.
@@ -51,14 +79,14 @@ class DomainBridge:
 
     async def pause(self, key: str, *, note: str = "", actor: str = "") -> Activity:
         """Refuse new work for *key* at once."""
-        return await self.lifecycle.pause(self.ref(key), note=note, actor=actor)
+        return await self.verbs.pause(self.ref(key), note=note, actor=actor)
 
     async def resume(self, key: str, *, actor: str = "") -> Activity:
         """Accept work for *key* again."""
-        return await self.lifecycle.resume(self.ref(key), actor=actor)
+        return await self.verbs.resume(self.ref(key), actor=actor)
 
     async def drain(
         self, key: str, *, limit: float | None = None, note: str = "", actor: str = ""
     ) -> DrainReport:
         """Refuse new work for *key* and wait until none is in flight."""
-        return await self.lifecycle.drain(self.ref(key), limit=limit, note=note, actor=actor)
+        return await self.verbs.drain(self.ref(key), limit=limit, note=note, actor=actor)

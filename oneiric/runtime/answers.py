@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oneiric.core.activity import ACTIVE
 from oneiric.core.decision import Place
 
 if TYPE_CHECKING:
     from oneiric.config import Setting
+    from oneiric.core.activity import Activity
     from oneiric.core.decision import Decision, DecisionDiff, Standing
     from oneiric.core.status import ComponentStatus
     from oneiric.errors import JSONValue
@@ -68,17 +70,24 @@ def _nobody() -> dict[str, JSONValue]:
 class Explanation:
     """A decision; under assumptions, with what they change.
 
-    `dormant` is a stored selection for the place that is not in force.
+    `dormant` is a stored selection for the place that is not in force, `activity` whether it
+    takes work.
     """
 
     decision: Decision
     diff: DecisionDiff | None = None
     dormant: Dormant | None = None
+    activity: Activity = ACTIVE
 
     def as_json(self) -> dict[str, JSONValue]:
-        """Return `oneiric.decision/1` and `dormant`; `assumed` when there were assumptions."""
+        """Return `oneiric.decision/1`, `dormant` and `activity`; `assumed` with assumptions."""
         assumed = {} if self.diff is None else {"assumed": self.diff.as_json()}
-        return {**self.decision.as_json(), "dormant": _dormant_json(self.dormant), **assumed}
+        return {
+            **self.decision.as_json(),
+            "dormant": _dormant_json(self.dormant),
+            "activity": self.activity.as_json(),
+            **assumed,
+        }
 
 
 @dataclass(frozen=True, slots=True)

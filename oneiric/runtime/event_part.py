@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 def events_of(runtime: RuntimeOrchestrator) -> EventBridge:
     """Return the bridge to the components of the events domain that *runtime* has."""
     letters = DeadLetterStore(runtime.paths.database)
-    return EventBridge(ALL["event"], runtime.lifecycle, letters=letters)
+    return EventBridge(ALL["event"], runtime.lifecycle, verbs=runtime.activity, letters=letters)

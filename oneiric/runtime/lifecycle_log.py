@@ -11,14 +11,16 @@ from oneiric.errors import ComponentError
 from oneiric.text.redaction import redacted
 
 if TYPE_CHECKING:
+    from oneiric.core.activity import Activity
     from oneiric.core.candidate import Candidate
     from oneiric.core.generation import Generation
     from oneiric.core.ref import ComponentRef
     from oneiric.core.swap import SwapReport
-    from oneiric.errors import OneiricError
+    from oneiric.errors import OneiricError, StoreError
     from oneiric.runtime.discovery import Discovered
 
 _components = logging.getLogger("oneiric.lifecycle")
+_activity = logging.getLogger("oneiric.activity")
 _plugins = logging.getLogger("oneiric.plugins")
 
 
@@ -87,6 +89,36 @@ def log_plugins(plugins: Iterable[Discovered]) -> None:
                 "reason": plugin.error,
             }
             _emit(_plugins, logging.WARNING, "plugin-failed", keys)
+
+
+def log_activity(ref: ComponentRef[Any], activity: Activity) -> None:
+    """Log `activity-changed`, to the logger `oneiric.activity`, for a component or an offer."""
+    keys: dict[str, object] = {
+        "domain": ref.domain,
+        "key": ref.key,
+        "provider": ref.provider,
+        "state": str(activity.state),
+        "note": activity.note,
+        "actor": activity.actor,
+    }
+    _emit(_activity, logging.INFO, "activity-changed", keys)
+
+
+def log_activity_phase_failed(ref: ComponentRef[Any], error: ComponentError) -> None:
+    """Log `activity-phase-failed`, to the same logger, where a component's own part failed."""
+    keys = {"domain": ref.domain, "key": ref.key, "provider": error.provider, **_why(error)}
+    _emit(_activity, logging.ERROR, "activity-phase-failed", keys)
+
+
+def log_activity_store_failed(error: StoreError) -> None:
+    """Log `activity-store-failed`, to the same logger."""
+    _emit(_activity, logging.ERROR, "activity-store-failed", {"reason": error.message})
+
+
+def log_replay_failed(ref: ComponentRef[Any], reason: str) -> None:
+    """Log `replay-failed`, to the same logger, when a resume could not deliver what waited."""
+    keys = {"domain": ref.domain, "key": ref.key, "reason": reason}
+    _emit(_activity, logging.ERROR, "replay-failed", keys)
 
 
 def _log_of(level: int, event: str, generation: Generation[Any], **keys: object) -> None:

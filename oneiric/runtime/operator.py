@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneiric.config import known_profiles
+from oneiric.core.activity import ACTIVE, Activity, ActivityState
 from oneiric.core.precedence import Selection
 from oneiric.core.ref import DOMAINS, ComponentRef
 from oneiric.core.resolver import Assumption
 from oneiric.errors import InvalidError, JSONValue, NotFoundError
+from oneiric.runtime.activity_answers import ActivityChange, ActivityEntry, ActivityListing
 from oneiric.runtime.answers import (
     ActionAnswer,
     ConfigListing,
@@ -21,6 +25,7 @@ from oneiric.runtime.answers import (
     Status,
     SwapAnswer,
 )
+from oneiric.runtime.drain import Share, drained, shares_of
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
 from oneiric.runtime.part import Part
 from oneiric.runtime.settings import AppSettings
@@ -59,10 +64,16 @@ class Operator:
 
     @cached_property
     def orchestrator(self) -> RuntimeOrchestrator:
-        """The composed runtime that answers; nothing of it is brought up."""
-        return RuntimeOrchestrator.open(
+        """The composed runtime that answers; nothing of it is brought up.
+
+        What is stored as paused or draining is so in it. Where that cannot be read, it is
+        among the warnings.
+        """
+        runtime = RuntimeOrchestrator.open(
             path=self._path, profile=self._profile, folder=self._folder, plugins=self._plugins
         )
+        runtime.load_activity()
+        return runtime
 
     def list(self, *, domain: str = "", shadowed: bool = False) -> Listing:
         """Return who serves each place, or with *shadowed* who does not.
@@ -99,12 +110,13 @@ class Operator:
         if not decision.standings and decision.problem is not None:
             raise decision.problem
         wanted, dormant = tuple(assume), self.orchestrator.stored.dormant(ref.place)
+        activity = self.orchestrator.lifecycle.activity.get(ref)
         if not wanted:
-            return Explanation(decision, dormant=dormant)
+            return Explanation(decision, dormant=dormant, activity=activity)
         assumption = _assumption(ref, wanted)
         self._check_withdrawn(assumption)
         assumed = resolver.explain(ref, needs=needs, assume=assumption)
-        return Explanation(assumed, decision.diff(assumed), dormant)
+        return Explanation(assumed, decision.diff(assumed), dormant, activity)
 
     def _check_withdrawn(self, assumption: Assumption) -> None:
         for offer in assumption.withdraw:
@@ -180,6 +192,88 @@ class Operator:
             dry_run=dry_run,
             cleared=stored,
         )
+
+    def pause(self, ref: ComponentRef[Any], *, note: str = "", actor: str = "") -> ActivityChange:
+        """Let a component or an offer take no new work, in any process.
+
+        Raises:
+            NotFoundError: nobody offers it, and it is not paused or draining already.
+            StoreError: it was not stored.
+        """
+        now = self.orchestrator.clock.now()
+        return self._set_activity(ref, Activity(ActivityState.PAUSED, note, actor, now))
+
+    def resume(self, ref: ComponentRef[Any]) -> ActivityChange:
+        """Let it take work again; also what nobody offers any more.
+
+        Raises:
+            NotFoundError, StoreError: as in `pause`.
+        """
+        return self._set_activity(ref, ACTIVE)
+
+    def drain(
+        self,
+        ref: ComponentRef[Any],
+        *,
+        note: str = "",
+        actor: str = "",
+        wait: bool = False,
+        limit: float | None = None,
+        told: Callable[[Sequence[Share]], None] = lambda _: None,
+    ) -> ActivityChange:
+        """Let it take no new work, and with *wait* return when no process has any in flight.
+
+        It waits for two polls, within which every running process answers, and then *limit*
+        seconds, by default the configured limit of drains.
+
+        Raises:
+            NotFoundError, StoreError: as in `pause`.
+            NotDrainedError: something was in flight at the end; it drains on.
+        """
+        runtime = self.orchestrator
+        activity = Activity(ActivityState.DRAINING, note, actor, runtime.clock.now())
+        change = self._set_activity(ref, activity)
+        if not wait:
+            return change
+        waiting = drained(
+            runtime.activity.store,
+            ref,
+            clock=runtime.clock,
+            interval=runtime.activity.interval,
+            limit=runtime.lifecycle.builder.limits.drain if limit is None else limit,
+            told=told,
+        )
+        return replace(change, shares=asyncio.run(waiting))
+
+    def activity(self, *, domain: str = "") -> ActivityListing:
+        """Return everything that is paused or draining, with what is in flight of the latter.
+
+        Raises:
+            NotFoundError: there is no such domain.
+            StoreError: the database cannot be read.
+        """
+        self._domain(domain)
+        store, registry = self.orchestrator.activity.store, self.orchestrator.resolver.registry
+        shares, entries = shares_of(store), []
+        for text, activity in store.snapshot().items():
+            ref: ComponentRef[Any] = ComponentRef(text)
+            offers = [offer.provider for offer in registry.offers(ref.place)]
+            offered = ref.provider in offers if ref.provider else bool(offers)
+            if domain in ("", ref.domain):
+                entries.append(ActivityEntry(ref, activity, offered, shares.get(ref, ())))
+        return ActivityListing(tuple(entries), domain)
+
+    def _set_activity(self, ref: ComponentRef[Any], activity: Activity) -> ActivityChange:
+        """Store *activity*, unless nothing was stored and nothing is to be."""
+        runtime, follower = self.orchestrator, self.orchestrator.activity
+        stored = follower.store.snapshot()
+        if ref not in stored:
+            runtime.lifecycle.check_known(ref)
+        before = stored.get(ref, ACTIVE)
+        if activity is not ACTIVE or before is not ACTIVE:
+            follower.store.set(ref, activity)
+        place = stored.get(ref.place, ACTIVE) if ref.provider else ACTIVE
+        return ActivityChange(str(ref), before, activity, place, follower.interval)
 
     def describe_action(self, key: str, *, provider: str = "") -> ActionDescription:
         """Return what an action takes and gives; nothing is brought up.

@@ -13,27 +13,33 @@ from pydantic import BaseModel
 
 from oneiric.clock import Clock, SystemClock
 from oneiric.config import CachePaths, Config, load_config
+from oneiric.core.activity import Activity
+from oneiric.core.guard import attempt_async
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.plugin import Plugin
 from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
+from oneiric.core.status import DrainReport
 from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, ActionBridge, DomainBridge, DomainSettings
-from oneiric.errors import Problem, nearest
+from oneiric.errors import Problem, StoreError, nearest
+from oneiric.runtime.activity import ActivityFollower
 from oneiric.runtime.discovery import discover, prefixes
-from oneiric.runtime.lifecycle_log import LifecycleLog, log_plugins
+from oneiric.runtime.lifecycle_log import LifecycleLog, log_plugins, log_replay_failed
 from oneiric.runtime.part import Part
 from oneiric.runtime.provider_settings import ProviderSettings
 from oneiric.runtime.settings import (
     SECTIONS,
     VARIABLES,
+    ActivitySettings,
     LifecycleSettings,
     PluginSettings,
     ResolverSettings,
 )
 from oneiric.runtime.settings_in_use import SettingsInUse
 from oneiric.runtime.stored import StoredSwaps
+from oneiric.stores.activity import DomainActivityStore
 
 if TYPE_CHECKING:
     from oneiric.domains.events import EventBridge
@@ -77,7 +83,18 @@ class RuntimeOrchestrator:
             clock=self.clock,
             observer=LifecycleLog(),
         )
-        self.actions = ActionBridge(ALL["action"], self.lifecycle)
+        activity = self._section("activity", ActivitySettings)
+        kept = config.folder / activity.store if activity.store else self.paths.activity
+        self.activity = ActivityFollower(
+            self.lifecycle,
+            DomainActivityStore(kept),
+            clock=self.clock,
+            interval=activity.poll_interval,
+            resumed=self._deliver,
+        )
+        self.activity_problem: StoreError | None = None
+        self._following: asyncio.Task[None] | None = None
+        self.actions = ActionBridge(ALL["action"], self.lifecycle, verbs=self.activity)
         self._register(plugins)
         self._rule(lifecycle)
 
@@ -115,7 +132,10 @@ class RuntimeOrchestrator:
     @cached_property
     def bridges(self) -> Mapping[str, DomainBridge]:
         """The way into each domain, by its name; those of `actions` and `events` can do more."""
-        plain = {name: DomainBridge(domain, self.lifecycle) for name, domain in ALL.items()}
+        plain = {
+            name: DomainBridge(domain, self.lifecycle, verbs=self.activity)
+            for name, domain in ALL.items()
+        }
         return MappingProxyType(plain | {"action": self.actions, "event": self.events})
 
     @cached_property
@@ -157,16 +177,62 @@ class RuntimeOrchestrator:
             )
         return report
 
+    def load_activity(self) -> None:
+        """Refuse work for what is stored as paused or draining, for who looks and enters nothing.
+
+        Where it cannot be read, `activity_problem` says why.
+        """
+        try:
+            self.activity.load()
+        except StoreError as error:
+            self.activity_problem = error
+
+    async def pause(self, ref: str, *, note: str = "", actor: str = "") -> Activity:
+        """Refuse new work for a component or an offer, here and in every other process.
+
+        Raises:
+            NotFoundError: nobody offers it, and it is neither up nor paused.
+            StoreError: it was not stored; nothing has changed.
+            ComponentError: the component's `pause` failed; new work is refused all the same.
+        """
+        return await self.activity.pause(ref, note=note, actor=actor)
+
+    async def resume(self, ref: str, *, actor: str = "") -> Activity:
+        """Accept work again, here and in every other process; deferred events are delivered.
+
+        Raises:
+            NotFoundError, StoreError: as in `pause`.
+            ComponentError: the component's `resume` failed; it is tried again with each poll.
+        """
+        named: ComponentRef[object] = ComponentRef(ref)
+        key = named.partition(":")[2]
+        return await self.bridges[named.domain].resume(key, actor=actor)
+
+    async def drain(
+        self, ref: str, *, limit: float | None = None, note: str = "", actor: str = ""
+    ) -> DrainReport:
+        """Refuse new work here and in every other process, and wait until none is in flight here.
+
+        Raises:
+            NotFoundError, StoreError: as in `pause`.
+        """
+        return await self.activity.drain(ref, limit=limit, note=note, actor=actor)
+
     async def stop(self) -> None:
         """Close every component, dependents first.
+
+        Until the last is closed, drains that others wait for are answered.
 
         Raises:
             ExceptionGroup: cleanups failed; everything was closed all the same.
         """
-        await self.lifecycle.close()
+        try:
+            await self.lifecycle.close()
+        finally:
+            await self._follow_no_more()
 
     async def __aenter__(self) -> Self:
-        """Return the orchestrator.
+        """Return the orchestrator, which takes no work for what is stored as paused or draining.
 
         Raises:
             StoreError: the stored selections cannot be read.
@@ -174,6 +240,8 @@ class RuntimeOrchestrator:
         if self.stored.problem is not None:
             raise self.stored.problem.again()
         log_plugins(self.discovered)
+        await self.activity.catch_up()
+        self._following = asyncio.create_task(self.activity.follow(), name="activity")
         return self
 
     async def __aexit__(
@@ -196,12 +264,32 @@ class RuntimeOrchestrator:
         ]
         unread = self.stored.problem
         lost = [f"selections made with swap are left out: {unread.message}"] if unread else []
+        if self.activity_problem is not None:
+            lost.append(f"what is paused is left out: {self.activity_problem.message}")
         return [*lost, *broken, *self._unheard(), *self._settings_for_nobody()]
 
     def _unheard(self) -> Iterator[str]:
         if self.resolver.registry.refs("event"):
             self.events.refresh()
             yield from (problem.message for problem in self.events.problems)
+
+    async def _follow_no_more(self) -> None:
+        following, self._following = self._following, None
+        if following is None:
+            return
+        following.cancel()
+        await asyncio.wait({following})
+        await self.activity.leave()
+        if not following.cancelled():
+            following.result()
+
+    async def _deliver(self, ref: ComponentRef[object]) -> None:
+        """Deliver the events that waited for a handler which another process resumed."""
+        if ref.domain == self.events.domain.name:
+            replay = self.events.replay_deferred(ref.partition(":")[2])
+            outcome = await attempt_async(replay)
+            if outcome.error is not None:  # whatever it is, following goes on
+                log_replay_failed(ref, outcome.reason)
 
     def _settings_for_nobody(self) -> Iterator[str]:
         registry = self.resolver.registry

@@ -95,6 +95,17 @@ class LifecycleSettings(BaseModel):
         return QuarantinePolicy(failures=self.quarantine_after, backoff=backoff)
 
 
+class ActivitySettings(BaseModel):
+    """Where it is kept what is paused or draining, and how soon other processes notice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: str = ""
+    """The database, seen from the working folder; empty for the one below `.oneiric_cache`."""
+    poll_interval: float = Field(0.5, ge=0.01, le=3_600)
+    """Seconds after which a running process looks again at what others stored."""
+
+
 class PluginSettings(BaseModel):
     """Which installed distributions may bring candidates, and what they may load."""
 
@@ -129,9 +140,15 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "resolver": ResolverSettings,
         **{domain.section: DomainSettings for domain in ALL.values()},
         "lifecycle": LifecycleSettings,
+        "activity": ActivitySettings,
         "plugins": PluginSettings,
         "logging": LoggingSettings,
     }
 )
 
-VARIABLES: Mapping[str, str] = MappingProxyType({"ONEIRIC_STACK_ORDER": "resolver.stack_order"})
+VARIABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "ONEIRIC_STACK_ORDER": "resolver.stack_order",
+        "ONEIRIC_ACTIVITY_STORE": "activity.store",
+    }
+)

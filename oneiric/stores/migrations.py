@@ -60,3 +60,32 @@ STATE = (
     """,
     *JOURNAL,
 )
+
+ACTIVITY = (
+    """
+    CREATE TABLE activity (
+        ref TEXT PRIMARY KEY,
+        state TEXT NOT NULL,
+        note TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        since TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE followers (
+        id TEXT PRIMARY KEY,
+        pid INTEGER NOT NULL,
+        born TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE drains (
+        ref TEXT NOT NULL,
+        follower TEXT NOT NULL,
+        in_flight INTEGER NOT NULL,
+        holders TEXT NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (ref, follower)
+    ) WITHOUT ROWID
+    """,
+)

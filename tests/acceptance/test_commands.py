@@ -15,6 +15,7 @@ READ_ONLY = [
     ("list",),
     ("explain", "cache", "--assume", "withdraw=memory"),
     ("status",),
+    ("activity",),
     ("plugins",),
     ("config", "show", "--sources"),
     ("swap", "cache", "--provider", "multitier", "--dry-run"),

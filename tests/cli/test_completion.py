@@ -46,6 +46,10 @@ CASES = [
     ("oneiric --demo swap payment --provider l", {"ledger"}),
     ("oneiric --demo explain --domain service --key payment --provider ", {"ledger", "sandbox"}),
     ("oneiric swap adapter:secrets --provider e", {"env"}),
+    ("oneiric --demo pause service:p", {"payment"}),
+    ("oneiric --demo drain pay", {"payment"}),
+    ("oneiric resume ", set()),
+    ("oneiric activity --domain ta", {"task"}),
     ("oneiric list --domain a", {"adapter", "action"}),
     ("oneiric status --domain wo", {"workflow"}),
     ("oneiric --profile s", {"serverless", "site"}),
@@ -62,6 +66,16 @@ def test_bash_completes_the_values_of_arguments_and_options(
     (tmp_path / "oneiric.toml").write_text(f"{own}[profiles.site.app]\nname = 'site'\n")
 
     assert in_bash(line, tmp_path) == expected
+
+
+def test_a_resume_completes_what_is_stored(tmp_path: Path) -> None:
+    """Only what is paused or draining can be resumed, offered by somebody or not."""
+    oneiric("--demo", "pause", "service:payment", folder=tmp_path)
+    oneiric("--demo", "drain", "task:demo-words@all", folder=tmp_path)
+
+    found = {"service:payment", "task:demo-words@all"}
+    assert in_bash("oneiric resume ", tmp_path) == found
+    assert in_bash("oneiric resume service:p", tmp_path) == {"payment"}
 
 
 def test_zsh_completes_whole_references(tmp_path: Path) -> None:

@@ -374,7 +374,7 @@ async def test_callers_who_wait_for_a_start_are_refused_when_it_is_paused_meanwh
 def test_a_slot_that_is_asked_for_while_its_place_is_paused_is_shut() -> None:
     """However a thread's asking and a pause interleave, both end up paused."""
     for _ in range(200):
-        board = ActivityBoard(ManualClock())
+        board = ActivityBoard()
         slots, start = Slots(board), threading.Barrier(2)
 
         def ask(slots: Slots = slots, start: threading.Barrier = start) -> None:
@@ -384,18 +384,18 @@ def test_a_slot_that_is_asked_for_while_its_place_is_paused_is_shut() -> None:
         asking = threading.Thread(target=ask)
         asking.start()
         start.wait(5.0)
-        slots.set_activity(CACHE, ActivityState.PAUSED, note="", actor="")
+        slots.set_activity(CACHE, Activity(ActivityState.PAUSED))
         asking.join(5.0)
         assert (slots[A].shut, slots[CACHE].shut) == (True, True)
 
 
 def test_the_board_shows_what_is_not_active_sorted() -> None:
     """By reference, each with its note, who and when; as JSON too."""
-    board = ActivityBoard(ManualClock(NOON))
-    board.set("task:b", ActivityState.DRAINING, note="n", actor="bob")
-    board.set("adapter:a", ActivityState.PAUSED)
-    board.set("adapter:c", ActivityState.PAUSED)
-    board.set("adapter:c", ActivityState.ACTIVE, note="ignored")
+    board = ActivityBoard()
+    board.set("task:b", Activity(ActivityState.DRAINING, "n", "bob", NOON))
+    board.set("adapter:a", Activity(ActivityState.PAUSED, since=NOON))
+    board.set("adapter:c", Activity(ActivityState.PAUSED))
+    board.set("adapter:c", Activity(note="ignored"))
     assert {ref: activity.as_json() for ref, activity in board.snapshot().items()} == {
         "adapter:a": {
             "state": "paused",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from oneiric.runtime.event_answers import (
     LetterListing,
     ReplayAnswer,
 )
+from oneiric.stores.activity import DrainAnswer, Follower
 from oneiric.testing import ManualClock
 from tests.docs.run_documents import run_documents
 
@@ -125,9 +127,21 @@ def answers(folder: Path) -> dict[str, Any]:
             "List": listing.as_json(),
             "Status": Operator(plugins=offers).status(domain="service").as_json(),
             "Swap request": operator.swap("mailer", clear=True).as_json(),
+            **activity(offers),
             "Plugins": operator.plugins().as_json(),
             "Settings": operator.settings(sources=True).as_json(),
         }
+
+
+def activity(offers: tuple[Plugin, ...]) -> dict[str, Any]:
+    """Return what the commands answer about a drain that one process has answered."""
+    operator = Operator(plugins=offers)
+    mailer, store = operator.ref("mailer"), operator.orchestrator.activity.store
+    change = operator.drain(mailer, note="new certificate", actor="ada")
+    answer = DrainAnswer(mailer, "one", 1, ("task worker-3 at send:12",), "")
+    store.answer(Follower("one", os.getpid()), answer)
+    listing = operator.activity(domain="service")
+    return {"Activity": listing.as_json(), "Activity change": change.as_json()}
 
 
 async def story() -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneiric.core.decision import Place
 from oneiric.core.ref import ComponentRef
-from oneiric.domains.bridge import DomainBridge
+from oneiric.domains.bridge import ActivityVerbs, DomainBridge
 from oneiric.domains.events.dispatcher import EventDispatcher, Replay
 from oneiric.domains.events.event import SOURCE, Event
 from oneiric.domains.events.filters import parse_event_filters
@@ -59,15 +59,21 @@ class EventBridge(DomainBridge):
     Args:
         domain: the events domain.
         lifecycle: who brings components up.
+        verbs: who pauses, resumes and drains, as for every bridge.
         letters: where undelivered events are kept; in memory without one.
     """
 
     __slots__ = ("_seen", "dispatcher", "problems")
 
     def __init__(
-        self, domain: Domain, lifecycle: LifecycleManager, *, letters: DeadLetters | None = None
+        self,
+        domain: Domain,
+        lifecycle: LifecycleManager,
+        *,
+        verbs: ActivityVerbs | None = None,
+        letters: DeadLetters | None = None,
     ) -> None:
-        super().__init__(domain, lifecycle)
+        super().__init__(domain, lifecycle, verbs=verbs)
         self.dispatcher = EventDispatcher(
             letters=letters, clock=lifecycle.clock, guard=lifecycle.builder.guard
         )
@@ -146,13 +152,21 @@ class EventBridge(DomainBridge):
     async def resume(self, key: str, *, actor: str = "") -> Activity:
         """Accept work for *key* again, and deliver what arrived while it was paused."""
         activity = await super().resume(key, actor=actor)
+        await self.replay_deferred(key)
+        return activity
+
+    async def replay_deferred(self, key: str) -> list[Replay]:
+        """Deliver what arrived for *key* while it was paused.
+
+        Raises:
+            UnavailableError: the letters cannot be read or changed.
+        """
         names = {handler.name for handler in self.handlers() if _key(handler.name) == _key(key)}
-        await self.replay(
+        return await self.replay(
             chosen=lambda letter: (
                 letter.reason == HandlerOutcome.DEFERRED and letter.handler in names
             )
         )
-        return activity
 
     def _offers(self) -> Iterator[tuple[Candidate, ComponentRef[Any], bool]]:
         """Give every offer, the reference by which it is held, and whether it handles."""
