@@ -197,6 +197,15 @@ async def test_settling_waits_for_what_is_kept_but_not_for_ever() -> None:
     assert hanging.cancelled()
 
 
+async def test_settling_waits_for_what_was_abandoned_and_for_its_disposal() -> None:
+    """What ignored its end is still under way: closing down hears of its late value."""
+    guard, late = Guard(grace_seconds=0.01), list[object]()
+    await guard.call(partial(_stubborn, 0.1, "late"), limit=0.01, dispose=late.append)
+    assert (guard.abandoned, late) == (1, [])
+    await guard.settle(5.0)
+    assert late == ["late"]
+
+
 async def test_a_thread_sees_the_callers_context() -> None:
     """Context variables, such as the id of a request, reach blocking code too."""
     request: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
