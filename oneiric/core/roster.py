@@ -106,8 +106,12 @@ class Roster:
         return errors
 
     def _released(self) -> Generation[Any] | None:
-        """Return, once, an instance that stayed and need not any longer."""
-        free = (one for one in self._stayed if not self._is_required(one, by_provider=True))
+        """Return, once, an instance that stayed and need not any longer.
+
+        One that is retired is ended by whoever retired it, or reinstated.
+        """
+        stayed = (one for one in self._stayed if not one.retired)
+        free = (one for one in stayed if not self._is_required(one, by_provider=True))
         if one := next(free, None):
             del self._stayed[one]
             if self.slots[one.candidate.ref].current is one:
