@@ -351,3 +351,32 @@ async def test_promise_l1_swaps_that_end_one_instance_at_once_end_it_once(held: 
         assert (sorted(ledger.ended), ledger.open) == (["memory", "redis", "user"], 2)
         assert lifecycle.in_flight(CACHE) == 0
     assert (ledger.open, ledger.late) == (0, [])
+
+
+async def test_promise_l4_who_served_before_an_undone_swap_is_up_though_its_pin_went() -> None:
+    """Who is displaced but stays for a pin is kept until the swap has held."""
+    ledger = Ledger()
+    offers = (
+        offer(ledger, "memory", priority=1),
+        offer(ledger, "redis"),
+        offer(ledger, "user", Near, ref="service:user", requires={"near": "adapter:cache@memory"}),
+        offer(ledger, "other", ref="service:user"),
+    )
+    async with running(*offers) as lifecycle:
+        await lifecycle.swap("service:user", provider="user")
+        async with lifecycle.use(CACHE) as before:
+            pass
+
+        async def doubt(context: SwapContext) -> None:
+            if context.ref == CACHE:
+                assert (await lifecycle.swap("service:user", provider="other")).ok
+                raise Broken("no")
+
+        remove = lifecycle.hook("post_swap", doubt)
+        assert (await lifecycle.swap(CACHE, provider="redis")).rolled_back
+        async with lifecycle.use(CACHE) as after:
+            assert after is before
+        remove()
+        assert (await lifecycle.swap(CACHE, provider="redis")).ok
+        assert sorted(ledger.ended) == ["memory", "redis", "user"]
+    assert (ledger.open, ledger.late) == (0, [])
