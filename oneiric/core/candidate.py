@@ -95,7 +95,8 @@ class Candidate:
         os_platform: systems it runs on (`linux`, `macos`, `windows`); empty for all.
         conflicts_with: places or offers beside which it may not serve.
         unavailable: why it cannot serve on this machine, such as `install oneiric[redis]`.
-        metadata: whatever else callers want to know; JSON values.
+        metadata: whatever else callers want to know; JSON values. It is kept as it is and
+            never copied, so lists and tables inside are to be left alone from now on.
         source: where the offer came from.
 
     Raises:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from operator import setitem
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -139,6 +139,17 @@ def test_promise_r8_an_offer_keeps_the_very_objects_it_was_given() -> None:
     assert offer.factory is factory
     assert offer.metadata["lock"] is lock
     assert (metadata, requires) == ({"lock": lock}, {"store": "adapter:store"})
+
+
+def test_promise_r8_metadata_is_kept_and_what_lies_inside_is_the_callers() -> None:
+    """The table cannot be written to; a list inside is the very one that the caller gave."""
+    nodes: list[Any] = ["extract"]
+    offer = Candidate("workflow:w", "m", dict, metadata={"nodes": nodes})
+
+    with pytest.raises(TypeError):
+        setitem(cast("dict[str, object]", offer.metadata), "nodes", [])
+    assert offer.metadata["nodes"] is nodes
+    assert "to be left alone" in (Candidate.__doc__ or "")
 
 
 def test_promise_r8_an_offer_cannot_be_changed() -> None:
