@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from oneiric.core.ref import ComponentRef, is_name, words
+from oneiric.core.ref import ComponentRef, is_name
 from oneiric.errors import InvalidCandidateError, InvalidRefError, JSONValue
 from oneiric.machine import check_python
 from oneiric.targets import is_target
@@ -56,6 +56,16 @@ class Source:
 CODE = Source()
 LARGEST = 2**53
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_FORMS: Mapping[str, tuple[type, str]] = MappingProxyType(
+    {
+        "source": (Source, "a Source"),
+        "requires": (Mapping, "a mapping"),
+        "metadata": (Mapping, "a mapping"),
+        "version": (str, "text"),
+        "blocking": (bool, "True or False"),
+        "unavailable": (str, "text"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -85,7 +95,8 @@ class Candidate:
         os_platform: systems it runs on (`linux`, `macos`, `windows`); empty for all.
         conflicts_with: places or offers beside which it may not serve.
         unavailable: why it cannot serve on this machine, such as `install oneiric[redis]`.
-        metadata: whatever else callers want to know; JSON values.
+        metadata: whatever else callers want to know; JSON values. It is kept as it is and
+            never copied, so lists and tables inside are to be left alone from now on.
         source: where the offer came from.
 
     Raises:
@@ -134,59 +145,89 @@ class Candidate:
         source: Source = CODE,
     ) -> None:
         keep = object.__setattr__.__get__(self)  # half the cost of a partial, 18 times
+        keep("ref", ref)
         keep("provider", provider)
+        keep("source", source)
+        keep("requires", requires or _NOTHING)
+        keep("metadata", metadata or _NOTHING)
+        keep("version", version)
+        keep("blocking", blocking)
+        keep("unavailable", unavailable)
+        self._check_forms()
         keep("factory", factory)
         keep("settings_model", settings_model)
         keep("stack", stack or source.name)
         keep("stack_level", stack_level)
         keep("priority", priority)
-        keep("version", version)
-        keep("blocking", blocking)
         keep("health", health)
         keep("python_version", python_version)
-        keep("unavailable", unavailable)
-        keep("source", source)
-        keep("metadata", MappingProxyType(metadata) if metadata else _NOTHING)
+        if metadata:
+            keep("metadata", MappingProxyType(metadata))
         try:
             keep("ref", ComponentRef(ref))
-            keep("requires", _links(requires) if requires else _NOTHING)
-            keep("conflicts_with", tuple(map(ComponentRef, _several(conflicts_with))))
+            if requires:
+                if not all(isinstance(keyword, str) for keyword in requires):
+                    raise self._invalid("requires must have keywords of its factory as keys")
+                keep("requires", _links(requires))
+            others = self._several("conflicts_with", conflicts_with)
+            keep("conflicts_with", tuple(map(ComponentRef, others)))
         except InvalidRefError as error:
-            raise self._invalid(ref, error.message, hint=error.hint) from error
-        keep("capabilities", words(capabilities))
-        keep("os_platform", tuple(dict.fromkeys(_several(os_platform))))
+            raise self._invalid(error.message, hint=error.hint) from error
+        keep("capabilities", frozenset(self._several("capabilities", capabilities)))
+        keep("os_platform", tuple(dict.fromkeys(self._several("os_platform", os_platform))))
         self._check()
+
+    def _check_forms(self) -> None:
+        for name, (form, told) in _FORMS.items():
+            given = getattr(self, name)
+            if given is not _NOTHING and not isinstance(given, form):
+                raise self._invalid(f"{name} must be {told}, not {given!r}")
+
+    def _several(self, name: str, given: Iterable[str]) -> tuple[str, ...]:
+        """Return texts as a tuple, where a single text is one and not its letters."""
+        if isinstance(given, str):
+            return (given,)
+        try:
+            several = tuple(given)
+        except TypeError:
+            raise self._invalid(f"{name} must be text or several, not {given!r}") from None
+        for one in several:
+            if not isinstance(one, str):
+                raise self._invalid(f"{one!r} is no name")
+        return several
 
     def _check(self) -> None:
         if self.ref.provider:
-            raise self._invalid(self.ref, "a candidate fills a place, so its ref has no @provider")
+            raise self._invalid("a candidate fills a place, so its ref has no @provider")
         stack = (self.stack,) if self.stack else ()
         for name in (self.provider, *self.capabilities, *self.os_platform, *stack):
             if not is_name(name):
-                raise self._invalid(self.ref, f"{name!r} is no name")
+                raise self._invalid(f"{name!r} is no name")
         for number_name in ("stack_level", "priority"):
             number = getattr(self, number_name)
             if type(number) is not int:
-                raise self._invalid(self.ref, f"{number_name} must be an integer, not {number!r}")
+                raise self._invalid(f"{number_name} must be an integer, not {number!r}")
             if abs(number) > LARGEST:
-                raise self._invalid(self.ref, f"{number_name} lies beyond ±2^53")
-        for text_name in ("version", "unavailable"):
-            if not isinstance(text := getattr(self, text_name), str):
-                raise self._invalid(self.ref, f"{text_name} must be text, not {text!r}")
-        self._check_target()
+                raise self._invalid(f"{number_name} lies beyond ±2^53")
+        self._check_targets()
 
-    def _check_target(self) -> None:
+    def _check_targets(self) -> None:
         if self.python_version != "" and (wrong := check_python(self.python_version)):
-            raise self._invalid(self.ref, f"python_version: {wrong}")
-        factory = self.factory
-        if isinstance(factory, str):
-            if not is_target(factory):
-                raise self._invalid(self.ref, f"factory {factory!r} is not package.module:attr")
-        elif not callable(factory):
-            raise self._invalid(self.ref, f"its factory is {type(factory).__name__}, not callable")
+            raise self._invalid(f"python_version: {wrong}")
+        for name, given in (("factory", self.factory), ("health", self.health)):
+            if isinstance(given, str):
+                if not is_target(given):
+                    raise self._invalid(f"{name} {given!r} is not package.module:attr")
+            elif (name == "factory" or given is not None) and not callable(given):
+                raise self._invalid(f"its {name} is {type(given).__name__}, not callable")
+        model = self.settings_model
+        if model is None:
+            return
+        if not (is_target(model) if isinstance(model, str) else hasattr(model, "model_validate")):
+            raise self._invalid(f"settings_model {model!r} is no pydantic model, nor names one")
 
-    def _invalid(self, ref: object, reason: str, *, hint: str = "") -> InvalidCandidateError:
-        offer = f"{ref}@{self.provider}"
+    def _invalid(self, reason: str, *, hint: str = "") -> InvalidCandidateError:
+        offer = f"{self.ref}@{self.provider}"
         return InvalidCandidateError(offer, reason, origin=str(self.source), hint=hint)
 
     def __hash__(self) -> int:
@@ -201,10 +242,6 @@ class Candidate:
         """Return the same offer as coming from *source*; its stack follows unless it set one."""
         stack = "" if self.stack == self.source.name else self.stack
         return replace(self, source=source, stack=stack)
-
-
-def _several(given: Iterable[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _links(requires: Mapping[str, str]) -> Mapping[str, ComponentRef[Any]]:

@@ -51,14 +51,22 @@ class Roster:
         offer = self.slots[new.offer]
         moves: dict[Slot, Generation[Any] | None] = {place: new, offer: new}
         retire = [offer.current] if offer.current else []
-        old = place.current
+        old, stays = place.current, None
         if old is not None and old not in retire:
             if self._is_required(old, by_provider=True):
-                self._stayed[old] = None
+                stays = old
+                self._stayed.pop(old, None)  # it is kept whoever goes, until the move holds
             else:
                 retire.append(old)
                 moves[self.slots[old.offer]] = None
-        return Binding(moves, new=new, retire=tuple(retire))
+        return Binding(moves, new=new, retire=tuple(retire), stays=stays)
+
+    async def settle(self, binding: Binding) -> list[ComponentError]:
+        """End what a move displaced, now that it holds; return what failed."""
+        if binding.stays is not None:
+            self._stayed[binding.stays] = None
+        errors = [error for old in binding.retired for error in await self.end(old)]
+        return errors + await self._release()
 
     async def end(self, generation: Generation[Any]) -> list[ComponentError]:
         """Clean up a retired instance and call the cleanup hooks; return what failed.
@@ -77,10 +85,7 @@ class Roster:
             self._strike(generation)
         errors = [error for error in (failed, hooked) if error is not None]
         self.builder.observer.closed(generation, errors)
-        while not self._closing and (other := self._released()):
-            self.slots[other.offer].current = None
-            errors += await self.shut_down(other)
-        return errors
+        return errors + await self._release()
 
     async def shut_down(self, generation: Generation[Any]) -> list[ComponentError]:
         """Retire an instance, give its holders the drain limit, and end it."""
@@ -105,9 +110,21 @@ class Roster:
                 errors += failed
         return errors
 
+    async def _release(self) -> list[ComponentError]:
+        """End what stayed for others and need not any longer."""
+        errors: list[ComponentError] = []
+        while not self._closing and (other := self._released()):
+            self.slots[other.offer].current = None
+            errors += await self.shut_down(other)
+        return errors
+
     def _released(self) -> Generation[Any] | None:
-        """Return, once, an instance that stayed and need not any longer."""
-        free = (one for one in self._stayed if not self._is_required(one, by_provider=True))
+        """Return, once, an instance that stayed and need not any longer.
+
+        One that is retired is ended by whoever retired it, or reinstated.
+        """
+        stayed = (one for one in self._stayed if not one.retired)
+        free = (one for one in stayed if not self._is_required(one, by_provider=True))
         if one := next(free, None):
             del self._stayed[one]
             if self.slots[one.candidate.ref].current is one:

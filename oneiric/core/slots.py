@@ -45,7 +45,8 @@ class Binding:
 
     Making one binds: every slot of *moves* gets its generation, then *retire* take no
     further holders. Nothing is awaited in between, so that a task sees all or nothing of
-    the move, and a thread finds the old generation retired or the new one bound.
+    the move, and a thread finds the old generation retired or the new one bound. *stays* is
+    displaced and up all the same, while others require it.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class Binding:
         *,
         new: Generation[Any],
         retire: tuple[Generation[Any], ...],
+        stays: Generation[Any] | None = None,
     ) -> None:
         self._moves = moves
         self._before = {slot: slot.current for slot in moves}
         self.new = new
         self.retired = retire
+        self.stays = stays
         for slot, generation in moves.items():
             slot.current = generation
         for old in retire:

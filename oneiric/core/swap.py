@@ -173,7 +173,8 @@ class Swap:
             unchoose()
             raise
         if failure is None:
-            await self._end(binding.retired)
+            with self._phase("cleanup"):
+                self.report.cleanup_errors += tuple(await self._roster.settle(binding))
             return
         self._failed(failure, phase)
         unchoose()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import cycle
 from pathlib import Path
 
+from oneiric.core.guard import attempt_async
 from oneiric.core.handle import Handle
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.ports.cache import CACHE, Cache
@@ -26,7 +27,8 @@ def words_in(folder: Path) -> list[str]:
 class Load:
     """Keep callers busy: each writes a word, reads it back in the same hold, and compares.
 
-    `calls` counts by provider; `failures` holds what went wrong, in words.
+    `calls` counts by provider what came to an end; `failures` holds what went wrong, in words.
+    A call that fails is one failure, whatever it raised, and its caller goes on.
     """
 
     def __init__(self, lifecycle: LifecycleManager, words: Sequence[str], *, callers: int) -> None:
@@ -58,7 +60,10 @@ class Load:
         for position, word in enumerate(cycle(words)):
             if self._stopping.is_set():
                 return
-            await self._write_and_read(f"{name}:{word}", [word, position])
+            key = f"{name}:{word}"
+            outcome = await attempt_async(self._write_and_read(key, [word, position]))
+            if outcome.error is not None:
+                self.failures.append(f"a call for {key} failed: {outcome.reason}")
             await asyncio.sleep(PACE_SECONDS)
 
     async def _write_and_read(self, key: str, value: list[str | int]) -> None:

@@ -218,7 +218,9 @@ def _summary(report: StoryReport) -> str:
     assert latency is not None
     quantiles = (("p50", latency.p50_ms), ("p95", latency.p95_ms), ("p99", latency.p99_ms))
     spread = ", ".join(f"{name} {value:.2f} ms" for name, value in quantiles)
+    failed = "".join(f"  {failure}\n" for failure in report.failures[:3])
+    counted = f"{report.calls.total():,} calls ({by_provider})"
     return (
-        f"\n{report.calls.total():,} calls ({by_provider}), {len(report.failures)} failed\n"
+        f"\n{counted}, {len(report.failures):,} failed\n{failed}"
         f"{latency.count} swaps, from request to service: {spread}"
     )

@@ -14,6 +14,7 @@ ObjectData: TypeAlias = bytes | AsyncIterable[bytes]
 """What can be put: bytes at once, or in pieces as they come."""
 
 OBJECT_KEY_LIMIT = 1024
+OBJECT_SEGMENT_LIMIT = 255
 CHUNK_SIZE = 256 * 1024
 
 
@@ -54,6 +55,7 @@ class ObjectStore(Adapter, Protocol):
         *content_type* is a hint that a store without `metadata` drops.
 
         Raises:
+            InvalidRequestError: *data* is neither bytes nor pieces of bytes.
             ConflictError: *if_absent* and the key exists; of any number of
                 callers at once exactly one succeeds.
             NotSupportedError: *metadata* for a store that keeps none.
@@ -167,7 +169,8 @@ def check_object_key(key: object) -> str:
 
     Raises:
         InvalidRequestError: it is empty or above 1,024 bytes, has an empty, `.` or
-            `..` segment (so also a slash at either end), or control characters.
+            `..` segment (so also a slash at either end) or one above 255 bytes, or
+            control characters.
     """
     if not isinstance(key, str) or not key:
         raise InvalidRequestError("storage", f"a key is non-empty text, not {key!r}")
@@ -177,7 +180,11 @@ def check_object_key(key: object) -> str:
         raise InvalidRequestError("storage", f"{key!r} cannot be written as UTF-8") from error
     if size > OBJECT_KEY_LIMIT:
         raise InvalidRequestError("storage", f"a key has at most {OBJECT_KEY_LIMIT} bytes")
-    if not {"", ".", ".."}.isdisjoint(key.split("/")):
+    segments = key.split("/")
+    if any(len(segment.encode()) > OBJECT_SEGMENT_LIMIT for segment in segments):
+        what = f"each segment of a key has at most {OBJECT_SEGMENT_LIMIT} bytes"
+        raise InvalidRequestError("storage", what)
+    if not {"", ".", ".."}.isdisjoint(segments):
         raise InvalidRequestError("storage", f"{key!r} has an empty, '.' or '..' segment")
     if any(letter < " " or letter == "\x7f" for letter in key):
         raise InvalidRequestError("storage", f"{key!r} has control characters")

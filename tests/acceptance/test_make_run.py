@@ -119,6 +119,24 @@ def test_an_unknown_profile_ends_it_with_2(arguments: list[str], tmp_path: Path)
         ]
 
 
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_demonstration_whose_calls_fail_counts_them(arguments: list[str], tmp_path: Path) -> None:
+    """It goes on to its end, tells the first failures and what did not hold, and ends with 1."""
+    refusing = {"ONEIRIC_ADAPTERS__PROVIDER_SETTINGS": '{"files": {"max_value_bytes": 1}}'}
+
+    finished = run(MAIN, *arguments, folder=tmp_path, variables=refusing)
+
+    assert (finished.code, finished.err) == (1, "")
+    if arguments:
+        report = finished.document
+        assert (report["ok"], report["problems"]) == (False, ["no call failed"])
+        assert report["failed"] > len(report["failures"]) == 10
+        assert "a value has at most 1 bytes" in report["failures"][0]
+    else:
+        assert re.search(r" calls \(.+\), [1-9][\d,]* failed\n  a call for caller-", finished.out)
+        assert "\ndid not hold: no call failed\nNOT all of it held" in finished.out
+
+
 def test_an_unknown_option_ends_it_with_2(tmp_path: Path) -> None:
     """Before anything is done."""
     finished = run(MAIN, "--bogus", folder=tmp_path)

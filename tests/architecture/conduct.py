@@ -3,17 +3,23 @@
 import ast
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from tests.architecture.floors import (
+    BENEATH,
     BROAD_EXCEPTS,
+    COMMANDS,
+    COMPOSERS,
+    DONE_ON_IMPORT,
     ENVIRONMENT,
+    FLOORS,
     FORBIDDEN_NAMES,
     PRINTERS,
     TASK_OWNERS,
     allowed,
     words,
 )
-from tests.architecture.source import Finding, House, Module, dotted
+from tests.architecture.source import FUNCTIONS, Finding, House, Module, dotted
 
 _ENVIRONMENT_NAMES = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"}
 _EXPANSIONS = {"expandvars", "expanduser"}
@@ -139,6 +145,54 @@ def tasks_have_an_owner(house: House) -> Iterator[Finding]:
                 yield module.finding("tasks-have-an-owner", call.lineno, what)
 
 
+def composing_is_for_the_root(house: House) -> Iterator[Finding]:
+    """Find who makes what only the composition root may make, by its class or its `open`."""
+    for module in house.package:
+        for call in module.nodes(ast.Call):
+            made = dotted(call.func).removesuffix(".open").split(".")[-1]
+            files = next((f for name, f in COMPOSERS.items() if fnmatchcase(made, name)), None)
+            if files is not None and not allowed(module.path, files):
+                what = f"only {' and '.join(files)} may make {made}; take one that was made"
+                yield module.finding("composing-is-for-the-root", call.lineno, what)
+
+
+def commands_compose_nothing(house: House) -> Iterator[Finding]:
+    """Find commands that reach for providers, stores or the like past the runtime."""
+    for module in house.package:
+        entered = COMMANDS.get(module.room)
+        for found in module.imports if entered is not None else ():
+            beneath = FLOORS.get(found.room, BENEATH) <= 0 or found.room == module.room
+            if not (beneath or found.for_types or found.room in (entered or ())):
+                what = f"{module.room} enters by runtime, and leaves {found.target} to it"
+                yield module.finding("commands-compose-nothing", found.line, what)
+
+
+def imports_do_nothing(house: House) -> Iterator[Finding]:
+    """Find calls that a module makes for what they do, when it is imported."""
+    for module in house.package:
+        if allowed(module.path, DONE_ON_IMPORT):
+            continue
+        for node in _statements(module.tree.body):
+            if isinstance(node, ast.With | ast.AsyncWith) or (
+                isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+            ):
+                what = "importing a module does nothing; do it where it is asked for"
+                yield module.finding("imports-do-nothing", node.lineno, what)
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield what runs when a module is imported, class bodies and branches included."""
+    for node in body:
+        if isinstance(node, ast.If) and ast.unparse(node.test).startswith("__name__ =="):
+            continue
+        yield node
+        if not isinstance(node, FUNCTIONS):
+            for suite in ("body", "orelse", "finalbody"):
+                yield from _statements(getattr(node, suite, []))
+            for handler in getattr(node, "handlers", []):
+                yield from _statements(handler.body)
+
+
 def only_commands_print(house: House) -> Iterator[Finding]:
     """Find prints outside the command line and the demo."""
     for module in house.package:
@@ -167,6 +221,9 @@ CONDUCT_RULES = (
     broad_excepts_are_named,
     modules_hold_no_state,
     tasks_have_an_owner,
+    composing_is_for_the_root,
+    commands_compose_nothing,
+    imports_do_nothing,
     only_commands_print,
     names_say_what_things_are,
 )

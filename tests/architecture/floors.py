@@ -126,6 +126,35 @@ TASK_OWNERS = (
 )
 PRINTERS = ("oneiric/cli/*", "oneiric/demo/*")
 
+COMPOSERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "Resolver": ("oneiric/runtime/orchestrator.py",),
+        "LifecycleManager": ("oneiric/runtime/orchestrator.py",),
+        "Registry": ("oneiric/core/resolver.py", "oneiric/core/registry.py"),  # its own parts
+        "RuntimeOrchestrator": ("oneiric/runtime/operator.py", "oneiric/demo/story.py"),
+        "RunEngine": ("oneiric/runtime/*",),
+        "MemoryJournal": ("oneiric/runtime/*", "oneiric/runs/engine.py"),  # where none was given
+        "*Journal": ("oneiric/runtime/*",),
+        "*Store": ("oneiric/runtime/*",),
+        "*Bridge": ("oneiric/runtime/*",),
+    }
+)
+"""Whose making is composing, first match first, and the only files that may make one."""
+
+COMMANDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "cli": words("core runs domains reports runtime demo"),
+        "demo": words("core domains ports runtime"),
+    }
+)
+"""Rooms of commands to what they may import when they run, besides the ground floor."""
+
+DONE_ON_IMPORT = (
+    "oneiric/*__main__.py",  # which is run, not imported
+    "oneiric/documents/yaml_write.py",  # completes a class of its own
+)
+"""Files in which a statement of a module may call something and drop what it gives."""
+
 FORBIDDEN_NAMES = ("Helper", "Helpers", "Util", "Utils", "Base", "Impl", "Info")
 
 ERASED = ("ComponentRef", "Handle", "Link", "Generation")

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from oneiric.adapters.storage.local import LocalStorage, LocalStorageSettings
 from oneiric.ports import (
     ConflictError,
     InvalidRequestError,
@@ -37,6 +38,10 @@ async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
     for part in parts:
         await asyncio.sleep(0)
         yield part
+
+
+async def letters() -> AsyncIterator[str]:
+    yield "text"
 
 
 async def keys(store: ObjectStore, prefix: str = "") -> list[str]:
@@ -229,11 +234,14 @@ async def test_any_text_is_a_key(store: ObjectStore, key: str) -> None:
 @for_each("storage")
 @pytest.mark.parametrize(
     "key",
-    ["", "/", "/etc/passwd", "../x", "a/../b", "a/./b", ".", "..", "a//b", "a/", "a\x00b", "\n"],
-    ids=repr,
+    [
+        *("", "/", "/etc/passwd", "../x", "a/../b", "a/./b", ".", "..", "a//b", "a/", "a\x00b"),
+        *("\n", "x" * 256, f"a/{'ü' * 128}/b", "x/" * 512 + "x", "\ud800"),
+    ],
+    ids=lambda key: repr(key)[:20],
 )
-async def test_a_key_that_leads_elsewhere_is_refused(store: ObjectStore, key: str) -> None:
-    """By every call, so that a key means the same in all stores."""
+async def test_a_key_that_not_every_store_can_keep_is_refused(store: ObjectStore, key: str) -> None:
+    """By every call alike, whether it leads elsewhere, is too long or is half a character."""
     calls = [
         store.put(key, b""),
         store.put(key, b"", if_absent=True),
@@ -251,11 +259,17 @@ async def test_a_key_that_leads_elsewhere_is_refused(store: ObjectStore, key: st
 
 
 @for_each("storage")
-async def test_a_key_that_no_store_could_write_is_refused(store: ObjectStore) -> None:
-    """Too long, or half a character."""
-    for key in ("x" * 1025, "\ud800"):
-        with pytest.raises(InvalidRequestError):
-            await store.put(key, b"")
+@pytest.mark.parametrize(
+    "data",
+    ["text", None, [b"a"], 5, letters],
+    ids=["text", "None", "list", "int", "text in pieces"],
+)
+async def test_what_is_no_bytes_is_refused(store: ObjectStore, data: Any) -> None:
+    """At once or in pieces; and nothing is kept of it."""
+    with pytest.raises(InvalidRequestError, match="bytes"):
+        await store.put("k", letters() if data is letters else data)
+
+    assert await keys(store) == []
 
 
 @for_each("storage")
@@ -337,6 +351,25 @@ async def test_puts_and_deletes_in_one_folder_do_not_disturb_each_other(
     await asyncio.gather(*(churn(str(number)) for number in range(6)))
 
     assert await keys(store) == []
+
+
+async def test_a_put_whose_object_is_deleted_meanwhile_was_a_put(tmp_path: Path) -> None:
+    """The object was there; that its folder is gone by then is no failure of the put."""
+    store = LocalStorage(LocalStorageSettings(base_path=tmp_path, durable=True))
+    await store.init()
+
+    async def put() -> None:
+        for _ in range(300):
+            await store.put("deep/er/k", b"x")
+
+    async def delete() -> None:
+        while not putting.done():
+            await store.delete("deep/er/k")
+
+    async with asyncio.TaskGroup() as group:
+        putting = group.create_task(put())
+        for _ in range(4):
+            group.create_task(delete())
 
 
 @for_local

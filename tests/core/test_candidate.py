@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from operator import setitem
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -141,6 +141,17 @@ def test_promise_r8_an_offer_keeps_the_very_objects_it_was_given() -> None:
     assert (metadata, requires) == ({"lock": lock}, {"store": "adapter:store"})
 
 
+def test_promise_r8_metadata_is_kept_and_what_lies_inside_is_the_callers() -> None:
+    """The table cannot be written to; a list inside is the very one that the caller gave."""
+    nodes: list[Any] = ["extract"]
+    offer = Candidate("workflow:w", "m", dict, metadata={"nodes": nodes})
+
+    with pytest.raises(TypeError):
+        setitem(cast("dict[str, object]", offer.metadata), "nodes", [])
+    assert offer.metadata["nodes"] is nodes
+    assert "to be left alone" in (Candidate.__doc__ or "")
+
+
 def test_promise_r8_an_offer_cannot_be_changed() -> None:
     """Neither its fields nor its tables can be written to."""
     offer = Candidate(
@@ -194,6 +205,22 @@ def test_promise_r8_an_offer_cannot_be_changed() -> None:
         ({"unavailable": True}, "unavailable must be text, not True"),
         ({"factory": 5}, "its factory is int, not callable"),
         ({"factory": "os.path"}, "factory 'os.path' is not package.module:attr"),
+        ({"factory": None}, "its factory is NoneType, not callable"),
+        ({"health": 5}, "its health is int, not callable"),
+        ({"health": "os.path"}, "health 'os.path' is not package.module:attr"),
+        ({"settings_model": 5}, "settings_model 5 is no pydantic model, nor names one"),
+        ({"settings_model": "a.b"}, "settings_model 'a.b' is no pydantic model, nor names one"),
+        ({"settings_model": ""}, "settings_model '' is no pydantic model, nor names one"),
+        ({"blocking": "no"}, "blocking must be True or False, not 'no'"),
+        ({"metadata": [1]}, "metadata must be a mapping, not [1]"),
+        ({"requires": ["adapter:x"]}, "requires must be a mapping, not ['adapter:x']"),
+        ({"requires": {1: "adapter:x"}}, "requires must have keywords of its factory as keys"),
+        ({"requires": {"x": 5}}, "5 is not a reference: it is int, not text"),
+        ({"capabilities": 5}, "capabilities must be text or several, not 5"),
+        ({"capabilities": [[]]}, "[] is no name"),
+        ({"os_platform": 5}, "os_platform must be text or several, not 5"),
+        ({"os_platform": [[]]}, "[] is no name"),
+        ({"conflicts_with": 5}, "conflicts_with must be text or several, not 5"),
     ],
 )
 def test_promise_r7_a_malformed_offer_is_refused_naming_its_origin(
@@ -210,6 +237,14 @@ def test_promise_r7_a_malformed_offer_is_refused_naming_its_origin(
         "reason": reason,
         "origin": "plugin:acme-cache 2.1",
     }
+
+
+def test_promise_r7_an_offer_from_nowhere_is_refused() -> None:
+    """A source is a Source; text in its place is told, not tried."""
+    nowhere: Any = "acme"
+
+    with pytest.raises(InvalidCandidateError, match="source must be a Source, not 'acme'"):
+        Candidate("adapter:cache", "p", dict, source=nowhere)
 
 
 def test_the_largest_ranks_are_taken() -> None:

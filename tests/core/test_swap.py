@@ -317,3 +317,66 @@ async def test_an_activation_that_races_a_swap_leaves_one_instance_an_offer(fail
             assert place.generation in {status.generation for status in offers_up}
             assert place.provider == ("a" if fails else "b")
         assert (ledger.open, ledger.late) == (0, [])
+
+
+@pytest.mark.parametrize("held", ["memory", "redis"], ids=["who stayed", "who served"])
+async def test_promise_l1_swaps_that_end_one_instance_at_once_end_it_once(held: str) -> None:
+    """Who stayed for a pin is displaced by one swap while another takes the pin away.
+
+    Whichever of the two swaps waits for holders, both hold, and its offer's slot keeps the
+    one new instance.
+    """
+    ledger = Ledger()
+    offers = (
+        offer(ledger, "memory", priority=1),
+        offer(ledger, "redis"),
+        offer(ledger, "user", Near, ref="service:user", requires={"near": "adapter:cache@memory"}),
+        offer(ledger, "other", ref="service:user"),
+    )
+    async with running(*offers) as lifecycle:
+        await lifecycle.swap("service:user", provider="user")
+        await lifecycle.activate(CACHE)
+        await lifecycle.swap(CACHE, provider="redis")
+        async with lifecycle.use(f"adapter:cache@{held}"):
+            back = asyncio.create_task(lifecycle.swap(CACHE, provider="memory"))
+            await until(lambda: lifecycle.status(CACHE).provider == "memory")
+            other = asyncio.create_task(lifecycle.swap("service:user", provider="other"))
+            await until(lambda: "user" in ledger.ended)
+            async with (
+                lifecycle.use(CACHE) as now,
+                lifecycle.use("adapter:cache@memory") as named,
+            ):
+                assert now is named
+        assert [(await one).render() for one in (back, other) if not (await one).ok] == []
+        assert (sorted(ledger.ended), ledger.open) == (["memory", "redis", "user"], 2)
+        assert lifecycle.in_flight(CACHE) == 0
+    assert (ledger.open, ledger.late) == (0, [])
+
+
+async def test_promise_l4_who_served_before_an_undone_swap_is_up_though_its_pin_went() -> None:
+    """Who is displaced but stays for a pin is kept until the swap has held."""
+    ledger = Ledger()
+    offers = (
+        offer(ledger, "memory", priority=1),
+        offer(ledger, "redis"),
+        offer(ledger, "user", Near, ref="service:user", requires={"near": "adapter:cache@memory"}),
+        offer(ledger, "other", ref="service:user"),
+    )
+    async with running(*offers) as lifecycle:
+        await lifecycle.swap("service:user", provider="user")
+        async with lifecycle.use(CACHE) as before:
+            pass
+
+        async def doubt(context: SwapContext) -> None:
+            if context.ref == CACHE:
+                assert (await lifecycle.swap("service:user", provider="other")).ok
+                raise Broken("no")
+
+        remove = lifecycle.hook("post_swap", doubt)
+        assert (await lifecycle.swap(CACHE, provider="redis")).rolled_back
+        async with lifecycle.use(CACHE) as after:
+            assert after is before
+        remove()
+        assert (await lifecycle.swap(CACHE, provider="redis")).ok
+        assert sorted(ledger.ended) == ["memory", "redis", "user"]
+    assert (ledger.open, ledger.late) == (0, [])

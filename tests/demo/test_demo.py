@@ -19,8 +19,10 @@ from oneiric.demo.narrators import PlainNarrator, SilentNarrator
 from oneiric.demo.plugin import PLUGIN
 from oneiric.domains.events import Event
 from oneiric.errors import InvalidError
+from oneiric.ports.cache import CacheValue
 from oneiric.ports.errors import UnavailableError
 from oneiric.runtime import RuntimeOrchestrator
+from tests.core.components import until
 
 WORK = {
     "service:status": "report",
@@ -115,6 +117,33 @@ async def test_the_load_notices_a_cache_that_does_not_give_back_what_it_got() ->
 
     assert set(load.calls) == {"forgetful"}
     assert load.failures[0] == "forgetful gave None for caller-0:word, not ['word', 0]"
+    await lifecycle.close()
+
+
+class Picky(SickeningCache):
+    async def health(self) -> bool:
+        return True
+
+    async def set(self, key: str, value: CacheValue, *, ttl: float | None = None) -> None:
+        if value == ["word", 0]:
+            raise ValueError("too soon")
+        await super().set(key, value, ttl=ttl)
+
+
+async def test_the_load_counts_a_call_that_fails_and_goes_on() -> None:
+    """What a cache raises is a failure in words, and no end of the callers."""
+    resolver = Resolver()
+    resolver.register(Candidate("adapter:cache", "picky", Picky))
+    lifecycle = LifecycleManager(resolver)
+    load = Load(lifecycle, ["word"], callers=2)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(load.run())
+        await until(lambda: load.calls)
+        load.stop()
+
+    assert sorted(load.failures) == [
+        f"a call for caller-{number}:word failed: ValueError: too soon" for number in (0, 1)
+    ]
     await lifecycle.close()
 
 

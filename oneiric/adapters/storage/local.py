@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -42,6 +42,7 @@ STAGING = ".oneiric-staging"
 LIST_BATCH = 500
 _STALE_SECONDS = 24 * 3600
 _PLACE_ATTEMPTS = 100
+_BYTES = (bytes, bytearray, memoryview)
 
 
 class LocalStorageSettings(AdapterSettings):
@@ -99,12 +100,16 @@ class LocalStorage(ObjectAliases):
         """Keep *data* whole, or leave everything as it was."""
         if metadata:
             raise NotSupportedError(self._folder.backend, "metadata")
-        if isinstance(data, bytes | bytearray | memoryview):
+        if isinstance(data, _BYTES):
             return await self._call(self._folder.put, key, bytes(data), if_absent=if_absent)
+        if not isinstance(data, AsyncIterable):
+            raise self._no_bytes(data)
         path = await self._call(self._folder.path, key)
         file = await self._opened(self._folder.stage, self._folder.discard)
         try:
             async for piece in data:
+                if not isinstance(piece, _BYTES):
+                    raise self._no_bytes(piece)
                 await self._call(file.write, piece)
             found = await self._call(self._folder.place, file, path, if_absent=if_absent)
         finally:
@@ -153,6 +158,10 @@ class LocalStorage(ObjectAliases):
     async def copy(self, source: str, target: str) -> None:
         """Keep the content of *source* under *target* too."""
         await self._call(self._folder.copy, source, target)
+
+    def _no_bytes(self, data: object) -> InvalidRequestError:
+        what = f"an object is bytes or pieces of bytes, not {type(data).__name__}"
+        return InvalidRequestError(self._folder.backend, what)
 
     async def _call(self, call: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
         """Call in a thread, and say its errors in the port's words.
@@ -282,7 +291,8 @@ class _Folder:
                 if not left:
                     raise
         if self._durable:
-            _sync(path.parent)
+            with suppress(FileNotFoundError):  # a delete took the object and its folder since
+                _sync(path.parent)
         return found
 
     def open(self, key: str) -> BinaryIO:
