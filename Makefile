@@ -17,10 +17,10 @@ HERE := $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executa
   "%d.%d" % sys.version_info[:2])' 2>/dev/null) in $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak manifests docs clean
+.PHONY: help run test check bench bench-rivals soak manifests docs clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 ifneq ($(HERE),$(shell cat $(BORN) 2>/dev/null))
 .PHONY: $(STAMP)
@@ -63,6 +63,9 @@ check: $(STAMP)  ## lint, format, types, architecture
 
 bench: $(STAMP)  ## measure, and compare with the floors of the same run
 	@$(RUN) -m tests.benchmarks.run
+
+bench-rivals: $(STAMP)  ## measure beside other engines, installed apart; needs a network
+	@$(RUN) -m tests.benchmarks.rivals
 
 soak: $(STAMP)  ## run the long forms of the tests
 	@$(RUN) -m pytest -m soak --timeout=1800

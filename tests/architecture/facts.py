@@ -58,7 +58,7 @@ def commands() -> list[str]:
 def targets() -> list[str]:
     """Return the targets of the Makefile that people call."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    return re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)
+    return re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)
 
 
 FACTS: Mapping[str, Callable[[], list[str]]] = {
