@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from oneiric.domains.bridge import DomainBridge
     from oneiric.domains.domain import Domain
     from oneiric.errors import JSONValue, NoCandidateError, OneiricError
+    from oneiric.runs.engine import RunEngine
+    from oneiric.runs.plan import OnError, Plan, Retry, Step
+    from oneiric.runs.run import Run
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
 
 __all__ = [
@@ -44,16 +47,22 @@ __all__ = [
     "LifecycleManager",
     "Link",
     "NoCandidateError",
+    "OnError",
     "OneiricError",
     "PhaseLimits",
+    "Plan",
     "Plugin",
     "Registry",
     "Resolver",
+    "Retry",
+    "Run",
+    "RunEngine",
     "RuntimeOrchestrator",
     "Selection",
     "Source",
     "StackOrder",
     "Standing",
+    "Step",
     "SwapReport",
 ]
 
@@ -74,16 +83,22 @@ _HOMES: Mapping[str, str] = MappingProxyType(
         "LifecycleManager": "oneiric.core.lifecycle",
         "Link": "oneiric.core.handle",
         "NoCandidateError": "oneiric.errors",
+        "OnError": "oneiric.runs.plan",
         "OneiricError": "oneiric.errors",
         "PhaseLimits": "oneiric.core.build",
+        "Plan": "oneiric.runs.plan",
         "Plugin": "oneiric.core.plugin",
         "Registry": "oneiric.core.registry",
         "Resolver": "oneiric.core.resolver",
+        "Retry": "oneiric.runs.plan",
+        "Run": "oneiric.runs.run",
+        "RunEngine": "oneiric.runs.engine",
         "RuntimeOrchestrator": "oneiric.runtime.orchestrator",
         "Selection": "oneiric.core.precedence",
         "Source": "oneiric.core.candidate",
         "StackOrder": "oneiric.core.precedence",
         "Standing": "oneiric.core.decision",
+        "Step": "oneiric.runs.plan",
         "SwapReport": "oneiric.core.swap",
     }
 )

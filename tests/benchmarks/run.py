@@ -10,7 +10,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tests.benchmarks import commands, curves, events, install, lifecycle, resolution
+from tests.benchmarks import commands, curves, events, install, lifecycle, resolution, runs
 from tests.benchmarks.measure import FULL, TINY, Curve, Row, Size
 from tests.benchmarks.targets import FLOORS, target_of
 
@@ -23,6 +23,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "swap": lifecycle.swap,
     "swap_under_load": lifecycle.swap_under_load,
     "dispatch": events.dispatch,
+    "runs": runs.runs,
     "commands": commands.commands,
     "install": install.install,
 }

@@ -40,6 +40,7 @@ TARGETS: Mapping[str, Target] = {
     "* swaps, *: failed calls": Target(most=0),
     "* swaps, *: calls of a closed one": Target(most=0),
     "dispatch, *": Target(floors=1.2),
+    "run of 100 no-op steps, *": Target(most=4),
     "oneiric --help": Target(floors=1.2),
     "oneiric list": Target(floors=2.3),
     "mandatory install, distributions": Target(most=36),
@@ -55,6 +56,7 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("warm use", "a context manager that does nothing"),
     ("swap, activation", "a task that does nothing, started and awaited"),
     ("dispatch", "a bare `asyncio.gather` of the same handlers"),
+    ("run", "as many tasks that do nothing, each awaited"),
     ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
 )
 """What stands under each kind of row."""

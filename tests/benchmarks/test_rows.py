@@ -60,6 +60,7 @@ def test_every_target_is_of_a_row_that_is_measured() -> None:
         "200 swaps, 64 tasks, 8 threads: failed calls",
         "200 swaps, 64 tasks, 8 threads: calls of a closed one",
         "dispatch, 10 handlers",
+        "run of 100 no-op steps, chain",
         "oneiric --help",
         "oneiric list",
         "mandatory install, distributions",

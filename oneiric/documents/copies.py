@@ -1,0 +1,35 @@
+"""A value to plain JSON of bounded size that shares nothing with it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from oneiric.documents.canon import canonical
+from oneiric.documents.plain import thaw
+from oneiric.errors import InvalidError, JSONValue
+
+ANY_SIZE = 1 << 62
+
+
+class ValueTooLargeError(InvalidError):
+    """A value whose JSON takes more bytes than the limits allow."""
+
+    code = "value-too-large"
+
+
+def plain(value: object, max_bytes: int = ANY_SIZE) -> JSONValue:
+    """Return *value* as plain JSON that shares nothing with it.
+
+    >>> plain({"rows": (1, 2)}, 100)
+    {'rows': [1, 2]}
+
+    Raises:
+        DocumentError: something in it is not JSON; names its path.
+        ValueTooLargeError: its canonical JSON is longer than *max_bytes*.
+    """
+    if value is None:
+        return None
+    size = len(canonical(cast("JSONValue", value)))
+    if size > max_bytes:
+        raise ValueTooLargeError(f"it takes {size} bytes of JSON, more than {max_bytes}")
+    return cast("JSONValue", thaw(cast("JSONValue", value)))

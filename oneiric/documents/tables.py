@@ -1,0 +1,125 @@
+"""Dataclasses to JSON tables and back, strictly, with all that is wrong told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from oneiric.errors import JSONValue, Problem, nearest
+
+T = TypeVar("T")
+
+_NUMBERS = (int, float)
+_FITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = MappingProxyType(
+    {
+        "str": ("a text", lambda value: isinstance(value, str)),
+        "bool": ("true or false", lambda value: isinstance(value, bool)),
+        "int": ("a whole number", lambda value: type(value) is int),
+        "float": ("a number", lambda value: type(value) in _NUMBERS),
+        "float | None": ("a number", lambda value: value is None or type(value) in _NUMBERS),
+        "JSONValue": ("a value", lambda _: True),
+        "Mapping[str, JSONValue]": ("a table", lambda value: isinstance(value, Mapping)),
+        "Mapping[str, int]": (
+            "a table of whole numbers",
+            lambda table: isinstance(table, Mapping) and {type(n) for n in table.values()} <= {int},
+        ),
+        "tuple[str, ...]": (
+            "a list of texts",
+            lambda items: isinstance(items, list | tuple) and {type(t) for t in items} <= {str},
+        ),
+    }
+)
+
+
+def write_table(item: object) -> dict[str, JSONValue]:
+    """Return a dataclass as a JSON object, without the fields that are as they are by default."""
+    kept = ((each, getattr(item, each.name)) for each in fields(item))  # type: ignore[arg-type]
+    return {each.name: _written(value) for each, value in kept if value != _default(each)}
+
+
+def read_table(
+    kind: type[T], value: JSONValue, *, kinds: Sequence[type] = ()
+) -> tuple[T, Sequence[Problem]]:
+    """Return what *value* says as a *kind* of dataclass, and what has no place or is wrong in it.
+
+    Fields may be annotated as texts, numbers, JSON values, lists of texts, and *kinds*:
+    further dataclasses, tuples of them, and enumerations. With problems the result is no use.
+    """
+    reader = _Reader({each.__name__: each for each in kinds})
+    return reader.table(kind, value, ""), reader.problems
+
+
+def _default(each: Field[Any]) -> object:
+    return each.default if each.default_factory is MISSING else each.default_factory()
+
+
+def _written(value: Any) -> JSONValue:
+    if is_dataclass(value):
+        return write_table(value)
+    if isinstance(value, tuple):
+        return [_written(item) for item in value]
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+class _Reader:
+    def __init__(self, kinds: Mapping[str, type]) -> None:
+        self.kinds = kinds
+        self.known: dict[Callable[..., object], Mapping[str, tuple[str, bool]]] = {}
+        self.problems: list[Problem] = []
+
+    def table(self, kind: Callable[..., T], value: JSONValue, where: str) -> T:
+        """Return what *value* says, or note what is wrong and return something of its kind."""
+        if not isinstance(value, Mapping):
+            self._problem(where, "it must be a table")
+            value = {}
+        known = self._fields_of(kind)
+        found: dict[str, object] = {}
+        for name, item in value.items():
+            place = f"{where}.{name}" if where else name
+            if name in known:
+                found[name] = self._field(known[name][0], item, place)
+            else:
+                close = nearest(name, known)
+                self._problem(place, f"unknown field{f'; did you mean {close}?' if close else ''}")
+        for name, (_, is_required) in known.items():
+            if is_required and name not in value:
+                self._problem(f"{where}.{name}" if where else name, "it is required")
+                found[name] = ()
+        return kind(**found)
+
+    def _fields_of(self, kind: Callable[..., object]) -> Mapping[str, tuple[str, bool]]:
+        """Return for each field how it is annotated, and whether it must be there."""
+        if kind not in self.known:
+            self.known[kind] = {
+                each.name: (getattr(each.type, "__name__", str(each.type)), is_required)
+                for each in fields(kind)  # type: ignore[arg-type]
+                for is_required in [_default(each) is MISSING]
+            }
+        return self.known[kind]
+
+    def _field(self, annotation: str, item: JSONValue, place: str) -> object:
+        if fits := _FITS.get(annotation):
+            if not fits[1](item):
+                self._problem(place, f"it must be {fits[0]}")
+            elif annotation == "tuple[str, ...]":
+                return tuple(item)  # type: ignore[arg-type]  # a list or tuple
+            return item
+        kind = self.kinds[annotation.removeprefix("tuple[").removesuffix(", ...]")]
+        if kind.__name__ != annotation:
+            if isinstance(item, list | tuple):
+                each = enumerate(item)
+                return tuple(self.table(kind, entry, f"{place}.{at}") for at, entry in each)
+            self._problem(place, "it must be a list of tables")
+        elif not issubclass(kind, StrEnum):
+            return self.table(kind, item, place)
+        elif item in list(kind):
+            return kind(str(item))
+        else:
+            self._problem(place, f"it must be one of {', '.join(kind)}")
+        return ()
+
+    def _problem(self, where: str, what: str) -> None:
+        self.problems.append(Problem(where, what, "document"))

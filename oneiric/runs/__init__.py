@@ -1,0 +1,1 @@
+"""Plans and runs: declared work, what happened to it, and the engine that does it."""

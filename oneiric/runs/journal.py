@@ -1,0 +1,281 @@
+"""Where the events of runs are kept, and who may add to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from oneiric.clock import Clock
+from oneiric.errors import InvalidError, NotFoundError, UnavailableError
+from oneiric.runs.event import EventKind, RunEvent
+from oneiric.runs.state import RunState
+
+
+class LeaseLostError(UnavailableError):
+    """Another holder claimed the run: nothing that this one did since is recorded."""
+
+    code = "lease-lost"
+
+    def __init__(self, run_id: str, holder: str) -> None:
+        super().__init__(f"{holder} no longer holds the run {run_id}")
+        self.run_id = run_id
+        self.holder = holder
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A time-bound claim on a run; the token rises with every claim and fences earlier ones."""
+
+    run_id: str
+    holder: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as listed: what its journal says, without reading all of it.
+
+    `last_seq` counts its events; `holder` is who claimed it last, and `is_held` whether that
+    claim is still in force.
+    """
+
+    run_id: str
+    name: str
+    state: RunState
+    created_at: str
+    updated_at: str
+    last_seq: int
+    holder: str = ""
+    is_held: bool = False
+
+
+class Journal(Protocol):
+    """Keep the events of runs; the only truth about them.
+
+    Whoever works on a run holds its lease, and appends with it. Others may append without
+    one: a signal, a cancellation, a note. The journal numbers events in the order in which
+    it takes them, so a holder may find that others' events came between its own. What was
+    appended is stored before `append` returns, all of it or nothing; an append whose caller
+    was cancelled may still be stored.
+    """
+
+    async def create(
+        self, run_id: str, events: Sequence[RunEvent], *, holder: str = "", seconds: float = 0
+    ) -> tuple[Sequence[RunEvent], Lease | None]:
+        """Store the first events of a run, and with *holder* claim it in the same moment.
+
+        Raises:
+            RunExistsError: there is a run of that id; nothing is stored.
+        """
+
+    async def append(
+        self, run_id: str, events: Sequence[RunEvent], *, lease: Lease | None = None
+    ) -> Sequence[RunEvent]:
+        """Store *events* and return them numbered.
+
+        Raises:
+            NotFoundError: there is no such run.
+            LeaseLostError: *lease* is no longer the latest claim; nothing is stored.
+        """
+
+    async def read(self, run_id: str, *, after: int = 0) -> Sequence[RunEvent]:
+        """Return the events of a run whose number is above *after*, in order; none for no run."""
+
+    def follow(self, run_id: str, *, after: int = 0) -> AsyncIterator[RunEvent]:
+        """Yield the events above *after*, those to come included, until the run has ended."""
+
+    def outside(self) -> AsyncIterator[str]:
+        """Yield the id of each run to which somebody appends without a lease, from now on."""
+
+    async def runs(
+        self, *, name: str = "", open_only: bool = False, before: str = "", limit: int = 100
+    ) -> Sequence[RunRecord]:
+        """Return runs, the newest first: of *name*, not yet ended, with ids below *before*."""
+
+    async def claim(self, run_id: str, *, holder: str, seconds: float) -> Lease | None:
+        """Claim a run unless another holder's claim is in force; the same holder may again.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+
+    async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
+        """Prolong *leases* from now, and return those that are still the latest claims."""
+
+    async def release(self, lease: Lease) -> None:
+        """End a claim, so that another may be made at once; a claim that was lost is ignored."""
+
+    async def aclose(self) -> None:
+        """Store what is under way and let go of everything."""
+
+
+class RunExistsError(InvalidError):
+    """There is a run of that id already."""
+
+    code = "run-exists"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is a run {run_id} already", hint=f"oneiric run show {run_id}")
+        self.run_id = run_id
+
+
+def advance(record: RunRecord, event: RunEvent) -> RunRecord:
+    """Return the record of a run after one more event."""
+    state = record.state
+    if event.kind in (EventKind.RUN_STARTED, EventKind.RUN_REOPENED):
+        state = RunState.RUNNING
+    elif event.kind is EventKind.RUN_ENDED:
+        state = RunState(str(event.data["state"]))
+    return RunRecord(record.run_id, record.name, state, record.created_at, event.at, event.seq)
+
+
+def opened(run_id: str, events: Sequence[RunEvent]) -> RunRecord:
+    """Return the record of a run whose first events are *events*."""
+    first = events[0]
+    plan = first.data["plan"]
+    name = str(plan["name"]) if isinstance(plan, Mapping) else ""
+    record = RunRecord(run_id, name, RunState.QUEUED, first.at, first.at, 0)
+    for event in events:
+        record = advance(record, event)
+    return record
+
+
+def is_in_force(until: float, seconds: float, now: float) -> bool:
+    """Tell whether a claim of *seconds* that ends at *until* holds, by a steady count.
+
+    A claim that would last longer than it was made for was counted before the machine was
+    started anew, and holds no more.
+    """
+    return now < until <= now + seconds
+
+
+class _Kept:
+    """One run in memory: its events, its record, its claim."""
+
+    __slots__ = ("events", "holder", "record", "seconds", "token", "until")
+
+    def __init__(self, record: RunRecord) -> None:
+        self.events: list[RunEvent] = []
+        self.record = record
+        self.holder = ""
+        self.token = 0
+        self.until = self.seconds = 0.0
+
+
+class MemoryJournal(Journal):
+    """Keep runs in this process, for as long as it lasts; everybody is on one event loop.
+
+    >>> from oneiric.testing import ManualClock
+    >>> journal = MemoryJournal(ManualClock())
+    """
+
+    __slots__ = ("_appended", "_clock", "_outside", "_runs")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._runs: dict[str, _Kept] = {}
+        self._appended = asyncio.Event()
+        self._outside: set[asyncio.Queue[str]] = set()
+
+    async def create(
+        self, run_id: str, events: Sequence[RunEvent], *, holder: str = "", seconds: float = 0
+    ) -> tuple[Sequence[RunEvent], Lease | None]:
+        if run_id in self._runs:
+            raise RunExistsError(run_id)
+        kept = self._runs[run_id] = _Kept(opened(run_id, events))
+        lease = await self.claim(run_id, holder=holder, seconds=seconds) if holder else None
+        return self._store(kept, events), lease
+
+    async def append(
+        self, run_id: str, events: Sequence[RunEvent], *, lease: Lease | None = None
+    ) -> Sequence[RunEvent]:
+        kept = self._kept(run_id)
+        if lease is not None and lease.token != kept.token:
+            raise LeaseLostError(run_id, lease.holder)
+        stored = self._store(kept, events)
+        if lease is None:
+            for queue in self._outside:
+                queue.put_nowait(run_id)
+        return stored
+
+    async def read(self, run_id: str, *, after: int = 0) -> Sequence[RunEvent]:
+        kept = self._runs.get(run_id)
+        return kept.events[after:] if kept else []
+
+    async def follow(self, run_id: str, *, after: int = 0) -> AsyncIterator[RunEvent]:
+        while True:
+            appended = self._appended
+            for event in await self.read(run_id, after=after):
+                after = event.seq
+                yield event
+            if self._kept(run_id).record.state.is_over:
+                return
+            await appended.wait()
+
+    async def outside(self) -> AsyncIterator[str]:
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self._outside.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._outside.discard(queue)
+
+    async def runs(
+        self, *, name: str = "", open_only: bool = False, before: str = "", limit: int = 100
+    ) -> Sequence[RunRecord]:
+        found: list[RunRecord] = []
+        for run_id, kept in sorted(self._runs.items(), reverse=True):
+            record = kept.record
+            if name not in ("", record.name) or (open_only and record.state.is_over):
+                continue
+            if len(found) < limit and (not before or run_id < before):
+                found.append(replace(record, holder=kept.holder, is_held=self._is_held(kept)))
+        return found
+
+    async def claim(self, run_id: str, *, holder: str, seconds: float) -> Lease | None:
+        kept = self._kept(run_id)
+        if kept.holder != holder and self._is_held(kept):
+            return None
+        kept.holder, kept.seconds = holder, seconds
+        kept.until = self._clock.monotonic() + seconds
+        kept.token += 1
+        return Lease(run_id, holder, kept.token)
+
+    async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
+        held = [lease for lease in leases if self._kept(lease.run_id).token == lease.token]
+        for lease in held:
+            kept = self._runs[lease.run_id]
+            kept.seconds, kept.until = seconds, self._clock.monotonic() + seconds
+        return held
+
+    async def release(self, lease: Lease) -> None:
+        kept = self._kept(lease.run_id)
+        if kept.token == lease.token:
+            kept.until = 0.0
+
+    async def aclose(self) -> None:
+        self._runs.clear()
+
+    def _kept(self, run_id: str) -> _Kept:
+        kept = self._runs.get(run_id)
+        if kept is None:
+            raise NotFoundError("run", run_id, known=self._runs, hint="oneiric run list")
+        return kept
+
+    def _is_held(self, kept: _Kept) -> bool:
+        return is_in_force(kept.until, kept.seconds, self._clock.monotonic())
+
+    def _store(self, kept: _Kept, events: Sequence[RunEvent]) -> Sequence[RunEvent]:
+        stored = []
+        for seq, event in enumerate(events, start=len(kept.events) + 1):
+            numbered = RunEvent(event.run_id, event.kind, event.at, event.step, event.data, seq)
+            stored.append(numbered)
+            if not event.step or len(stored) == len(events):
+                kept.record = advance(kept.record, numbered)
+        kept.events += stored
+        self._appended.set()
+        self._appended = asyncio.Event()
+        return stored

@@ -1,0 +1,276 @@
+"""How a run stands: nothing but what its events say, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from oneiric.errors import InvalidError, JSONValue
+from oneiric.runs.body import Provenance
+from oneiric.runs.context import RunContext
+from oneiric.runs.event import EventKind, RunEvent
+from oneiric.runs.plan import Plan, Step
+from oneiric.runs.state import RUN_MOVES, STEP_MOVES, RunState, StepState
+
+UNDO = "undo:"
+"""How the ids of steps begin that undo others; no other id may hold a colon."""
+
+_NOBODY = Provenance()
+
+
+class IllegalMoveError(InvalidError):
+    """An event that cannot happen to a run or step as it stands."""
+
+    code = "illegal-move"
+
+
+@dataclass(slots=True)
+class StepRun:
+    """How one step of a run stands.
+
+    `failures` are the errors of earlier attempts, `error` the last word of a failed step.
+    `wait_ms` counts from `since`: until the next attempt of a queued step, until the
+    timeout of an assigned one. `rank` numbers the steps of a run in the order of success.
+    """
+
+    step: Step
+    state: StepState = StepState.QUEUED
+    attempt: int = 0
+    input: JSONValue = None
+    result: JSONValue = None
+    reason: str = ""
+    error: Mapping[str, JSONValue] | None = None
+    failures: list[Mapping[str, JSONValue]] = field(default_factory=list)
+    provenance: Provenance = _NOBODY
+    signal: str = ""
+    prompt: JSONValue = None
+    since: str = ""
+    wait_ms: float | None = None
+    started_at: str = ""
+    ended_at: str = ""
+    rank: int = 0
+
+    @property
+    def is_met(self) -> bool:
+        """Whether what depends on this step may go on: done, let pass, or not wanted."""
+        return (
+            self.state is StepState.SUCCEEDED
+            or (self.state is StepState.FAILED and self.step.on_error == "continue")
+            or (self.state is StepState.CANCELED and self.reason == "condition")
+        )
+
+
+_NO_STEP = StepRun(Step(""))
+
+
+@dataclass(slots=True)
+class Run:
+    """Work in progress or done: what the journal says of it, folded.
+
+    `digest` is that of the plan as it was given, without what extended it. `signals` are
+    those that no step has used yet, by number; `cancels` tell who asked to cancel, and why.
+    """
+
+    run_id: str
+    plan: Plan
+    digest: str
+    input: JSONValue
+    context: RunContext
+    metadata: Mapping[str, JSONValue]
+    created_at: str
+    steps: dict[str, StepRun]
+    state: RunState = RunState.QUEUED
+    started_at: str = ""
+    ended_at: str = ""
+    holder: str = ""
+    error: Mapping[str, JSONValue] | None = None
+    signals: dict[int, RunEvent] = field(default_factory=dict)
+    cancels: list[Mapping[str, JSONValue]] = field(default_factory=list)
+    succeeded: int = 0
+    last_seq: int = 0
+
+    @property
+    def results(self) -> dict[str, JSONValue]:
+        """The results of the steps that succeeded, by step."""
+        done = StepState.SUCCEEDED
+        return {name: step.result for name, step in self.steps.items() if step.state is done}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing can go on until somebody outside completes an assigned step."""
+        assigned = [s for s in self.steps.values() if s.state is StepState.ASSIGNED]
+        groups = {each.step.group for each in assigned} - {""}
+        return bool(assigned) and not any(
+            step.state is StepState.RUNNING
+            or (step.state is StepState.QUEUED and not self._is_held_up(step.step, groups))
+            for step in self.steps.values()
+        )
+
+    def _is_held_up(self, step: Step, groups: set[str]) -> bool:
+        open_before = (not self.steps[name].state.is_over for name in step.depends_on)
+        return step.is_final or step.group in groups or any(open_before)
+
+    def apply(self, event: RunEvent) -> None:
+        """Let one more event be true.
+
+        Raises:
+            IllegalMoveError: it cannot happen to the run as it stands.
+        """
+        if event.kind in _RULES:
+            state, rule = _RULES[event.kind]
+            step = self.steps.get(event.step, _NO_STEP)
+            if state is not None:
+                if step is _NO_STEP or state not in STEP_MOVES[step.state]:
+                    was = f"{self.run_id}: {event.step} is {step.state}"
+                    raise IllegalMoveError(f"{was}, not to be {state}")
+                step.state = state
+            rule(self, step, event.data, event)
+        self.last_seq = event.seq or self.last_seq
+
+    def become(self, other: Run) -> None:
+        """Stand as *other* does, for everybody who keeps this one."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))
+
+    def move(self, state: RunState) -> None:
+        """Change how the run stands.
+
+        Raises:
+            IllegalMoveError: that move is not legal.
+        """
+        if state not in RUN_MOVES[self.state]:
+            raise IllegalMoveError(f"{self.run_id} is {self.state}, not to be {state}")
+        self.state = state
+
+
+def fold(events: Iterable[RunEvent], plan: Plan | None = None) -> Run:
+    """Return the run that *events* tell of, from the first on: the only way to know a run.
+
+    Whoever has just written the first of them saves reading its *plan* again.
+
+    Raises:
+        IllegalMoveError: they are no run's events.
+    """
+    each = iter(events)
+    first = next(each, None)
+    if first is None or first.kind is not EventKind.RUN_CREATED:
+        raise IllegalMoveError("a run begins with its creation")
+    data: Mapping[str, Any] = first.data
+    plan = plan or Plan.from_json(data["plan"])
+    run = Run(
+        first.run_id,
+        plan,
+        data["digest"],
+        data.get("input"),
+        RunContext(dict(data.get("context") or {})),
+        data.get("metadata") or {},
+        first.at,
+        {step.id: StepRun(step) for step in plan.steps},
+        last_seq=first.seq,
+    )
+    for event in each:
+        run.apply(event)
+    return run
+
+
+Rule: TypeAlias = "Callable[[Run, StepRun, Mapping[str, Any], RunEvent], None]"
+
+
+def _run_started(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    if run.state is not RunState.RUNNING:
+        run.move(RunState.RUNNING)
+    run.holder = data.get("holder", "")
+    run.started_at = run.started_at or event.at
+
+
+def _run_extended(run: Run, _step: StepRun, data: Mapping[str, Any], _event: RunEvent) -> None:
+    if "plan" in data:
+        run.plan, run.digest = Plan.from_json(data["plan"]), data["digest"]
+        old = {name: run.steps[name] for name in data["kept"]}
+        run.steps = {step.id: old.get(step.id) or StepRun(step) for step in run.plan.steps}
+    else:
+        more = Plan.from_json({"name": run.plan.name, "steps": data["steps"]}).steps
+        run.plan = run.plan.extended(more)
+        run.steps.update((step.id, StepRun(step)) for step in more)
+
+
+def _run_reopened(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    run.move(RunState.RUNNING)
+    steps = tuple(step for step in run.plan.steps if not step.id.startswith(UNDO))
+    run.plan = replace(run.plan, steps=steps)
+    old, again = run.steps, set(data["steps"])
+    run.steps = {
+        step.id: StepRun(step, attempt=old[step.id].attempt) if step.id in again else old[step.id]
+        for step in steps
+    }
+    run.started_at, run.ended_at, run.error = event.at, "", None
+    run.cancels.clear()
+
+
+def _run_canceling(run: Run, _step: StepRun, data: Mapping[str, Any], _event: RunEvent) -> None:
+    run.cancels.append(data)
+
+
+def _run_ended(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    run.move(RunState(data["state"]))
+    run.error, run.ended_at = data.get("error"), event.at
+
+
+def _context_set(run: Run, _step: StepRun, data: Mapping[str, Any], _event: RunEvent) -> None:
+    run.context.set(data["key"], data["value"], who=data.get("who", ""))
+
+
+def _signaled(run: Run, _step: StepRun, _data: Mapping[str, Any], event: RunEvent) -> None:
+    run.signals[event.seq] = event
+
+
+def _step_started(_run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    step.attempt, step.input = data["attempt"], data.get("input")
+    step.started_at, step.wait_ms = event.at, None
+    get = data.get
+    step.provenance = Provenance(
+        get("provider", ""), get("version", ""), get("manifest", ""), get("decision", "")
+    )
+
+
+def _step_assigned(_run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    step.signal, step.prompt = data["signal"], data.get("prompt")
+    step.since, step.wait_ms = event.at, data.get("timeout_ms")
+    step.started_at = step.started_at or event.at
+
+
+def _step_retried(run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    step.failures.append(data["error"])
+    step.since, step.wait_ms = event.at, data["delay_ms"]
+    run.signals.pop(data.get("signal", 0), None)
+
+
+def _step_over(run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    step.input, step.result = data.get("input", step.input), data.get("result")
+    step.reason, step.error = data.get("reason", ""), data.get("error")
+    step.ended_at, step.wait_ms = event.at, None
+    run.signals.pop(data.get("signal", 0), None)
+    if step.state is StepState.SUCCEEDED:
+        run.succeeded += 1
+        step.rank = run.succeeded
+
+
+_RULES: Mapping[EventKind, tuple[StepState | None, Rule]] = MappingProxyType(
+    {
+        EventKind.RUN_STARTED: (None, _run_started),
+        EventKind.RUN_EXTENDED: (None, _run_extended),
+        EventKind.RUN_REOPENED: (None, _run_reopened),
+        EventKind.RUN_CANCELING: (None, _run_canceling),
+        EventKind.RUN_ENDED: (None, _run_ended),
+        EventKind.CONTEXT_SET: (None, _context_set),
+        EventKind.SIGNALED: (None, _signaled),
+        EventKind.STEP_STARTED: (StepState.RUNNING, _step_started),
+        EventKind.STEP_ASSIGNED: (StepState.ASSIGNED, _step_assigned),
+        EventKind.STEP_RETRIED: (StepState.QUEUED, _step_retried),
+        EventKind.STEP_SUCCEEDED: (StepState.SUCCEEDED, _step_over),
+        EventKind.STEP_FAILED: (StepState.FAILED, _step_over),
+        EventKind.STEP_CANCELED: (StepState.CANCELED, _step_over),
+    }
+)
