@@ -157,7 +157,7 @@ class _Opened(AbstractAsyncContextManager[Body]):
 
 
 @dataclass(frozen=True, slots=True)
-class _TaskBody(Body):
+class _TaskBody:
     run: Callable[..., Given | Awaitable[Given]]
     provenance: Provenance
     is_blocking: bool
@@ -168,7 +168,7 @@ class _TaskBody(Body):
 
 
 @dataclass(frozen=True, slots=True)
-class _ActionBody(Body):
+class _ActionBody:
     actions: ActionBridge
     action: object
     candidate: Candidate
