@@ -8,8 +8,13 @@ PYTEST_ARGS ?=
 
 EXAMPLE := $(wildcard examples/plugin/pyproject.toml)
 STAMP := $(VENV)/.stamp
+BORN := $(VENV)/.born
 RUN := $(VENV)/bin/python
 INSTALL := -c constraints.txt --group test -e '.[$(EXTRAS)]' $(if $(EXAMPLE),-e examples/plugin)
+
+# What an environment is bound to: its interpreter, and the folder it was made in.
+HERE := $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable), \
+  "%d.%d" % sys.version_info[:2])' 2>/dev/null) in $(CURDIR)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench soak manifests docs clean
@@ -17,11 +22,18 @@ INSTALL := -c constraints.txt --group test -e '.[$(EXTRAS)]' $(if $(EXAMPLE),-e 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
+ifneq ($(HERE),$(shell cat $(BORN) 2>/dev/null))
+.PHONY: $(STAMP)
+endif
+
 $(STAMP): pyproject.toml constraints.txt $(EXAMPLE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "error: $(PYTHON) is no Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; \
 	    exit 2; }
 	@set -e; begin=$$(date +%s); \
+	if test -f $(VENV)/pyvenv.cfg && test "$$(cat $(BORN) 2>/dev/null)" != '$(HERE)'; then \
+	  echo "$(VENV) is of another Python or folder: making it anew"; rm -rf $(VENV); \
+	fi; \
 	if command -v uv >/dev/null 2>&1; then \
 	  echo "making $(VENV) with uv, $$($(PYTHON) --version)"; \
 	  uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); \
@@ -32,7 +44,7 @@ $(STAMP): pyproject.toml constraints.txt $(EXAMPLE)
 	  $(RUN) -m pip install --quiet --disable-pip-version-check 'pip>=25.1'; \
 	  $(RUN) -m pip install --quiet --disable-pip-version-check $(INSTALL); \
 	fi; \
-	touch $@; echo "$(VENV) is ready after $$(( $$(date +%s) - begin )) s"
+	echo '$(HERE)' >$(BORN); touch $@; echo "$(VENV) is ready after $$(( $$(date +%s) - begin )) s"
 
 run: $(STAMP)  ## run the demonstration
 	@$(RUN) main.py
@@ -63,7 +75,8 @@ manifests:  ## check the manifests under manifests/
 docs: $(STAMP)  ## write the reference pages anew
 	@$(RUN) -m tests.docs.reference
 
-clean:  ## remove what was made here
+clean:  ## remove what was made here, but no state
 	@rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "removed environments, builds and caches"
+	@test ! -e .oneiric_cache || echo "kept .oneiric_cache: it is state, such as selections of swaps"

@@ -11,7 +11,7 @@
     │   ├── PausedError                  the component takes no new work
     │   └── ForbiddenFactoryError        the factory is under no allowed prefix
     ├── UnavailableError              5  unavailable or timed out
-    │   ├── LockedError                  another process holds the folder
+    │   ├── LockedError                  another holds what this one needs (exit code 3)
     │   ├── StoreError                   a store cannot be read or written
     │   └── ClosedError                  the manager was closed, or never had a loop
     ├── NotFoundError                 6  not found

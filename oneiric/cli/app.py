@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
@@ -54,6 +56,10 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import and return the command that is called."""
+        if ctx.resilient_parsing:  # for completion
+            from oneiric.cli.complete import joined
+
+            args = joined(args)
         name, stub, rest = super().resolve_command(ctx, args)
         return name, _loaded(stub.name) if stub and stub.name else stub, rest
 
@@ -62,8 +68,10 @@ def _loaded(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):
+        from oneiric.cli.complete import CompletedCommand
+
         command = typer.Typer(add_completion=False)
-        command.command(name)(found)
+        command.command(name, cls=CompletedCommand)(found)
         found = command
     loaded = get_command(found)
     loaded.name = name
@@ -104,6 +112,12 @@ def _show_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
+def _profiles(context: typer.Context, incomplete: str) -> list[str]:
+    from oneiric.cli.complete import profiles
+
+    return profiles(context, incomplete)
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -111,7 +125,10 @@ def root(
     config: Annotated[
         Path | None, typer.Option(help="Configuration file; ./oneiric.toml unless named.")
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="Profile laid over the file.")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Profile laid over the file.", autocompletion=_profiles),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Add the demonstration's offers.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all logs.")] = False,
     _version: Annotated[
@@ -131,11 +148,16 @@ def root(
 def main() -> None:
     """Run the command line; every error ends in one line and an exit code."""
     arguments = sys.argv[1:]
+    if sys.stderr is None:  # closed, as in `2>&-`
+        sys.stderr = io.StringIO()
+    if sys.stdout is None:
+        _report(UnavailableError("stdout is closed"), [])
+        raise SystemExit(UnavailableError.exit_code)
     try:
         status = app(standalone_mode=False, prog_name="oneiric")
         sys.stdout.flush()
     except USAGE as error:
-        _report(UsageError.told(error, COMMANDS), arguments)
+        _report(UsageError.told(error, COMMANDS, _loaded), arguments)
         raise SystemExit(UsageError.exit_code) from None
     except OneiricError as error:
         _report(error, arguments)
@@ -178,7 +200,9 @@ def _let_go_of_stdout() -> None:
 
 def _system(error: OSError) -> str:
     reason = (error.strerror or type(error).__name__).lower()
-    return f"{error.filename}: {reason}" if error.filename else reason
+    nameless = "the working directory" if error.errno == errno.ENOENT else ""
+    what = error.filename or nameless
+    return f"{what}: {reason}" if what else reason
 
 
 class BugError(OneiricError):

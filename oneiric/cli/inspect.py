@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneiric.cli.complete import domains, keys, providers, refs
 from oneiric.cli.output import AsJSON, colour, session_of, show, show_json, show_table, width
 
 if TYPE_CHECKING:
     from oneiric.runtime.answers import Explanation
 
-Domain = Annotated[str, typer.Option(help="One domain, such as adapter or service.")]
+Domain = Annotated[
+    str,
+    typer.Option(help="One domain, such as adapter or service.", autocompletion=domains),
+]
 
 
 def list_components(
@@ -44,11 +48,18 @@ def list_components(
 
 def explain(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(help="domain:key, or a key.", metavar="REF|KEY")] = "",
+    ref: Annotated[
+        str,
+        typer.Argument(help="domain:key, or a key.", metavar="REF|KEY", autocompletion=refs),
+    ] = "",
     *,
     domain: Domain = "",
-    key: Annotated[str, typer.Option(help="The key, if not given before.")] = "",
-    provider: Annotated[str, typer.Option(help="Ask for this provider.")] = "",
+    key: Annotated[
+        str, typer.Option(help="The key, if not given before.", autocompletion=keys)
+    ] = "",
+    provider: Annotated[
+        str, typer.Option(help="Ask for this provider.", autocompletion=providers)
+    ] = "",
     needs: Annotated[
         list[str] | None,
         typer.Option(help="Capabilities needed, separated by commas; may be repeated."),
@@ -80,7 +91,7 @@ def _show_explanation(answer: Explanation) -> None:
     if answer.dormant:
         show(f"  note: {answer.dormant}")
     if answer.diff:
-        show(f"\nchanged by the assumptions:\n{answer.diff.render()}")
+        show(f"\nchanged by the assumptions:\n{answer.diff.render(width=width())}")
     elif answer.diff is not None:
         show("\nthe assumptions change nothing")
 

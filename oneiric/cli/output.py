@@ -12,10 +12,8 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from oneiric.cli.table import as_table
 from oneiric.documents.text import printable
 from oneiric.runtime.operator import Operator
 from oneiric.runtime.settings import LoggingSettings
@@ -47,14 +45,19 @@ def foreign_aside() -> Iterator[None]:
         os.close(kept)
 
 
-def operator_for(session: Session) -> Operator:
-    """Return the operator that the root options describe, with logs on stderr."""
+def composed(session: Session) -> Operator:
+    """Return the operator that the root options describe."""
     plugins: tuple[Plugin, ...] = ()
     if session.demo:
         from oneiric.demo.plugin import PLUGIN  # known to commands that ask for it
 
         plugins = (PLUGIN,)
-    operator = Operator(path=session.config, profile=session.profile, plugins=plugins)
+    return Operator(path=session.config, profile=session.profile, plugins=plugins)
+
+
+def operator_for(session: Session) -> Operator:
+    """Return the operator that the root options describe, with logs and warnings on stderr."""
+    operator = composed(session)
     with foreign_aside():
         settings = operator.orchestrator.config.section("logging")
     assert isinstance(settings, LoggingSettings)
@@ -88,24 +91,8 @@ def show(text: str, *, styled: bool = False) -> None:
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print rows in columns that fit the terminal; *empty* where there are none."""
-    cells = [[_in_one_line(str(cell)) for cell in row] for row in rows]
-    if not cells:
-        show(empty)
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    console = Console(file=sys.stdout, width=width(), highlight=False)
-    with console.capture() as captured:
-        console.print(table)
-    lines = captured.get().rstrip("\n").split("\n")
-    show("\n".join(line.rstrip() for line in lines), styled=True)
-
-
-def _in_one_line(text: str) -> str:
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+    shown = list(rows)
+    show(as_table(headers, shown, width=width()) if shown else empty, styled=True)
 
 
 def session_of(context: typer.Context) -> Session:
@@ -116,4 +103,8 @@ def session_of(context: typer.Context) -> Session:
 
 def colour() -> bool:
     """Tell whether the terminal shows colours and its owner wants them."""
-    return sys.stdout.isatty() and not Console(file=sys.stdout).no_color
+    if not sys.stdout.isatty():
+        return False
+    from rich.console import Console  # knows how owners say so
+
+    return not Console(file=sys.stdout).no_color

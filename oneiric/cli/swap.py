@@ -6,14 +6,17 @@ from typing import Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, foreign_aside, session_of, show, show_json
+from oneiric.cli.complete import providers, refs
+from oneiric.cli.output import AsJSON, foreign_aside, session_of, show, show_json, width
 
 
 def swap(
     context: typer.Context,
-    ref: Annotated[str, typer.Argument(help="domain:key, or a key.", metavar="REF")],
+    ref: Annotated[
+        str, typer.Argument(help="domain:key, or a key.", metavar="REF", autocompletion=refs)
+    ],
     *,
-    provider: Annotated[str, typer.Option(help="Who shall serve.")] = "",
+    provider: Annotated[str, typer.Option(help="Who shall serve.", autocompletion=providers)] = "",
     clear: Annotated[
         bool, typer.Option("--clear", help="End the selection of an earlier swap.")
     ] = False,
@@ -29,7 +32,7 @@ def swap(
     if as_json:
         show_json(answer.as_json())
         return
-    show("\n".join(diff.render() for diff in answer.changes) or "no decision changes")
+    show("\n".join(diff.render(width=width()) for diff in answer.changes) or "no decision changes")
     if clear and not answer.cleared:
         show(f"there was no selection of an earlier swap for {answer.ref}")
     elif dry_run:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from oneiric.config.layers import Layers
 from oneiric.config.paths import ConfigFile, find_file
-from oneiric.config.profiles import built_in
+from oneiric.config.profiles import PROFILES, built_in
 from oneiric.config.sections import Config
 from oneiric.config.variables import Variable, values_of, variables_in
 from oneiric.documents.model import unknown_keys, validate_settings
@@ -193,3 +193,15 @@ def _unknown(path: str, name: str, known: Mapping[str, object], origin: str) -> 
     close = nearest(name, known)
     what = f"unknown section; did you mean {close}?" if close else "unknown section"
     return Problem(path, what, origin)
+
+
+def known_profiles(*, path: Path | None = None, folder: Path | None = None) -> tuple[str, ...]:
+    """Return the names of all profiles, built in and of the file that would be loaded.
+
+    Raises:
+        OneiricError: the file cannot be read, as in `load_config`.
+    """
+    named = os.environ.get("ONEIRIC_CONFIG")
+    file = find_file(folder or Path.cwd(), named=path or (Path(named) if named else None))
+    written = file.values.get(_PROFILES)
+    return tuple(sorted({*PROFILES, *(written if isinstance(written, Mapping) else ())}))

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
+from oneiric.clock import Clock
 from oneiric.core.factory import is_loaded, load
 from oneiric.core.generation import Generation, LifecycleState
 from oneiric.core.guard import Guard, Outcome, attempt
 from oneiric.core.health import HealthReport
+from oneiric.core.observer import Observer
 from oneiric.core.residence import Residence
 from oneiric.documents.model import validate_settings
 from oneiric.errors import ComponentError, OneiricError
@@ -68,7 +70,7 @@ class Builder:
     entered and left instead, and what it yields serves.
     """
 
-    __slots__ = ("allowed", "guard", "limits", "link", "settings")
+    __slots__ = ("allowed", "clock", "guard", "limits", "link", "observer", "settings")
 
     def __init__(
         self,
@@ -77,12 +79,16 @@ class Builder:
         settings: SettingsSource,
         allowed: Iterable[str],
         link: Callable[[ComponentRef[Any]], Link[Any]],
+        clock: Clock,
+        observer: Observer | None = None,
     ) -> None:
+        self.clock = clock
         self.guard = Guard()
         self.limits = limits
         self.settings = settings
         self.allowed = tuple(allowed)
         self.link = link
+        self.observer = observer or Observer()
 
     async def build(self, candidate: Candidate, number: int) -> Generation[Any]:
         """Make an instance and see it healthy; a failure leaves nothing behind.
@@ -93,6 +99,7 @@ class Builder:
             ConfigError: the settings are wrong.
         """
         generation: Generation[Any] = Generation(candidate, number, asyncio.get_running_loop())
+        started = self.clock.monotonic()
         try:
             made = await self._create(generation)
             await self._init(generation, made)
@@ -105,9 +112,15 @@ class Builder:
             await asyncio.wait({ending})
             if failed := ending.result():
                 error.add_note(str(failed))
+            if isinstance(error, OneiricError):
+                self.observer.failed(candidate, error, self._ms_since(started))
             raise
         generation.move(LifecycleState.READY)
+        self.observer.activated(generation, self._ms_since(started))
         return generation
+
+    def _ms_since(self, started: float) -> float:
+        return (self.clock.monotonic() - started) * 1000
 
     async def check(self, generation: Generation[Any]) -> HealthReport:
         """Ask the candidate's health check and the instance's own; both must be content."""

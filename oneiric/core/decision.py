@@ -202,7 +202,7 @@ class Decision:
           selected  redis   stack level 1
           shadowed  memory  stack level 0 is below 1
         """
-        return "\n".join(_lines(self, max(width, 40), colour=colour))
+        return "\n".join(_lines(self, max(width, 20), colour=colour))
 
     def diff(self, other: Decision) -> DecisionDiff:
         """Tell what changes from this decision to *other*."""
@@ -252,10 +252,14 @@ class DecisionDiff:
     def __bool__(self) -> bool:
         return self.changes_winner or bool(self.changes)
 
-    def render(self) -> str:
-        """Return the difference as lines of text."""
+    def render(self, *, width: int = 80) -> str:
+        """Return the difference as lines of text, its reasons wrapped at *width* columns."""
         winners = " -> ".join(_winner(decision) for decision in (self.before, self.after))
-        return "\n".join((f"{self.before.ref}  {winners}", *(f"  {c}" for c in self.changes)))
+        lines = [f"{self.before.ref}  {winners}"]
+        for change in self.changes:
+            first, *more = _wrapped(str(change), max(width, 20) - 4)
+            lines += [f"  {first}", *(f"    {line}" for line in more)]
+        return "\n".join(lines)
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return the difference as documented in `docs/reference/json.md`."""

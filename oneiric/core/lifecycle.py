@@ -16,6 +16,7 @@ from oneiric.core.generation import Generation, LifecycleState
 from oneiric.core.handle import Gate, Handle, Link
 from oneiric.core.health import HealthReport
 from oneiric.core.hooks import Hook, HookPoint
+from oneiric.core.observer import Observer
 from oneiric.core.precedence import Selection
 from oneiric.core.quarantine import Quarantine, QuarantinePolicy
 from oneiric.core.ref import ComponentRef
@@ -47,6 +48,7 @@ class LifecycleManager:
         allowed: packages from which a factory named by text may be loaded.
         quarantine: when failing offers are excluded, and for how long.
         clock: the source of time.
+        observer: who is told what happens, such as a log.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class LifecycleManager:
         allowed: Iterable[str] = ("oneiric",),
         quarantine: QuarantinePolicy | None = None,
         clock: Clock | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.resolver = resolver
         self.clock = clock or SystemClock()
@@ -67,6 +70,8 @@ class LifecycleManager:
             settings=settings or DefaultSettings(),
             allowed=allowed,
             link=self.link,
+            clock=self.clock,
+            observer=observer,
         )
         self._quarantine = Quarantine(resolver, quarantine or QuarantinePolicy())
         self._slots = Slots(self.activity)
@@ -411,6 +416,7 @@ class LifecycleManager:
             report = await swap.run(self._build_for_swap)
             place.problem = str(report.error or "")
             place.swaps.add(report, earlier=earlier)
+            self.builder.observer.swapped(report)
         return report
 
     async def _close(self) -> list[ComponentError]:
@@ -431,6 +437,7 @@ class LifecycleManager:
         """Count a failure of *candidate*; tell whether that put it into quarantine."""
         seconds = self._quarantine.failed(candidate.offer, reason)
         if seconds and self._closing is None:
+            self.builder.observer.quarantined(candidate, reason, seconds)
             self._own(self._retry(candidate, seconds))
         return seconds > 0
 

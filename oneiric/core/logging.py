@@ -44,7 +44,8 @@ def get_logger(name: str, **context: object) -> structlog.stdlib.BoundLogger:
 def configure_logging(stream: TextIO, *, level: str = "warning", emit_json: bool = False) -> None:
     """Send the events of all `oneiric` loggers to *stream*, as lines of text or JSON.
 
-    Calling it again replaces what an earlier call set up.
+    What the standard library's loggers get as `extra` becomes keys of the event. Calling it
+    again replaces what an earlier call set up.
     """
     renderer = (
         structlog.processors.JSONRenderer(sort_keys=True)
@@ -62,6 +63,8 @@ def configure_logging(stream: TextIO, *, level: str = "warning", emit_json: bool
                 _escape,
             ],
             foreign_pre_chain=[
+                structlog.stdlib.ExtraAdder(),
+                _redact,
                 structlog.stdlib.add_log_level,
                 structlog.stdlib.add_logger_name,
                 _STAMP,

@@ -80,6 +80,7 @@ class Roster:
             self.ending.discard(task)
             self._strike(generation)
         errors = [error for error in (failed, hooked) if error is not None]
+        self.builder.observer.closed(generation, errors)
         while not self._closing and (other := self._released()):
             self.slots[other.offer].current = None
             errors += await self.shut_down(other)
@@ -92,6 +93,7 @@ class Roster:
         holders = await generation.drained(self.builder.limits.drain)
         errors = await self.end(generation)
         if holders:
+            self.builder.observer.forced(generation, holders)
             candidate, names = generation.candidate, ", ".join(holders)
             reason = f"it was closed while held by {names}"
             errors.append(ComponentError(candidate.ref, candidate.provider, "drain", reason))

@@ -214,7 +214,10 @@ class Swap:
     async def _drain(self, generations: tuple[Generation[Any], ...]) -> None:
         with self._phase("drain"):
             for generation in generations:
-                self.report.forced += await generation.drained(self._roster.builder.limits.drain)
+                holders = await generation.drained(self._roster.builder.limits.drain)
+                if holders:
+                    self.report.forced += holders
+                    self._roster.builder.observer.forced(generation, holders)
 
     async def _probation(self, new: Generation[Any]) -> ComponentError | None:
         seconds = self._roster.builder.limits.probation

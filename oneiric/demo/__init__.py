@@ -1,5 +1,5 @@
 """Show what Oneiric does, on real data, in a few seconds."""
 
-from oneiric.demo.story import StoryReport, tell_story
+from oneiric.demo.story import StoryReport, open_runtime, tell_story
 
-__all__ = ["StoryReport", "tell_story"]
+__all__ = ["StoryReport", "open_runtime", "tell_story"]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from oneiric.core.logging import configure_logging
 from oneiric.demo.narrators import LiveNarrator, PlainNarrator, SilentNarrator
-from oneiric.demo.story import Narrator, StoryReport, tell_story
+from oneiric.demo.story import Narrator, StoryReport, open_runtime, tell_story
 from oneiric.documents.text import printable
 from oneiric.errors import OneiricError
+from oneiric.runtime.settings import LoggingSettings
 
 
 def run(*, texts: Path, as_json: bool = False) -> int:
     """Tell the story and return the exit code: 0 only if all of it held."""
-    configure_logging(sys.stderr, level="error")
     code = 1
     try:
         code = _shown(texts, as_json=as_json)
@@ -62,4 +62,10 @@ def _print(text: str) -> None:
 
 
 def _run(narrator: Narrator, texts: Path) -> StoryReport:
-    return asyncio.run(tell_story(narrator, texts=texts))
+    runtime = open_runtime()
+    settings = runtime.config.section("logging")
+    assert isinstance(settings, LoggingSettings)
+    asked = "level" in settings.model_fields_set
+    level = settings.level if asked else "error"  # what it breaks on purpose is no news
+    configure_logging(sys.stderr, level=level, emit_json=settings.emit_json)
+    return asyncio.run(tell_story(runtime, narrator, texts=texts))

@@ -105,8 +105,15 @@ class StoryReport:
         }
 
 
-async def tell_story(narrator: Narrator, *, texts: Path) -> StoryReport:
-    """Run the demonstration on the words of the Markdown files in *texts*.
+def open_runtime() -> RuntimeOrchestrator:
+    """Compose what the demonstration runs on: what is installed, and two bad caches."""
+    return RuntimeOrchestrator.open(plugins=(FAULTS,))
+
+
+async def tell_story(
+    runtime: RuntimeOrchestrator, narrator: Narrator, *, texts: Path
+) -> StoryReport:
+    """Run the demonstration on the words of the Markdown files in *texts*, and stop *runtime*.
 
     Raises:
         InvalidError: there are no words.
@@ -117,7 +124,6 @@ async def tell_story(narrator: Narrator, *, texts: Path) -> StoryReport:
     if not words:
         raise InvalidError(f"{texts} holds no words", hint="name a folder of Markdown files")
     report.words = len(words)
-    runtime = RuntimeOrchestrator.open(plugins=(FAULTS,))
     try:
         _choose(runtime, report, narrator)
         await _serve(runtime, words, report, narrator)

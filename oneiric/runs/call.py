@@ -56,7 +56,8 @@ class StepCall(Call):
             found = await guard.call(partial(cache.get, key), limit=_CACHE_SECONDS)
             if isinstance(found.value, Mapping) and "result" in found.value:
                 self.is_cached = True
-                return found.value["result"]
+                cached: JSONValue = found.value["result"]
+                return cached
         async with bodies.open(self.launch.step.target) as body:
             self.body = body
             self._report(self)

@@ -74,10 +74,13 @@ class RunEngine:
     >>> import asyncio
     >>> async def main() -> None:
     ...     engine = RunEngine({"double": lambda context, value: value * 2})
-    ...     plan = Plan("twice", (
-    ...         Step("a", "double", "${ input }"),
-    ...         Step("b", "double", "${ steps.a.output }", depends_on=("a",)),
-    ...     ))
+    ...     plan = Plan(
+    ...         "twice",
+    ...         (
+    ...             Step("a", "double", "${ input }"),
+    ...             Step("b", "double", "${ steps.a.output }", depends_on=("a",)),
+    ...         ),
+    ...     )
     ...     run = await engine.run(plan, 5)
     ...     print(run.state, run.results)
     ...     await engine.close()

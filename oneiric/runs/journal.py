@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from oneiric.clock import Clock
-from oneiric.errors import InvalidError, NotFoundError, UnavailableError
+from oneiric.errors import InvalidError, JSONValue, NotFoundError, UnavailableError
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.state import RunState
 
@@ -68,6 +68,7 @@ class Journal(Protocol):
 
         Raises:
             RunExistsError: there is a run of that id; nothing is stored.
+            EventTooLargeError: as for `append`.
         """
 
     async def append(
@@ -78,6 +79,7 @@ class Journal(Protocol):
         Raises:
             NotFoundError: there is no such run.
             LeaseLostError: *lease* is no longer the latest claim; nothing is stored.
+            EventTooLargeError: the journal has a limit, and an event is above; nothing is stored.
         """
 
     async def read(self, run_id: str, *, after: int = 0) -> Sequence[RunEvent]:
@@ -102,13 +104,41 @@ class Journal(Protocol):
         """
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        """Prolong *leases* from now, and return those that are still the latest claims."""
+        """Prolong *leases* from now, and return those that are still the latest claims.
+
+        One of a run that does not exist is lost.
+        """
 
     async def release(self, lease: Lease) -> None:
         """End a claim, so that another may be made at once; a claim that was lost is ignored."""
 
     async def aclose(self) -> None:
-        """Store what is under way and let go of everything."""
+        """Store what is under way, end those who follow or listen, and let go of everything."""
+
+
+class EventTooLargeError(InvalidError):
+    """An event has more data than the journal takes."""
+
+    code = "event-too-large"
+
+    def __init__(self, event: RunEvent, size: int, limit: int) -> None:
+        step = f" of the step {event.step}" if event.step else ""
+        super().__init__(
+            f"the event {event.kind}{step} has {size} bytes of data, and {limit} are allowed",
+            hint="keep large results elsewhere, and record where they are",
+        )
+        self.event = event
+        self.size = size
+        self.limit = limit
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {
+            "run_id": self.event.run_id,
+            "kind": str(self.event.kind),
+            "step": self.event.step,
+            "size": self.size,
+            "limit": self.limit,
+        }
 
 
 class RunExistsError(InvalidError):
@@ -171,12 +201,13 @@ class MemoryJournal(Journal):
     >>> journal = MemoryJournal(ManualClock())
     """
 
-    __slots__ = ("_appended", "_clock", "_outside", "_runs")
+    __slots__ = ("_appended", "_clock", "_is_closed", "_outside", "_runs")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._runs: dict[str, _Kept] = {}
         self._appended = asyncio.Event()
+        self._is_closed = False
         self._outside: set[asyncio.Queue[str]] = set()
 
     async def create(
@@ -210,7 +241,7 @@ class MemoryJournal(Journal):
             for event in await self.read(run_id, after=after):
                 after = event.seq
                 yield event
-            if self._kept(run_id).record.state.is_over:
+            if self._kept(run_id).record.state.is_over or self._is_closed:
                 return
             await appended.wait()
 
@@ -218,8 +249,8 @@ class MemoryJournal(Journal):
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._outside.add(queue)
         try:
-            while True:
-                yield await queue.get()
+            while run_id := await queue.get():
+                yield run_id
         finally:
             self._outside.discard(queue)
 
@@ -245,25 +276,31 @@ class MemoryJournal(Journal):
         return Lease(run_id, holder, kept.token)
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
-        held = [lease for lease in leases if self._kept(lease.run_id).token == lease.token]
+        held = [lease for lease in leases if self._is_latest(lease)]
         for lease in held:
             kept = self._runs[lease.run_id]
             kept.seconds, kept.until = seconds, self._clock.monotonic() + seconds
         return held
 
     async def release(self, lease: Lease) -> None:
-        kept = self._kept(lease.run_id)
-        if kept.token == lease.token:
-            kept.until = 0.0
+        if self._is_latest(lease):
+            self._runs[lease.run_id].until = 0.0
 
     async def aclose(self) -> None:
-        self._runs.clear()
+        self._is_closed = True
+        self._appended.set()
+        for queue in self._outside:
+            queue.put_nowait("")
 
     def _kept(self, run_id: str) -> _Kept:
         kept = self._runs.get(run_id)
         if kept is None:
             raise NotFoundError("run", run_id, known=self._runs, hint="oneiric run list")
         return kept
+
+    def _is_latest(self, lease: Lease) -> bool:
+        kept = self._runs.get(lease.run_id)
+        return kept is not None and kept.token == lease.token
 
     def _is_held(self, kept: _Kept) -> bool:
         return is_in_force(kept.until, kept.seconds, self._clock.monotonic())

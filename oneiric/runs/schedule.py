@@ -95,7 +95,7 @@ class Schedule:
     def _place_open(self, name: str, step: StepRun) -> None:
         if step.state is StepState.ASSIGNED:
             self._assigned[name] = None
-        if name in self.busy or step.state is StepState.ASSIGNED:
+        if name in self.busy or step.state is not StepState.QUEUED:
             self._in_group.setdefault(step.step.group, set()).add(name)
         if step.wait_ms is not None:
             self._alarm(name, step.since, step.wait_ms)
@@ -245,12 +245,13 @@ class Schedule:
                 continue
             if self._is_blocked(step.step):
                 self.emit(EventKind.STEP_CANCELED, name, {"reason": "dependency"})
-            elif group and len(taken) >= self.run.plan.groups[group]:
+            elif group and len(taken - {name}) >= self.run.plan.groups[group]:
                 heappush(self._held.setdefault(group, []), place)
-            elif launch := self._begin(name, step):
-                self.busy.add(name)
+            else:
                 taken.add(name)
-                yield launch
+                if launch := self._begin(name, step):
+                    self.busy.add(name)
+                    yield launch
 
     def _is_blocked(self, step: Step) -> bool:
         steps = self.run.steps

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oneiric.config import known_profiles
 from oneiric.core.precedence import Selection
 from oneiric.core.ref import DOMAINS, ComponentRef
 from oneiric.core.resolver import Assumption
@@ -273,6 +274,10 @@ class Operator:
         """
         config, found = self.orchestrator.config, self.orchestrator.settings_in_use.listing()
         return ConfigListing(found, config.profile, str(config.file or ""), sources)
+
+    def profiles(self) -> tuple[str, ...]:
+        """Return the names of all profiles, built in and of the configuration file."""
+        return known_profiles(path=self._path, folder=self._folder)
 
     def ref(
         self, text: str = "", *, domain: str = "", key: str = "", provider: str = ""

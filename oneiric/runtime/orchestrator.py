@@ -23,6 +23,7 @@ from oneiric.domains import ALL, ActionBridge, DomainBridge, DomainSettings
 from oneiric.domains.events import EventBridge
 from oneiric.errors import Problem, nearest
 from oneiric.runtime.discovery import discover, prefixes
+from oneiric.runtime.lifecycle_log import LifecycleLog, log_plugins
 from oneiric.runtime.provider_settings import ProviderSettings
 from oneiric.runtime.settings import (
     SECTIONS,
@@ -70,6 +71,7 @@ class RuntimeOrchestrator:
             allowed=prefixes(self.discovered, self._section("plugins", PluginSettings)),
             quarantine=lifecycle.quarantine,
             clock=self.clock,
+            observer=LifecycleLog(),
         )
         self.actions = ActionBridge(ALL["action"], self.lifecycle)
         self.events = EventBridge(
@@ -168,6 +170,7 @@ class RuntimeOrchestrator:
         """
         if self.stored.problem is not None:
             raise self.stored.problem.again()
+        log_plugins(self.discovered)
         return self
 
     async def __aexit__(

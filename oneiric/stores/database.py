@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from oneiric.errors import StoreError
+from oneiric.errors import JSONValue, StoreError
 
 PATIENCE_SECONDS = 5.0
 
@@ -16,20 +16,40 @@ _PRIMARY = 0xFF
 _ACCESS = "see that its folder exists and may be written"
 _HELD = "another process holds it; try again when that is done"
 _DAMAGED = "it is damaged or something else; move it away and what it kept is forgotten"
+_FULL = "make room; what was stored before is unharmed"
 _HINTS: Mapping[int, str] = MappingProxyType(
     {
         sqlite3.SQLITE_BUSY: _HELD,
         sqlite3.SQLITE_LOCKED: _HELD,
         sqlite3.SQLITE_CORRUPT: _DAMAGED,
         sqlite3.SQLITE_NOTADB: _DAMAGED,
+        sqlite3.SQLITE_FULL: _FULL,
         sqlite3.SQLITE_ERROR: _DAMAGED,
     }
 )
 
 
+class SchemaTooNewError(StoreError):
+    """A newer version of Oneiric wrote the database; it is neither read nor changed."""
+
+    code = "schema-too-new"
+
+    def __init__(self, path: Path, version: int, known: int) -> None:
+        super().__init__(
+            f"{path} has schema {version}, and this version knows {known}",
+            hint="use the version of oneiric that wrote it, or a newer one",
+        )
+        self.path = path
+        self.version = version
+        self.known = known
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"path": str(self.path), "version": self.version, "known": self.known}
+
+
 @contextmanager
 def reading(path: Path, migrations: Sequence[str]) -> Iterator[sqlite3.Connection | None]:
-    """Open *path* read-only, or give None when there is no file; nothing is written.
+    """Open *path* for reading, or give None when there is no file; nothing is written.
 
     Only what a killed writer left half done is undone first, for nobody could read before.
     A file with an older schema is read as a copy in memory that went through the missing steps.
@@ -37,12 +57,12 @@ def reading(path: Path, migrations: Sequence[str]) -> Iterator[sqlite3.Connectio
     Raises:
         StoreError: the file is no database, is locked, cannot be read, or is newer.
     """
-    with _translated(path):
-        if not path.exists():
+    with translated(path):
+        connection = open_reader(path, migrations)
+        if connection is None:
             yield None
             return
-        _undo_what_was_cut_short(path)
-        with closing(_connect(path, "ro")) as connection:
+        with closing(connection):
             if _version(connection, path, migrations) == len(migrations):
                 yield connection
                 return
@@ -59,27 +79,67 @@ def writing(path: Path, migrations: Sequence[str]) -> Iterator[sqlite3.Connectio
     Raises:
         StoreError: the file is no database, is locked, cannot be written, or is newer.
     """
-    with _translated(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_connect(path, "rwc")) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            _migrate(connection, path, migrations)
-            yield connection
-            connection.execute("COMMIT")
+    with translated(path), closing(_created(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        _migrate(connection, path, migrations)
+        yield connection
+        connection.execute("COMMIT")
+
+
+def open_reader(path: Path, migrations: Sequence[str]) -> sqlite3.Connection | None:
+    """Return a connection that only reads, or None when there is no file; the caller closes it.
+
+    It may be used by one thread after another.
+    """
+    if not path.exists():
+        return None
+    connection = _connect(path, "rw")  # one that cannot write leaves `-wal` and `-shm` behind
+    with _closed_on_failure(connection):
+        connection.execute("PRAGMA query_only = 1")
+        _version(connection, path, migrations)
+    return connection
+
+
+def open_writer(path: Path, migrations: Sequence[str], synchronous: str) -> sqlite3.Connection:
+    """Return a connection that writes ahead (WAL), at the present schema; the caller closes it.
+
+    It may be used by one thread after another. The file stays in that mode, for all who open
+    it. *synchronous* is `FULL` or `NORMAL`.
+    """
+    connection = _created(path)
+    with _closed_on_failure(connection):
+        _version(connection, path, migrations)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA fullfsync = {int(synchronous == 'FULL')}")
+        connection.execute("BEGIN IMMEDIATE")
+        _migrate(connection, path, migrations)
+        connection.execute("COMMIT")
+    return connection
 
 
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
-    """Tell whether the file has a table, which one of an earlier schema may not."""
+    """Tell whether there is a table of that name: a file may be of an earlier version."""
     query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
     return connection.execute(query, (name,)).fetchone() is not None
 
 
-def _undo_what_was_cut_short(path: Path) -> None:
-    """Let SQLite roll back the journal of a writer that was killed, if there is one."""
-    if not path.with_name(f"{path.name}-journal").exists():
-        return
-    with closing(_connect(path, "rw")) as connection:
-        connection.execute("PRAGMA user_version").fetchone()
+def _created(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _connect(path, "rwc")
+    with _closed_on_failure(connection):
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    return connection
+
+
+@contextmanager
+def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -88,6 +148,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         uri=True,
         timeout=PATIENCE_SECONDS,
         isolation_level=None,
+        check_same_thread=False,
     )
 
 
@@ -103,20 +164,39 @@ def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[st
     """Return how many of *migrations* the file went through."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(migrations):
-        raise StoreError(
-            f"{path} has schema {version}, and this version knows {len(migrations)}",
-            hint="use the version of oneiric that wrote it, or a newer one",
-        )
+        raise SchemaTooNewError(path, version, len(migrations))
     return version
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system say of *path* into a `StoreError` with a hint."""
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-        raise StoreError(f"{path}: {error}", hint=_HINTS.get(code, _ACCESS)) from error
+        raise told(path, error) from error
+    except UnicodeDecodeError as error:  # how the driver tells of a damaged schema
+        raise StoreError(f"{path}: holds text that is no UTF-8", hint=_DAMAGED) from error
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise StoreError(f"{error.filename or path}: {reason}", hint=_ACCESS) from error
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Tell whether another process held the database; later it may not."""
+    return _primary(error) == sqlite3.SQLITE_BUSY
+
+
+def told(path: Path, error: sqlite3.Error) -> StoreError:
+    """Return the error that says what SQLite met at *path*, and what to do."""
+    return StoreError(f"{path}: {error}", hint=_HINTS.get(_primary(error), _ACCESS))
+
+
+def damaged(path: Path, error: Exception) -> StoreError:
+    """Return the error that says that *path* holds what nobody stored there."""
+    return StoreError(f"{path} holds what cannot be read: {error}", hint=_DAMAGED)
+
+
+def _primary(error: sqlite3.Error) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & _PRIMARY

@@ -4,6 +4,37 @@ The number of a step is its place in the tuple, from 1; `PRAGMA user_version` ke
 many a database went through. A step is never changed once released.
 """
 
+JOURNAL = (
+    """
+    CREATE TABLE runs (
+        run_id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        ended_at TEXT NOT NULL,
+        holder TEXT NOT NULL,
+        token INTEGER NOT NULL,
+        until REAL NOT NULL,
+        seconds REAL NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX runs_by_name ON runs (name, run_id)",
+    "CREATE INDEX open_runs ON runs (run_id) WHERE ended_at = ''",
+    """
+    CREATE TABLE events (
+        run_id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        at TEXT NOT NULL,
+        step TEXT NOT NULL,
+        data TEXT NOT NULL,
+        PRIMARY KEY (run_id, seq)
+    ) WITHOUT ROWID
+    """,
+    "CREATE TABLE outside (number INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL)",
+)
+"""The runs and their events; `outside` names the run of each append without a lease."""
+
 STATE = (
     """
     CREATE TABLE selections (
@@ -27,4 +58,5 @@ STATE = (
         claimed_until TEXT NOT NULL
     ) WITHOUT ROWID
     """,
+    *JOURNAL,
 )

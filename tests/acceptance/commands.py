@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -65,3 +66,12 @@ def listing(folder: Path) -> dict[str, tuple[int, bytes]]:
         )
         for path in sorted(folder.rglob("*"))
     }
+
+
+def error_of(finished: Finished) -> tuple[int, str]:
+    """Return exit code and code of an error told in one line, without a traceback."""
+    assert finished.out == ""
+    assert "Traceback" not in finished.err
+    found = re.match(r"error\[([a-z-]+)\]: .+\n", finished.err)
+    assert found, finished.err
+    return finished.code, found[1]

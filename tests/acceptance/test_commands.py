@@ -1,18 +1,14 @@
 """`oneiric` as its users meet it: real processes, real files, exit codes, both streams."""
 
-import json
 import os
-import pty
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from oneiric.demo.plugin import PLUGIN
 from oneiric.runtime import Operator
-from tests.acceptance.commands import Finished, environment, listing, oneiric, run
+from tests.acceptance.commands import error_of, listing, oneiric, run
 from tests.distributions import install, offers
 
 READ_ONLY = [
@@ -24,15 +20,6 @@ READ_ONLY = [
     ("swap", "cache", "--provider", "multitier", "--dry-run"),
     ("swap", "cache", "--clear", "--dry-run"),
 ]
-
-
-def error_of(finished: Finished) -> tuple[int, str]:
-    """Return exit code and code of an error told in one line, without a traceback."""
-    assert finished.out == ""
-    assert "Traceback" not in finished.err
-    found = re.match(r"error\[([a-z-]+)\]: .+\n", finished.err)
-    assert found, finished.err
-    return finished.code, found[1]
 
 
 @pytest.mark.parametrize("command", READ_ONLY, ids=" ".join)
@@ -359,139 +346,3 @@ def test_list_imports_no_provider_and_no_library_of_one(tmp_path: Path) -> None:
 
     assert finished.code == 0
     assert finished.err == "['oneiric.actions.plugin', 'oneiric.adapters.plugin']\n"
-
-
-COMPLETIONS = [
-    (
-        "oneiric ",
-        1,
-        {
-            "list",
-            "explain",
-            "status",
-            "swap",
-            "action",
-            "action-invoke",
-            "plugins",
-            "event",
-            "config",
-        },
-    ),
-    ("oneiric action-invoke --", 2, {"--payload", "--provider", "--json", "--help"}),
-    ("oneiric ex", 1, {"explain"}),
-    ("oneiric swap --", 2, {"--provider", "--clear", "--dry-run", "--json", "--help"}),
-    ("oneiric --demo config ", 3, {"show"}),
-    ("oneiric config show --", 3, {"--sources", "--json", "--help"}),
-]
-
-
-@pytest.mark.parametrize(("line", "word", "expected"), COMPLETIONS)
-def test_the_shell_completes_commands_and_their_options(
-    line: str, word: int, expected: set[str], tmp_path: Path
-) -> None:
-    """A command is imported only to complete what is its own."""
-    variables = {
-        "_ONEIRIC_COMPLETE": "complete_bash",
-        "COMP_WORDS": line,
-        "COMP_CWORD": str(word),
-    }
-
-    finished = oneiric(folder=tmp_path, variables=variables)
-
-    assert (finished.code, finished.err) == (0, "")
-    assert set(finished.out.split()) == expected
-
-
-def test_the_completion_script_can_be_shown(tmp_path: Path) -> None:
-    """It calls the program by its name and speaks the protocol above."""
-    command = f"{sys.executable} -m oneiric.cli --show-completion; exit $?"
-    finished = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-
-    assert "_ONEIRIC_COMPLETE=complete_bash" in finished.stdout
-
-
-def test_a_reader_that_leaves_early_is_no_traceback(tmp_path: Path) -> None:
-    """A pipe closed before or while the command prints ends it quietly."""
-    command = [sys.executable, "-m", "oneiric.cli", "--demo", "list", "--json"]
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        said = process.stderr.read()
-
-    assert (process.returncode, said) == (1, b"")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
-def test_promise_c3_a_full_disk_is_unavailable_and_no_bug(tmp_path: Path) -> None:
-    """What the system refuses ends with 5; it is no mistake of the program."""
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "oneiric.cli", "list"],
-            cwd=tmp_path,
-            env=environment(),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-
-    assert done.returncode == 5
-    assert done.stderr == "error[unavailable]: no space left on device\n"
-
-
-def at_terminal(*arguments: str, folder: Path, columns: int) -> tuple[int, str]:
-    """Run `oneiric` at a terminal of *columns* and return exit code and what it showed."""
-    outer, inner = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "oneiric.cli", *arguments],
-        cwd=folder,
-        env=environment({"COLUMNS": str(columns), "TERM": "xterm"}),
-        stdin=inner,
-        stdout=inner,
-        stderr=inner,
-    ) as process:
-        os.close(inner)
-        shown = b""
-        while chunk := read_terminal(outer):
-            shown += chunk
-    os.close(outer)
-    return process.returncode, shown.decode()
-
-
-def read_terminal(descriptor: int) -> bytes:
-    """Return what is there to read; a terminal whose other end closed has nothing."""
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:
-        return b""
-
-
-@pytest.mark.parametrize("command", ["list --shadowed", "explain payment"])
-def test_a_narrow_terminal_loses_no_text(command: str, tmp_path: Path) -> None:
-    """Forty columns fold the lines; no line is wider and no word is cut away."""
-    code, shown = at_terminal("--demo", *command.split(), folder=tmp_path, columns=40)
-
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown.splitlines()]
-    assert code == 0
-    assert max(map(len, lines)) <= 40
-    assert "…" not in shown
-
-
-def test_logs_and_data_take_separate_ways(tmp_path: Path) -> None:
-    """A configuration that logs JSON changes stderr only."""
-    variables = {"ONEIRIC_LOGGING__EMIT_JSON": "true", "ONEIRIC_LOGGING__LEVEL": "debug"}
-    finished = oneiric("list", "--json", folder=tmp_path, variables=variables)
-
-    assert finished.code == 0
-    assert finished.document["schema"] == "oneiric.list/1"
-    for line in finished.err.splitlines():
-        json.loads(line)

@@ -1,5 +1,6 @@
 """`main.py`, which `make run` runs: the demonstration, at a pipe, as JSON, at a terminal."""
 
+import json
 import os
 import pty
 import re
@@ -36,7 +37,7 @@ def test_the_demonstration_holds_wherever_it_is_started(tmp_path: Path) -> None:
 
 def test_the_demonstration_as_json_is_one_document(tmp_path: Path) -> None:
     """Counts, swaps and faults are those of the story; stdout is nothing but JSON."""
-    finished = run(MAIN, "--json", folder=tmp_path, variables={"ONEIRIC_PROFILE": "serverless"})
+    finished = run(MAIN, "--json", folder=tmp_path)
 
     report = finished.document
     assert (finished.code, finished.err) == (0, "")
@@ -51,6 +52,17 @@ def test_the_demonstration_as_json_is_one_document(tmp_path: Path) -> None:
     assert sum(report["calls"].values()) > report["words"] > 0
     assert len(report["sources"]) >= 3
     assert report["decision"]["winner"] == "memory"
+
+
+def test_the_demonstration_logs_as_the_profile_says(tmp_path: Path) -> None:
+    """With `serverless` each turn is a line of JSON on stderr; without, it is quiet."""
+    finished = run(MAIN, "--json", folder=tmp_path, variables={"ONEIRIC_PROFILE": "serverless"})
+
+    events = [json.loads(line)["event"] for line in finished.err.splitlines()]
+    assert (finished.code, finished.document["ok"]) == (0, True)
+    assert events.count("component-swapped") == 2
+    assert {"component-activated", "swap-failed", "swap-rolled-back"} < set(events)
+    assert events[-1] == "component-closed"
 
 
 def test_the_demonstration_at_a_terminal_moves(tmp_path: Path) -> None:

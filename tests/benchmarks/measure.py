@@ -53,6 +53,8 @@ class Size:
     tasks: int
     threads: int
     processes: int
+    steps: int
+    runs_at_once: int
     curve: tuple[int, ...]
 
 
@@ -67,6 +69,8 @@ FULL = Size(
     tasks=64,
     threads=8,
     processes=11,
+    steps=1_500,
+    runs_at_once=100,
     curve=(1, 10, 100, 1_000, 10_000),
 )
 TINY = Size(
@@ -80,6 +84,8 @@ TINY = Size(
     tasks=4,
     threads=2,
     processes=1,
+    steps=20,
+    runs_at_once=3,
     curve=(1, 10, 100),
 )
 

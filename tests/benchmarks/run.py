@@ -10,7 +10,16 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tests.benchmarks import commands, curves, events, install, lifecycle, resolution, runs
+from tests.benchmarks import (
+    commands,
+    curves,
+    events,
+    install,
+    journal,
+    lifecycle,
+    resolution,
+    runs,
+)
 from tests.benchmarks.measure import FULL, TINY, Curve, Row, Size
 from tests.benchmarks.targets import FLOORS, target_of
 
@@ -24,6 +33,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "swap_under_load": lifecycle.swap_under_load,
     "dispatch": events.dispatch,
     "runs": runs.runs,
+    "journaled": journal.journaled,
     "commands": commands.commands,
     "install": install.install,
 }
@@ -64,7 +74,7 @@ def _as_json(row: Row) -> dict[str, object]:
         "measured": row.measured,
         "floor": row.floor,
         "ratio": row.ratio,
-        "target": {"most": target.most, "floors": target.floors} if target else None,
+        "target": target.as_json() if target else None,
         "met": target.is_met(row) if target else None,
     }
 

@@ -9,15 +9,36 @@ from tests.benchmarks.measure import Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a row may cost at most: in its own unit, in floors, or both."""
+    """What a row may cost at most: in its own unit, in floors, or both.
+
+    For a row that counts what is done in a second, what it has to reach at `least`, in floors
+    or in its own unit.
+    """
 
     most: float | None = None
     floors: float | None = None
+    least: float | None = None
+    least_floors: float | None = None
 
     def is_met(self, row: Row) -> bool:
         """Tell whether *row* stays within every limit that is set."""
-        within = self.most is None or row.measured <= self.most
-        return within and (self.floors is None or (row.ratio or 0.0) <= self.floors)
+        ratio = row.ratio or 0.0
+        return (
+            (self.most is None or row.measured <= self.most)
+            and (self.floors is None or ratio <= self.floors)
+            and (self.least is None or row.measured >= self.least)
+            and (self.least_floors is None or ratio >= self.least_floors)
+        )
+
+    def as_json(self) -> dict[str, float]:
+        """Return the limits that are set."""
+        limits = {
+            "most": self.most,
+            "floors": self.floors,
+            "least": self.least,
+            "least_floors": self.least_floors,
+        }
+        return {name: limit for name, limit in limits.items() if limit is not None}
 
     def render(self, unit: str) -> str:
         """Return the limits in words."""
@@ -26,6 +47,10 @@ class Target:
             limits.append(f"<= {self.floors:g} x floor")
         if self.most is not None:
             limits.append(f"<= {self.most:g} {unit}".rstrip())
+        if self.least_floors is not None:
+            limits.append(f">= {self.least_floors:g} x floor")
+        if self.least is not None:
+            limits.append(f">= {self.least:g} {unit}".rstrip())
         return ", ".join(limits)
 
 
@@ -41,6 +66,9 @@ TARGETS: Mapping[str, Target] = {
     "* swaps, *: calls of a closed one": Target(most=0),
     "dispatch, *": Target(floors=1.2),
     "run of 100 no-op steps, *": Target(most=4),
+    "journaled steps, power-loss, one run": Target(least_floors=0.5),
+    "journaled steps, kill, one run": Target(least_floors=0.3),
+    "journaled steps, *, 100 runs": Target(least=15_000),
     "oneiric --help": Target(floors=1.2),
     "oneiric list": Target(floors=2.3),
     "mandatory install, distributions": Target(most=36),
@@ -57,6 +85,7 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("swap, activation", "a task that does nothing, started and awaited"),
     ("dispatch", "a bare `asyncio.gather` of the same handlers"),
     ("run", "as many tasks that do nothing, each awaited"),
+    ("journaled steps, appends", "raw SQLite that commits the same two rows for each step"),
     ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
 )
 """What stands under each kind of row."""

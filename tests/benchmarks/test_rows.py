@@ -61,6 +61,9 @@ def test_every_target_is_of_a_row_that_is_measured() -> None:
         "200 swaps, 64 tasks, 8 threads: calls of a closed one",
         "dispatch, 10 handlers",
         "run of 100 no-op steps, chain",
+        "journaled steps, power-loss, one run",
+        "journaled steps, kill, one run",
+        "journaled steps, kill, 100 runs",
         "oneiric --help",
         "oneiric list",
         "mandatory install, distributions",
@@ -78,6 +81,13 @@ def test_a_target_looks_at_the_figure_and_at_its_floor() -> None:
         False,
         False,
     ]
+
+
+def test_a_target_may_be_something_to_reach() -> None:
+    """What is counted by the second meets its target from the limit upwards."""
+    target = Target(least=100, least_floors=0.5)
+    figures = [(100.0, 200.0), (99.0, 100.0), (200.0, 401.0)]
+    assert [target.is_met(Row("x", m, "/s", floor)) for m, floor in figures] == [True, False, False]
 
 
 def test_the_document_says_what_was_measured_and_ends_well(

@@ -471,3 +471,16 @@ def test_event_dead_letters_are_listed_and_replayed(call: Call, tmp_path: Path) 
     assert call("--demo", "event", "dead-letters", "replay", "l-2")[0] == 6
     assert call("--demo", "event", "dead-letters", "replay", "l-1")[0] == 6
     assert call("--demo", "event", "dead-letters", "repaly")[0] == 2
+
+
+def test_an_option_of_the_commands_before_them_is_told_where_it_stands(call: Call) -> None:
+    """`oneiric --json list` names the place; a misspelt option of the root its nearest."""
+    _, out, _ = call("--json", "list")
+    found = json.loads(out)["error"]
+    assert found["message"] == "no such option: --json"
+    assert found["hint"] == "it stands after the command: oneiric COMMAND --json"
+
+    assert call("--domain", "task", "list")[2].splitlines()[1] == (
+        "hint: it stands after the command: oneiric COMMAND --domain"
+    )
+    assert call("--verison")[2].splitlines()[1] == "hint: did you mean --version?"

@@ -8,7 +8,7 @@ import pytest
 from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.decision import Reason, Rejection
 from oneiric.core.precedence import Selection, StackOrder
-from oneiric.core.resolver import Resolver
+from oneiric.core.resolver import Assumption, Resolver
 
 CACHE = "adapter:cache"
 UNSIGNED = Source(SourceKind.MANIFEST, "acme", version="3", signed=False)
@@ -153,7 +153,34 @@ AS_JSON = {
 }
 
 
-@pytest.mark.parametrize(("width", "text"), [(40, AT_40), (80, AT_80), (120, AT_120), (3, AT_40)])
+def test_reasons_fit_the_narrowest_page(resolver: Resolver) -> None:
+    """At 20 columns, and as if at 20 below, only names may be wider."""
+    shown = resolver.explain(CACHE).render(width=20)
+
+    heads = ("  selected", "  shadowed", "  rejected")
+    assert max(len(line) for line in shown.splitlines() if not line.startswith(heads)) <= 20
+    assert resolver.explain(CACHE).render(width=3) == shown
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_a_difference_fits_the_page(width: int) -> None:
+    """The reasons are wrapped below their candidate, and no word of them is lost."""
+    resolver = Resolver()
+    for name in ("memory", "redis"):
+        resolver.register(Candidate(CACHE, name, dict))
+    assumed = resolver.explain(CACHE, assume=Assumption(withdraw=(f"{CACHE}@redis",)))
+    diff = resolver.explain(CACHE).diff(assumed)
+
+    head, *lines = diff.render(width=width).splitlines()
+    assert head == f"{CACHE}  redis -> memory"
+    assert max(map(len, lines)) <= width
+    assert [line.split() for line in diff.render(width=200).splitlines()[1:]] == [
+        str(change).split() for change in diff.changes
+    ]
+    assert " ".join(lines).split() == [w for change in diff.changes for w in str(change).split()]
+
+
+@pytest.mark.parametrize(("width", "text"), [(40, AT_40), (80, AT_80), (120, AT_120)])
 def test_reasons_fit_the_page(resolver: Resolver, width: int, text: str) -> None:
     """Reasons stand in a column beside the names, or below them where the page is narrow."""
     assert resolver.explain(CACHE).render(width=width) == text

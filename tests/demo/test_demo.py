@@ -11,7 +11,7 @@ from oneiric.core.handle import Handle
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
-from oneiric.demo import StoryReport, tell_story
+from oneiric.demo import StoryReport, open_runtime, tell_story
 from oneiric.demo.faults import SickeningCache, UnreachableCache
 from oneiric.demo.load import Load, words_in
 from oneiric.demo.main import run
@@ -134,7 +134,7 @@ def test_a_story_without_words_is_refused(
     """An empty folder is invalid input, told as any other error."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidError, match="holds no words"):
-        asyncio.run(tell_story(SilentNarrator(), texts=tmp_path))
+        asyncio.run(tell_story(open_runtime(), SilentNarrator(), texts=tmp_path))
     assert run(texts=tmp_path) == 2
     assert capsys.readouterr().err.startswith("error[invalid]: ")
 

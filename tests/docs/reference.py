@@ -21,7 +21,7 @@ EXIT_CODES: Mapping[int, str] = {
     0: "Done. A long-running command that SIGTERM or SIGINT drained ends with 0 as well.",
     1: "Failed or unhealthy, or drift was found.",
     2: "Invalid usage or input.",
-    3: "Refused: policy, trust, a paused component, or a folder another process holds.",
+    3: "Refused: policy, trust, or a paused component.",
     4: "Waiting for an approval, or inconclusive.",
     5: "Unavailable or timed out; the same command may succeed later.",
     6: "Not found.",

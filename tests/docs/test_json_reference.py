@@ -1,7 +1,11 @@
 """`docs/reference/json.md` shows what the code writes."""
 
+import asyncio
+import contextlib
 import json
 import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +14,34 @@ from pydantic import BaseModel
 
 from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.lifecycle import LifecycleManager
+from oneiric.core.plugin import Plugin
 from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.resolver import Assumption, Resolver
+from oneiric.demo import StoryReport
 from oneiric.domains import ALL, ActionBridge
 from oneiric.domains.events import Event, EventBridge
 from oneiric.errors import OneiricError
+from oneiric.runtime import Operator
 from oneiric.runtime.answers import ActionAnswer
 from oneiric.runtime.event_answers import Emission
 from oneiric.testing import ManualClock
 
+CODE = Path(__file__).parents[2] / "oneiric"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
 CACHE = "adapter:cache"
 _SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _EXAMPLE = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FIELD = re.compile(r"^\| `([a-z_.\[\]]+)` \|", re.MULTILINE)
+_FIELD = re.compile(r"^\| `([a-z_.\[\]]+)` \| ([a-z ]+) \|", re.MULTILINE)
+TABLES = ("sources", "calls")
+TYPES = {
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
 
 
 class Bad:
@@ -82,7 +100,45 @@ def resolver() -> Resolver:
     return resolver
 
 
-async def documents() -> dict[str, Any]:
+def answers(folder: Path) -> dict[str, Any]:
+    """Return what the commands answer in a folder with a selection and an earlier swap."""
+    text = "[plugins]\nauto_load = false\n[services.selections]\nmailer = 'outbox'\n"
+    (folder / "oneiric.toml").write_text(text)
+    mailers = [Candidate("service:mailer", name, dict) for name in ("outbox", "digest")]
+    offers = (Plugin(mailers),)
+    with contextlib.chdir(folder):
+        Operator(plugins=offers).swap("mailer", provider="digest")
+        operator = Operator(plugins=offers)
+        return {
+            "List": operator.list(domain="service").as_json(),
+            "Status": operator.status(domain="service").as_json(),
+            "Swap request": operator.swap("mailer", clear=True).as_json(),
+            "Plugins": operator.plugins().as_json(),
+            "Settings": operator.settings(sources=True).as_json(),
+        }
+
+
+async def story() -> Any:
+    """Return a report of the demonstration, of real swaps."""
+    offers = resolver()
+    async with LifecycleManager(offers) as lifecycle, lifecycle.use(CACHE):
+        fault = await lifecycle.swap(CACHE, provider="redis")
+        report = StoryReport(
+            sources={"code": 1, "plugin:acme-cache 2.1": 1},
+            words=9876,
+            decision=offers.explain(CACHE),
+            swaps=[await lifecycle.swap(CACHE)],
+            faults=[fault],
+            calls=Counter(memory=54321),
+            failures=["memory gave None for caller-0:word, not ['word', 0]"],
+            latency=lifecycle.status(CACHE).swaps,
+            closed=True,
+            seconds=3.6,
+        )
+    return report.as_json()
+
+
+async def documents(folder: Path) -> dict[str, Any]:
     """Return one real document for each section of the page."""
     offers = resolver()
     clear = Assumption(unselect=(CACHE,))
@@ -91,7 +147,7 @@ async def documents() -> dict[str, Any]:
         status = lifecycle.status(CACHE)
     with pytest.raises(OneiricError) as caught:
         offers.resolve(CACHE, needs=["cluster"], provider="memory")
-    return {
+    real = {
         "Decision": offers.explain(CACHE).as_json(),
         "Decision difference": offers.preview(clear)[0].as_json(),
         "Swap report": report.as_json(),
@@ -99,7 +155,10 @@ async def documents() -> dict[str, Any]:
         "Event emission": await emission(),
         "Error": caught.value.as_json(),
         **await action_documents(),
+        **await asyncio.to_thread(answers, folder),
+        "Demonstration": await story(),
     }
+    return {title: json.loads(json.dumps(document)) for title, document in real.items()}
 
 
 async def emission() -> dict[str, Any]:
@@ -120,8 +179,13 @@ def sections() -> dict[str, str]:
 
 
 def fields(value: object, path: str = "") -> set[str]:
-    """Return the dotted names of all fields; those of a list's members as `name[]`."""
+    """Return the dotted names of all fields; those of a list's members as `name[]`.
+
+    A document within another has a section of its own, and tables by name have no fields.
+    """
     found: set[str] = set()
+    if path in TABLES or (path and isinstance(value, dict) and "schema" in value):
+        return found
     if isinstance(value, dict):
         for name, inner in value.items():
             here = f"{path}.{name}" if path else name
@@ -132,9 +196,21 @@ def fields(value: object, path: str = "") -> set[str]:
     return found
 
 
-async def test_every_example_has_the_fields_that_the_code_writes() -> None:
+def typed(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Give each dotted name of a field with the type of its value, as often as it occurs."""
+    if isinstance(value, dict) and path not in TABLES and not (path and "schema" in value):
+        for name, inner in value.items():
+            here = f"{path}.{name}" if path else name
+            yield here, TYPES[type(inner)]
+            yield from typed(inner, here)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from typed(inner, f"{path}[]")
+
+
+async def test_every_example_has_the_fields_that_the_code_writes(tmp_path: Path) -> None:
     """The example of each section names exactly the fields of the real document."""
-    real = await documents()
+    real = await documents(tmp_path)
 
     shown = {title: json.loads(_EXAMPLE.findall(text)[0]) for title, text in sections().items()}
 
@@ -143,9 +219,9 @@ async def test_every_example_has_the_fields_that_the_code_writes() -> None:
     }
 
 
-async def test_examples_without_measured_numbers_are_real_to_the_letter() -> None:
+async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path: Path) -> None:
     """A decision, a difference and an error are shown as the code writes them."""
-    real = await documents()
+    real = await documents(tmp_path)
     exact = ("Decision", "Decision difference", "Action", "Action result", "Error")
 
     shown = {title: json.loads(_EXAMPLE.findall(sections()[title])[0]) for title in exact}
@@ -153,13 +229,26 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter() -> Non
     assert shown == {title: real[title] for title in exact}
 
 
-async def test_every_field_is_explained() -> None:
-    """The table of each section explains the document's own fields, and no other."""
-    real = await documents()
+async def test_every_field_is_explained(tmp_path: Path) -> None:
+    """The table of each section explains the document's own fields, with their types."""
+    real = await documents(tmp_path)
 
-    explained = {title: set(_FIELD.findall(text)) for title, text in sections().items()}
+    explained = {title: dict(_FIELD.findall(text)) for title, text in sections().items()}
 
     for title, document in real.items():
         inner = {name for name in explained[title] if "." in name or "[" in name}
-        assert explained[title] - inner == set(document), title
+        assert set(explained[title]) - inner == set(document), title
         assert inner <= fields(document), title
+        for name, kind in typed(document):
+            if explained[title].get(name, "any") != "any":
+                assert kind in explained[title][name].split(" or "), f"{title}: {name}"
+
+
+def test_every_schema_of_the_code_is_on_the_page() -> None:
+    """A document that names its schema has a section that shows it."""
+    code = "".join(path.read_text("utf-8") for path in sorted(CODE.rglob("*.py")))
+    written = set(re.findall(r'"(oneiric\.[a-z-]+/\d+)"', code))
+
+    shown = {json.loads(_EXAMPLE.findall(text)[0]).get("schema") for text in sections().values()}
+
+    assert shown - {None} == written

@@ -106,3 +106,18 @@ def test_what_cannot_happen_is_refused() -> None:
             run.apply(RunEvent("r", EventKind.RUN_REOPENED, "", step, {"steps": []}, 3))
     with pytest.raises(IllegalMoveError):
         fold([])
+
+
+def test_a_step_that_waits_outside_keeps_its_place_in_the_group() -> None:
+    """Assigned counts as at work, before a crash as after; what ran then may go on running."""
+    steps = (Step("a", "t", group="one"), Step("b", signal="go", group="one"))
+    run = begun(*steps, groups={"one": 1})
+    made = schedule(run)
+    assert [each.step.id for each in made.decide()] == ["a"]
+    made.emit(EventKind.STEP_STARTED, "a", {"attempt": 1})
+    again = schedule(run)
+    assert [each.step.id for each in again.decide()] == ["a"]
+    assert run.steps["b"].state == "queued"
+    again.emit(EventKind.STEP_SUCCEEDED, "a", {"attempt": 1, "result": None})
+    again.decide()
+    assert run.steps["b"].state == "assigned"

@@ -1,0 +1,70 @@
+"""Lay out rows for a terminal: in columns where they fit, else one field a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from textwrap import wrap
+
+GAP = 2
+
+
+def as_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, width: int) -> str:
+    """Return *rows* below their *headers*, no line wider than *width*.
+
+    Text is wrapped between words, after hyphens where it must be. Where even that leaves
+    no room for columns, the fields of each row are stacked.
+    """
+    cells = [[_plain(str(cell)) for cell in row] for row in rows]
+    for hyphens in (False, True):
+        lines = [list(headers), *cells]
+        columns = list(zip(*lines, strict=True))
+        least = [_longest(column, hyphens=hyphens) for column in columns]
+        if sum(least) + GAP * (len(least) - 1) <= width:
+            widths = _shrunk([max(map(len, column)) for column in columns], least, width)
+            return "\n".join(_line(line, widths, hyphens=hyphens) for line in lines)
+    return "\n\n".join(_stacked(headers, row, width) for row in cells)
+
+
+def _plain(text: str) -> str:
+    """Return *text* on one line, without what could steer a terminal."""
+    spaced = text.replace("\n", " ").replace("\t", " ")
+    return "".join(char if char.isprintable() else "?" for char in spaced)
+
+
+def _longest(column: Iterable[str], *, hyphens: bool) -> int:
+    """Return the length of the longest piece that cannot be broken."""
+    pieces = (piece for cell in column for piece in _wrapped(cell, 1, hyphens=hyphens))
+    return max(map(len, pieces), default=0)
+
+
+def _wrapped(text: str, room: int, *, hyphens: bool) -> list[str]:
+    return wrap(text, room, break_long_words=False, break_on_hyphens=hyphens)
+
+
+def _shrunk(widths: list[int], least: list[int], width: int) -> list[int]:
+    """Take room from the widest columns, but from none more than it can spare."""
+    while sum(widths) + GAP * (len(widths) - 1) > width:
+        spare = (number for number, room in enumerate(widths) if room > least[number])
+        widths[max(spare, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], *, hyphens: bool) -> str:
+    wrapped = [
+        _wrapped(cell, room, hyphens=hyphens) for cell, room in zip(cells, widths, strict=True)
+    ]
+    lines = []
+    for number in range(max(1, *map(len, wrapped))):
+        shown = [parts[number] if number < len(parts) else "" for parts in wrapped]
+        padded = (part.ljust(room) for part, room in zip(shown, widths, strict=True))
+        lines.append((" " * GAP).join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def _stacked(headers: Sequence[str], row: Sequence[str], width: int) -> str:
+    fields = [f"{header}: {cell}" for header, cell in zip(headers, row, strict=True) if cell]
+    return "\n".join(
+        line
+        for field in fields
+        for line in wrap(field, width, subsequent_indent="  ", break_on_hyphens=False)
+    )
