@@ -28,9 +28,10 @@ from oneiric.testing import ManualClock
 class Script:
     """What tasks are told to do, and what they did."""
 
-    calls: list[tuple[str, JSONValue]] = field(default_factory=list)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
     failures: dict[str, int] = field(default_factory=dict)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def task(self, name: str) -> type:
         """Return a task that notes its payload, fails as often as told, and gives the name."""
@@ -39,6 +40,7 @@ class Script:
         class Scripted:
             async def run(self, payload: Any) -> Any:
                 script.calls.append((name, payload))
+                script.news.set()
                 if name in script.gates:
                     await script.gates[name].wait()
                 if script.failures.get(name, 0) > 0:
@@ -47,6 +49,12 @@ class Script:
                 return {"by": name}
 
         return Scripted
+
+    async def until(self, *names: str) -> None:
+        """Wait until all of these were called."""
+        while not set(names) <= set(self.names):
+            self.news.clear()
+            await self.news.wait()
 
     @property
     def names(self) -> list[str]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
+from oneiric.documents import json_value
 from oneiric.documents.model import validate_settings
 from oneiric.domains.metadata import InvalidMetadataError, problem_of
 from oneiric.domains.retry import read_retry
-from oneiric.errors import ConfigError, InvalidError, JSONValue, Problem
+from oneiric.errors import ConfigError, DocumentError, InvalidError, JSONValue, Problem
 from oneiric.expressions.template import SPREAD
 from oneiric.runs.check import check_plan
 from oneiric.runs.plan import Limits, OnError, Plan, PlanError, Retry, Step
@@ -131,13 +132,9 @@ class _Reading:
     def workflow(self) -> Workflow:
         """Return what is there; with problems it is no use."""
         metadata = self.candidate.metadata
-        table = metadata.get(self._at)
         if all(key in metadata for key in KEYS):
             self._note(KEYS[1], f"it has both {' and '.join(KEYS)}")
-        if not isinstance(table, Mapping):
-            self._note(self._at, "it must be a table with nodes")
-            table = {}
-        table = {key: value for key, value in table.items() if not key.startswith(_OWN)}
+        table = self._table(metadata.get(self._at))
         nodes = self._nodes({name: table.pop(name) for name in NODES if name in table})
         table = {**self._beside(), **table}
         spec = self._checked(WorkflowSpec, table, self._at) or WorkflowSpec()
@@ -160,6 +157,18 @@ class _Reading:
                 key = f"{self._at}.nodes.{rest}" if head == "steps" else f"{self._at}.{each.key}"
                 yield Problem(key.rstrip("."), each.what, self._origin)
 
+    def _table(self, value: JSONValue) -> dict[str, JSONValue]:
+        """Return a copy of the table, of plain JSON, without what begins with `x-`."""
+        try:
+            value = json_value(value)
+        except DocumentError as error:
+            self._note(".".join(filter(None, (self._at, error.path))), error.problem)
+            value = {}
+        if not isinstance(value, Mapping):
+            self._note(self._at, "it must be a table with nodes")
+            value = {}
+        return {key: each for key, each in value.items() if not key.startswith(_OWN)}
+
     def _beside(self) -> Mapping[str, JSONValue]:
         """Return what may stand beside the table as well as in it."""
         metadata = self.candidate.metadata
@@ -171,7 +180,8 @@ class _Reading:
         if len(found) > 1:
             self._note(self._at, f"it has both {' and '.join(NODES)}")
         if not isinstance(value, list | tuple) or not value:
-            self._note(f"{self._at}.{name}", "it must be a list of nodes, one at least")
+            if not self.problems:
+                self._note(f"{self._at}.{name}", "it must be a list of nodes, one at least")
             return []
         places = []
         for number, node in enumerate(value):
