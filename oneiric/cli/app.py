@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "explain": ("oneiric.cli.inspect:explain", "Say who serves a component, and why."),
         "status": ("oneiric.cli.inspect:status", "Show how each component stands."),
         "swap": ("oneiric.cli.swap:swap", "Select another provider for a component."),
+        "run": ("oneiric.cli.run:app", "Look at runs, and tell them something."),
         "action": ("oneiric.cli.action:app", "Describe actions."),
         "action-invoke": ("oneiric.cli.action:invoke", "Run an action once."),
         "plugins": ("oneiric.cli.inspect:plugins", "List plugins, and what each brought."),

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from graphlib import CycleError, TopologicalSorter
 
 from oneiric.errors import DocumentError, JSONValue, Problem, RefusedError, nearest
 from oneiric.expressions import Condition, ExpressionError, Template
@@ -139,37 +140,22 @@ class _Check:
         return found
 
     def _order(self) -> Iterator[Problem]:
-        """Follow the steps from those that wait for nobody; what is left over is in a ring."""
-        after: dict[str, list[str]] = {name: [] for name in self.steps}
-        unmet: dict[str, int] = {}
-        for name, step in self.steps.items():
-            known = [each for each in step.depends_on if each in self.steps]
-            unmet[name] = len(known)
-            for each in known:
-                after[each].append(name)
-        level = [name for name, count in unmet.items() if not count]
-        depth = 0
-        while level:
+        known = {
+            name: [each for each in step.depends_on if each in self.steps]
+            for name, step in self.steps.items()
+        }
+        sorter, depth = TopologicalSorter(known), 0
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            ring = error.args[1][::-1]
+            yield self._problem(f"steps.{ring[0]}", f"they wait in a ring: {' -> '.join(ring)}")
+            return
+        while ready := sorter.get_ready():
             depth += 1
-            below = []
-            for name in level:
-                del unmet[name]
-                for each in after[name]:
-                    unmet[each] -= 1
-                    if not unmet[each]:
-                        below.append(each)
-            level = below
+            sorter.done(*ready)
         if depth > self.limits.max_depth:
             yield self._problem("steps", f"a chain of {depth} is over {self.limits.max_depth}")
-        if unmet:
-            ring = self._ring(unmet)
-            yield self._problem(f"steps.{ring[0]}", f"they wait in a ring: {' -> '.join(ring)}")
-
-    def _ring(self, left: Mapping[str, int]) -> list[str]:
-        walk = [next(iter(left))]
-        while walk[-1] not in walk[:-1]:
-            walk.append(next(each for each in self.steps[walk[-1]].depends_on if each in left))
-        return walk[walk.index(walk[-1]) :]
 
     def _numbers(self, at: str, **numbers: float | None) -> Iterator[Problem]:
         for name, number in numbers.items():

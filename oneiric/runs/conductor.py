@@ -63,7 +63,7 @@ class Conductor:
         self._reports: list[StepCall] = []
         self._storing: list[asyncio.Future[None]] = []
         self._woken = asyncio.Event()
-        self._heard = self._again = False
+        self._heard = self._again = self._has_left = False
         self._alarm: tuple[float, asyncio.Task[object]] | None = None
         self._loop = asyncio.get_running_loop()
         self._nudge_soon = partial(self._loop.call_soon_threadsafe, self._nudge)
@@ -117,6 +117,7 @@ class Conductor:
             self._set_alarm(None)
             await self._end(list(self._calls), "its run is let go")
         finally:
+            self._has_left = True
             self.settled.set()
             await self.release()
 
@@ -156,7 +157,6 @@ class Conductor:
         if not self._calls and self.run.is_waiting:
             self.settled.set()
         await self._woken.wait()
-        self.settled.clear()
 
     async def _store(self) -> None:
         """Store what was decided; if others stored in between, the run is folded anew."""
@@ -185,6 +185,8 @@ class Conductor:
     def _nudge(self) -> None:
         self._again = True
         self._woken.set()
+        if not self._has_left:
+            self.settled.clear()
 
     async def _launch(self, launches: Sequence[Launch]) -> None:
         tools = self._tools
@@ -195,9 +197,9 @@ class Conductor:
                 launch.step.id,
                 launch.attempt,
                 deadline=None if limit is None else tools.clock.monotonic() + limit,
-                shared=self.run.context,
-                max_bytes=tools.limits.max_value_bytes,
-                nudge=self._nudge_soon,
+                _shared=self.run.context,
+                _max_bytes=tools.limits.max_value_bytes,
+                _nudge=self._nudge_soon,
             )
             call = self._calls[launch.step.id] = StepCall(launch, context, self._report)
             tools.guard.start(call, partial(call.work, tools.bodies, tools.cache, tools.guard))

@@ -63,34 +63,25 @@ class StoppedError(OneiricError):
     code = "stopped"
 
 
+@dataclass(slots=True)
 class StepContext:
     """The place of a body's call in its run; made by the engine.
 
     `attempt` counts from 1. `deadline` tells when the attempt is ended, in the clock's
-    `monotonic` seconds, or is None. It may be used from a thread.
+    `monotonic` seconds, or is None. It may be used from a thread. `stopped` and `told` are
+    between it and the engine.
     """
 
-    def __init__(
-        self,
-        run_id: str,
-        step_id: str,
-        attempt: int,
-        *,
-        deadline: float | None = None,
-        shared: RunContext | None = None,
-        max_bytes: int = ANY_SIZE,
-        nudge: Callable[[], object] = int,
-    ) -> None:
-        self.run_id = run_id
-        self.step_id = step_id
-        self.attempt = attempt
-        self.deadline = deadline
-        self.stopped = ""
-        self.told: dict[str, JSONValue] | None = None
-        self._shared = shared or RunContext()
-        self._own: RunContext | None = None
-        self._max_bytes = max_bytes
-        self._nudge = nudge
+    run_id: str
+    step_id: str
+    attempt: int
+    deadline: float | None = None
+    stopped: str = ""
+    told: dict[str, JSONValue] | None = None
+    _shared: RunContext = field(default_factory=RunContext)
+    _max_bytes: int = ANY_SIZE
+    _nudge: Callable[[], object] = int
+    _own: RunContext | None = None
 
     @property
     def idempotency_key(self) -> str:

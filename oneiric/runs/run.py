@@ -100,17 +100,17 @@ class Run:
     @property
     def is_waiting(self) -> bool:
         """Whether nothing can go on until somebody outside completes an assigned step."""
-        assigned = [s for s in self.steps.values() if s.state is StepState.ASSIGNED]
+        assigned = [step for step in self.steps.values() if step.state is StepState.ASSIGNED]
         groups = {each.step.group for each in assigned} - {""}
-        return bool(assigned) and not any(
-            step.state is StepState.RUNNING
-            or (step.state is StepState.QUEUED and not self._is_held_up(step.step, groups))
+        return bool(assigned) and all(
+            step.state is not StepState.RUNNING and not self._can_go_on(step, groups)
             for step in self.steps.values()
         )
 
-    def _is_held_up(self, step: Step, groups: set[str]) -> bool:
-        open_before = (not self.steps[name].state.is_over for name in step.depends_on)
-        return step.is_final or step.group in groups or any(open_before)
+    def _can_go_on(self, run: StepRun, groups: set[str]) -> bool:
+        step, is_open = run.step, run.state is StepState.QUEUED
+        is_held = step.is_final or step.group in groups
+        return is_open and not is_held and all(self.steps[n].state.is_over for n in step.depends_on)
 
     def apply(self, event: RunEvent) -> None:
         """Let one more event be true.

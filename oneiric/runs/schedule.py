@@ -243,7 +243,8 @@ class Schedule:
             taken = self._in_group.setdefault(group, set()) if group else set()
             if name in self.busy or step.state not in (StepState.QUEUED, StepState.RUNNING):
                 continue
-            if self._is_blocked(step.step):
+            before = [self.run.steps[each] for each in step.step.depends_on]
+            if _phase(step.step) == _MAIN and not all(each.is_met for each in before):
                 self.emit(EventKind.STEP_CANCELED, name, {"reason": "dependency"})
             elif group and len(taken - {name}) >= self.run.plan.groups[group]:
                 heappush(self._held.setdefault(group, []), place)
@@ -252,10 +253,6 @@ class Schedule:
                 if launch := self._begin(name, step):
                     self.busy.add(name)
                     yield launch
-
-    def _is_blocked(self, step: Step) -> bool:
-        steps = self.run.steps
-        return _phase(step) == _MAIN and not all(steps[name].is_met for name in step.depends_on)
 
     def _begin(self, name: str, run: StepRun) -> Launch | None:
         """Make the input of a step; it is launched unless it ends here, or waits for a signal."""

@@ -10,23 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from oneiric.cli.app import COMMANDS
 from tests.acceptance.commands import environment, oneiric, run
 
 COMPLETIONS = [
     (
         "oneiric ",
         1,
-        {
-            "list",
-            "explain",
-            "status",
-            "swap",
-            "action",
-            "action-invoke",
-            "plugins",
-            "event",
-            "config",
-        },
+        set(COMMANDS),
     ),
     ("oneiric action-invoke --", 2, {"--payload", "--provider", "--json", "--help"}),
     ("oneiric ex", 1, {"explain"}),

@@ -25,6 +25,7 @@ from oneiric.runtime import Operator
 from oneiric.runtime.answers import ActionAnswer
 from oneiric.runtime.event_answers import Emission
 from oneiric.testing import ManualClock
+from tests.docs.run_documents import run_documents
 
 CODE = Path(__file__).parents[2] / "oneiric"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
@@ -157,6 +158,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **await action_documents(),
         **await asyncio.to_thread(answers, folder),
         "Demonstration": await story(),
+        **run_documents(),
     }
     return {title: json.loads(json.dumps(document)) for title, document in real.items()}
 
@@ -220,9 +222,10 @@ async def test_every_example_has_the_fields_that_the_code_writes(tmp_path: Path)
 
 
 async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path: Path) -> None:
-    """A decision, a difference and an error are shown as the code writes them."""
+    """Decisions, differences, errors, actions and runs are shown as the code writes them."""
     real = await documents(tmp_path)
-    exact = ("Decision", "Decision difference", "Action", "Action result", "Error")
+    exact = {"Decision", "Decision difference", "Action", "Action result", "Error"}
+    exact |= run_documents().keys()
 
     shown = {title: json.loads(_EXAMPLE.findall(sections()[title])[0]) for title in exact}
 
