@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from oneiric.domains.events import EventBridge
     from oneiric.domains.tasks import TaskBridge
     from oneiric.domains.workflows import WorkflowBridge
-    from oneiric.ports.queue import QueueConsumer, QueueMessage
+    from oneiric.ports.queue import QueueMessage
     from oneiric.runs.engine import RunEngine, RunHandle
     from oneiric.runs.run import Run
 
@@ -52,6 +52,22 @@ class Handled:
 
     fate: Fate
     reason: str = ""
+
+
+class Inbox(Protocol):
+    """What a worker needs of a queue; the queue port's consumers fit."""
+
+    async def read(self, *, count: int = 1, timeout: float = 0) -> list[QueueMessage]:
+        """Return up to *count* messages; wait at most *timeout* seconds for the first."""
+
+    async def ack(self, *messages: QueueMessage) -> int:
+        """Forget messages whose work is done."""
+
+    async def nack(self, *messages: QueueMessage, requeue: bool = True) -> int:
+        """Give messages back to be delivered at once, or set them aside for good."""
+
+    async def extend(self, *messages: QueueMessage) -> int:
+        """Keep messages for longer, as work goes on."""
 
 
 class Processor(Protocol):
@@ -181,7 +197,7 @@ class Worker:
 
     def __init__(
         self,
-        queue: QueueConsumer,
+        queue: Inbox,
         process: Processor,
         *,
         clock: Clock,
