@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,3 +130,13 @@ async def workplace(
             )
         finally:
             await engine.close()
+
+
+async def eventually(happens: Callable[[], bool | Awaitable[bool]], *, seconds: float = 15) -> None:
+    """Wait until something that tells nobody has happened."""
+    for _ in range(int(seconds * 100)):
+        found = happens()
+        if found if isinstance(found, bool) else await found:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen in time")
