@@ -1,6 +1,6 @@
 """The offers that `oneiric --demo` adds: two for each component."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from oneiric.core.candidate import Candidate
 from oneiric.core.plugin import Plugin
@@ -9,7 +9,7 @@ from oneiric.errors import JSONValue
 _HOME = "oneiric.demo.components"
 
 _TEXT = "${ default(input.text, 'a demonstration of a workflow') }"
-_REPORT: JSONValue = {
+_REPORT: Mapping[str, JSONValue] = {
     "description": "Count the words of a text, take a while, and tell.",
     "nodes": [
         {"id": "count", "task": "demo-words", "payload": {"text": _TEXT}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -116,16 +117,20 @@ class Work:
             let_go=self.engine.close,
         )
 
-    async def serve(self, worker: Worker, *, events: bool = False) -> WorkerReport:
+    async def serve(
+        self, worker: Worker, *, events: bool = False, ready: Callable[[], object] = bool
+    ) -> WorkerReport:
         """Work until SIGTERM or SIGINT; begin what is due and take up what was left meanwhile.
 
-        A worker on events does only that. At the end nothing new is begun, and what is under
-        way gets the grace to finish; the rest is given back.
+        A worker on events does only that. *ready* is called when signals are heeded. At the end
+        nothing new is begun, and what is under way gets the grace to finish; the rest is given
+        back.
         """
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGTERM, signal.SIGINT)
         for number in numbers:
             loop.add_signal_handler(number, worker.stop)
+        ready()
         clock = self.runtime.clock
         recovery = Recovery(self.engine, self.journal, self.bodies, clock=clock)
         store = ScheduleStore(self.runtime.paths.database)

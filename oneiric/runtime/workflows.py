@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from oneiric.core.ref import ComponentRef
@@ -155,11 +156,12 @@ class WorkDesk:
         async def worked(work: Work) -> WorkerAnswer:
             await self._runtime.lifecycle.activate(candidate.offer if queue else candidate.ref)
             worker = work.worker(queue=queue, events=events, concurrency=concurrency)
-            notice(f"takes messages from {candidate.offer}")
+            ready = partial(notice, f"takes messages from {candidate.offer}")
             if once:
+                ready()
                 report = await worker.run(until_empty=True)
             else:
-                report = await work.serve(worker, events=events)
+                report = await work.serve(worker, events=events, ready=ready)
             return WorkerAnswer(report, str(candidate.offer))
 
         return self._do(worked)
