@@ -119,6 +119,15 @@ class Pause:
         return {"seconds": seconds}
 
 
+class NoPause:
+    """Wait for nothing, where nobody has the time."""
+
+    async def run(self, payload: Mapping[str, float]) -> dict[str, float]:
+        """Return that no seconds were waited."""
+        del payload
+        return {"seconds": 0}
+
+
 class Say:
     """Say something about what was counted."""
 

@@ -62,7 +62,7 @@ PLUGIN = Plugin(
         ),
         *_pair("task:demo-words", ("all", "CountWords"), ("distinct", "CountDistinctWords")),
         *_pair("task:demo-say", ("plain", "Say"), ("loud", "SayLoud")),
-        Candidate("task:demo-pause", "sleep", f"{_HOME}:Pause", stack="demo"),
+        *_pair("task:demo-pause", ("sleep", "Pause"), ("skip", "NoPause")),
         *_pair(
             "event:order-created",
             ("remember", "RememberOrder"),

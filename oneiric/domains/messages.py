@@ -123,9 +123,9 @@ class Enqueued:
     queue_provider: str
 
     def as_json(self) -> dict[str, JSONValue]:
-        """Return `oneiric.workflow-enqueue/1`, or `oneiric.task-enqueue/1`."""
+        """Return `oneiric.enqueue/1`, with the key under `workflow` or `task`."""
         return {
-            "schema": f"oneiric.{self.message.kind}-enqueue/1",
+            "schema": "oneiric.enqueue/1",
             self.message.kind: self.message.key,
             "run_id": self.message.run_id,
             "task_name": self.message_id,

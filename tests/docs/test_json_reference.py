@@ -26,6 +26,7 @@ from oneiric.runtime.answers import ActionAnswer
 from oneiric.runtime.event_answers import Emission
 from oneiric.testing import ManualClock
 from tests.docs.run_documents import run_documents
+from tests.docs.work_documents import work_documents
 
 CODE = Path(__file__).parents[2] / "oneiric"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
@@ -159,6 +160,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **await asyncio.to_thread(answers, folder),
         "Demonstration": await story(),
         **run_documents(),
+        **work_documents(),
     }
     return {title: json.loads(json.dumps(document)) for title, document in real.items()}
 
@@ -225,7 +227,7 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path
     """Decisions, differences, errors, actions and runs are shown as the code writes them."""
     real = await documents(tmp_path)
     exact = {"Decision", "Decision difference", "Action", "Action result", "Error"}
-    exact |= run_documents().keys()
+    exact |= run_documents().keys() | work_documents().keys()
 
     shown = {title: json.loads(_EXAMPLE.findall(sections()[title])[0]) for title in exact}
 
