@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, session_of, show, show_json
+from oneiric.cli.output import AsJSON, begin_logging, session_of, show, show_json
 from oneiric.documents.text import printable
 from oneiric.runtime.workflows import WorkDesk
 
@@ -36,8 +36,10 @@ def work(
         sys.stderr.write(printable(f"worker {text}\n"))
         sys.stderr.flush()
 
-    desk = WorkDesk(session_of(context).operator.orchestrator)
-    answer = desk.work(
+    session = session_of(context)
+    operator = session.operator
+    begin_logging(session, operator)
+    answer = WorkDesk(operator.orchestrator).work(
         events=events, once=once, queue=queue, concurrency=concurrency, notice=notice
     )
     if as_json:
