@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import eq, ge, gt, le, lt, ne
 
 SYSTEMS: Mapping[str, str] = {"linux": "linux", "darwin": "macos", "win32": "windows"}
@@ -33,6 +33,19 @@ def runs_on(platforms: Iterable[str]) -> bool:
     """Tell whether *platforms* name this system; an empty list names all."""
     names = {_ALIASES.get(name.lower(), name.lower()) for name in platforms}
     return not names or system() in names
+
+
+def wrong_system(platforms: Collection[str]) -> str:
+    """Return why what is meant for *platforms* does not run here, or an empty string."""
+    return "" if runs_on(platforms) else f"runs on {', '.join(platforms)}, not {system()}"
+
+
+def wrong_python(specifier: str) -> str:
+    """Return why what needs a version that *specifier* names does not run here, or nothing."""
+    version = sys.version_info[:3]
+    if python_matches(specifier, version):
+        return ""
+    return f"needs Python {specifier}, not {'.'.join(map(str, version))}"
 
 
 def check_python(specifier: object) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 from pydantic import AliasChoices, BaseModel, Field, JsonValue
 
 from oneiric.actions.kit import Payload, Record, Result
-from oneiric.core.secrets import MASK, is_secret_name, redacted, same_name
+from oneiric.text.redaction import MASK, is_secret_name, redacted, same_name
 
 _Known: TypeAlias = Callable[[str], bool]
 

@@ -9,7 +9,8 @@ from typing import ClassVar, Literal, Self, TypeAlias
 from pydantic import AliasChoices, BaseModel, Field, JsonValue, field_validator, model_validator
 
 from oneiric.actions.kit import KitSettings, Payload, Result, one_of
-from oneiric.documents import DocumentLimits, parse, yaml_of
+from oneiric.documents import DocumentLimits, parse
+from oneiric.documents.yaml_write import yaml_of
 from oneiric.domains.actions import InvalidPayloadError
 from oneiric.errors import DocumentError, InvalidPathError
 from oneiric.files import confined, read_bounded, write_atomic

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from oneiric.actions.kit import Payload, Record, Result
 from oneiric.clock import Clock, SystemClock, rfc3339
 from oneiric.core.logging import get_logger
-from oneiric.core.secrets import redacted
+from oneiric.text.redaction import redacted
 
 
 class AuditPayload(Payload):

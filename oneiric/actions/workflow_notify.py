@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from oneiric.actions.kit import Payload, Record, Result
 from oneiric.core.logging import get_logger
-from oneiric.core.secrets import redacted
+from oneiric.text.redaction import redacted
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 

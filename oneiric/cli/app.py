@@ -183,7 +183,7 @@ def main() -> None:
 def _report(error: OneiricError, arguments: list[str]) -> None:
     if not error.message:
         return  # a command without arguments has shown its help
-    from oneiric.documents.text import printable  # only an error needs it
+    from oneiric.text.printable import printable  # only an error needs it
 
     if "--debug" in arguments:
         sys.stderr.write(printable("".join(traceback.format_exception(error))))

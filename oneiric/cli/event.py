@@ -35,7 +35,7 @@ def emit(
 ) -> None:
     """Dispatch an event to the handlers that want it, and print what came of each."""
     data = parse(payload.encode(), "json", source="--payload")
-    answer = session_of(context).operator.emit(topic, data)
+    answer = session_of(context).operator.events.emit(topic, data)
     if as_json:
         show_json(answer.as_json())
     else:
@@ -47,7 +47,7 @@ def emit(
 @app.command("list")
 def list_handlers(context: typer.Context, *, as_json: AsJSON = False) -> None:
     """List the handlers in the order in which they are told, and their topics."""
-    answer = session_of(context).operator.handlers()
+    answer = session_of(context).operator.events.handlers()
     if as_json:
         show_json(answer.as_json())
         return
@@ -94,9 +94,9 @@ def dead_letters(
         raise InvalidError(
             f"dead-letters does not {action}", hint="oneiric event dead-letters replay [ID]"
         )
-    operator = session_of(context).operator
+    events = session_of(context).operator.events
     if action == REPLAY:
-        replayed = operator.replay(letter)
+        replayed = events.replay(letter)
         if as_json:
             show_json(replayed.as_json())
         else:
@@ -111,7 +111,7 @@ def dead_letters(
             ]
             show_table(("letter", "handler", "now", "why"), rows, empty="no dead letters")
         raise typer.Exit(replayed.exit_code)
-    answer = operator.dead_letters()
+    answer = events.dead_letters()
     if as_json:
         show_json(answer.as_json())
         return

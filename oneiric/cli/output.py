@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneiric.cli.table import as_table
-from oneiric.documents.text import printable
 from oneiric.runtime.operator import Operator
 from oneiric.runtime.settings import LoggingSettings
+from oneiric.text.layout import as_table
+from oneiric.text.printable import printable
 
 if TYPE_CHECKING:
     from oneiric.cli.app import Session

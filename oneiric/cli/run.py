@@ -22,7 +22,6 @@ from oneiric.cli.output import (
     width,
 )
 from oneiric.documents import parse
-from oneiric.documents.text import printable
 from oneiric.errors import JSONValue
 from oneiric.files import write_atomic
 from oneiric.reports import RunReport
@@ -35,6 +34,7 @@ from oneiric.reports.mermaid import mermaid
 from oneiric.reports.timeline import timeline
 from oneiric.runs.event import RunEvent
 from oneiric.runtime.runs import RunDesk
+from oneiric.text.printable import printable
 
 PIPED_WIDTH = 100
 EXIT_CODES: Mapping[str, int] = MappingProxyType({"failed": 1, "canceled": 1, "waiting": 4})

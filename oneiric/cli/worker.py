@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from oneiric.cli.output import AsJSON, begin_logging, session_of, show, show_json
-from oneiric.documents.text import printable
 from oneiric.runtime.workflows import WorkDesk
+from oneiric.text.printable import printable
 
 
 def work(

@@ -12,13 +12,13 @@ import typer
 from oneiric.cli.output import AsJSON, colour, session_of, show, show_json, show_table, width
 from oneiric.cli.run import EXIT_CODES, PIPED_WIDTH
 from oneiric.documents import parse
-from oneiric.documents.text import printable
 from oneiric.domains.workflows.bridge import DECISIONS
 from oneiric.domains.workflows.topology import drawing, mermaid
 from oneiric.errors import InvalidError
 from oneiric.reports.document import document
 from oneiric.reports.timeline import timeline
 from oneiric.runtime.workflows import WorkDesk
+from oneiric.text.printable import printable
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue

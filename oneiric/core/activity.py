@@ -44,8 +44,6 @@ class ActivityBoard:
     Whatever is not on the board is active; becoming active takes it off, note included.
     """
 
-    __slots__ = ("_activities", "_clock")
-
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._activities: dict[str, Activity] = {}

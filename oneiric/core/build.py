@@ -10,14 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from oneiric.clock import Clock
-from oneiric.core.factory import is_loaded, load
 from oneiric.core.generation import Generation, LifecycleState
-from oneiric.core.guard import Guard, Outcome, attempt
+from oneiric.core.guard import Dispose, Guard, Outcome, Work, attempt
 from oneiric.core.health import HealthReport
 from oneiric.core.observer import Observer
 from oneiric.core.residence import Residence
 from oneiric.documents.model import validate_settings
 from oneiric.errors import ComponentError, OneiricError
+from oneiric.targets import is_loaded, load
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -38,7 +38,6 @@ class SettingsSource(Protocol):
         Raises:
             ConfigError: a setting is wrong; names the key and where it was written.
         """
-        ...
 
 
 class DefaultSettings:
@@ -46,7 +45,7 @@ class DefaultSettings:
 
     def settings_for(self, candidate: Candidate, model: type[BaseModel]) -> BaseModel:
         """Return the defaults; a model that requires a value raises `ConfigError`."""
-        return validate_settings(model, {}, key=candidate.offer, origin_of=_default)
+        return validate_settings(model, {}, key=candidate.offer, origin_of="default of {}".format)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +68,6 @@ class Builder:
     `aclose`, or `close`. A component without `init` that is an async context manager is
     entered and left instead, and what it yields serves.
     """
-
-    __slots__ = ("allowed", "clock", "guard", "limits", "link", "observer", "settings")
 
     def __init__(
         self,
@@ -113,13 +110,14 @@ class Builder:
             if failed := ending.result():
                 error.add_note(str(failed))
             if isinstance(error, OneiricError):
-                self.observer.failed(candidate, error, self._ms_since(started))
+                self.observer.failed(candidate, error, self.ms_since(started))
             raise
         generation.move(LifecycleState.READY)
-        self.observer.activated(generation, self._ms_since(started))
+        self.observer.activated(generation, self.ms_since(started))
         return generation
 
-    def _ms_since(self, started: float) -> float:
+    def ms_since(self, started: float) -> float:
+        """Return the milliseconds since the clock's monotonic time was *started*."""
         return (self.clock.monotonic() - started) * 1000
 
     async def check(self, generation: Generation[Any]) -> HealthReport:
@@ -127,15 +125,14 @@ class Builder:
         candidate, residence = generation.candidate, generation.residence
         if residence is not None and residence.has_ended:
             return HealthReport(healthy=False, detail="its context manager ended by itself")
-        checks: list[Callable[[], Any]] = []
+        checks: list[Work] = []
         if candidate.health is not None:
             try:
                 probe = await self._loaded(candidate, candidate.health)
             except OneiricError as error:
                 return HealthReport(healthy=False, detail=error.message)
             checks.append(partial(probe, generation.instance))
-        own = _method(generation.instance, "health")
-        if own is not None:
+        if own := _method(generation.instance, "health"):
             checks.append(own)
         report = HealthReport(healthy=True)
         for check in checks:
@@ -153,7 +150,7 @@ class Builder:
         if method is None:
             return None
         outcome = await self._call(generation.candidate, method, self.limits.hook)
-        return _failure(generation.candidate, name, outcome.reason) if outcome.error else None
+        return _failed(generation.candidate, name, outcome)
 
     async def end(self, generation: Generation[Any]) -> ComponentError | None:
         """Clean the instance up, once, and return what failed."""
@@ -162,9 +159,7 @@ class Builder:
         if end is None:
             return None
         outcome = await self._call(generation.candidate, end, self.limits.cleanup)
-        if outcome.error is None:
-            return None
-        return _failure(generation.candidate, "cleanup", outcome.reason, cause=outcome.error)
+        return _failed(generation.candidate, "cleanup", outcome)
 
     async def _create(self, generation: Generation[Any]) -> object:
         candidate = generation.candidate
@@ -177,8 +172,8 @@ class Builder:
         links = {name: self.link(ref) for name, ref in candidate.requires.items()}
         make = partial(factory, *arguments, **links)
         dispose = partial(self._dispose, candidate)
-        made = await self._value(candidate, "create", make, self.limits.create, dispose=dispose)
-        generation.instance = made
+        outcome = await self._call(candidate, make, self.limits.create, dispose=dispose)
+        made = generation.instance = _instance(candidate, "create", outcome)
         if _is_context(made):
             residence = generation.residence = Residence(made, self.guard)
             generation.end = residence.leave
@@ -189,8 +184,8 @@ class Builder:
     async def _init(self, generation: Generation[Any], made: object) -> None:
         candidate, limit = generation.candidate, self.limits.init
         if generation.residence is not None:
-            enter = generation.residence.enter
-            generation.instance = await self._value(candidate, "init", enter, limit)
+            outcome = await self._call(candidate, generation.residence.enter, limit)
+            generation.instance = _instance(candidate, "init", outcome)
         elif init := _method(made, "init"):
             _checked(candidate, "init", await self._call(candidate, init, limit))
 
@@ -201,53 +196,25 @@ class Builder:
         find = partial(load, target, self.allowed)
         return await self._prepared(candidate, find, blocking=not is_loaded(target))
 
-    async def _prepared(
-        self, candidate: Candidate, find: Callable[[], object], *, blocking: bool
-    ) -> object:
+    async def _prepared(self, candidate: Candidate, find: Work, *, blocking: bool) -> object:
         """Return what creation needs; an error of our own is raised as it is."""
         outcome = await self.guard.call(find, limit=self.limits.create, blocking=blocking)
         if isinstance(outcome.error, OneiricError):
             raise outcome.error
         return _checked(candidate, "create", outcome)
 
-    async def _value(
-        self,
-        candidate: Candidate,
-        phase: str,
-        make: Callable[[], object],
-        limit: float,
-        *,
-        dispose: Callable[[Any], object] | None = None,
-    ) -> object:
-        outcome = await self._call(candidate, make, limit, dispose=dispose)
-        value = _checked(candidate, phase, outcome)
-        if value is None:
-            raise _failure(candidate, phase, "it gave None, not an instance")
-        return value
-
     async def _call(
-        self,
-        candidate: Candidate,
-        function: Callable[[], object],
-        limit: float,
-        *,
-        dispose: Callable[[Any], object] | None = None,
+        self, candidate: Candidate, work: Work, limit: float, *, dispose: Dispose | None = None
     ) -> Outcome[object]:
-        return await self.guard.call(
-            function, limit=limit, blocking=candidate.blocking, dispose=dispose
-        )
+        blocking = candidate.blocking
+        return await self.guard.call(work, limit=limit, blocking=blocking, dispose=dispose)
 
     def _dispose(self, candidate: Candidate, late: object) -> asyncio.Task[object] | None:
         """Clean up an instance that arrived after its factory was given up."""
         end = _end_of(late)
         if end is None:
             return None
-        ending = self._call(candidate, end, self.limits.cleanup)
-        return self.guard.keep(ending)
-
-
-def _default(key: str) -> str:
-    return f"default of {key}"
+        return self.guard.keep(self._call(candidate, end, self.limits.cleanup))
 
 
 def _method(instance: object, name: str) -> Callable[[], Any] | None:
@@ -281,15 +248,26 @@ def _end_of(made: object) -> Callable[[], Any] | None:
     return next((method for method in methods if method is not None), None)
 
 
+def _instance(candidate: Candidate, phase: str, outcome: Outcome[object]) -> object:
+    value = _checked(candidate, phase, outcome)
+    if value is None:
+        raise _failure(candidate, phase, "it gave None, not an instance")
+    return value
+
+
 def _checked(candidate: Candidate, phase: str, outcome: Outcome[object]) -> object:
-    if outcome.error is not None:
-        raise _failure(candidate, phase, outcome.reason, cause=outcome.error)
+    if failed := _failed(candidate, phase, outcome):
+        raise failed
     return outcome.value
 
 
-def _failure(
-    candidate: Candidate, phase: str, reason: str, *, cause: BaseException | None = None
-) -> ComponentError:
-    error = ComponentError(candidate.ref, candidate.provider, phase, reason)
-    error.__cause__ = cause
+def _failed(candidate: Candidate, phase: str, outcome: Outcome[object]) -> ComponentError | None:
+    if outcome.error is None:
+        return None
+    error = _failure(candidate, phase, outcome.reason)
+    error.__cause__ = outcome.error
     return error
+
+
+def _failure(candidate: Candidate, phase: str, reason: str) -> ComponentError:
+    return ComponentError(candidate.ref, candidate.provider, phase, reason)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from oneiric.core.ref import ComponentRef, is_name, words
 from oneiric.errors import InvalidCandidateError, InvalidRefError, JSONValue
 from oneiric.machine import check_python
+from oneiric.targets import is_target
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -177,15 +178,12 @@ class Candidate:
     def _check_target(self) -> None:
         if self.python_version != "" and (wrong := check_python(self.python_version)):
             raise self._invalid(self.ref, f"python_version: {wrong}")
-        if isinstance(self.factory, str):
-            if not is_target(self.factory):
-                raise self._invalid(
-                    self.ref, f"factory {self.factory!r} is not package.module:attr"
-                )
-        elif not callable(self.factory):
-            raise self._invalid(
-                self.ref, f"its factory is {type(self.factory).__name__}, not callable"
-            )
+        factory = self.factory
+        if isinstance(factory, str):
+            if not is_target(factory):
+                raise self._invalid(self.ref, f"factory {factory!r} is not package.module:attr")
+        elif not callable(factory):
+            raise self._invalid(self.ref, f"its factory is {type(factory).__name__}, not callable")
 
     def _invalid(self, ref: object, reason: str, *, hint: str = "") -> InvalidCandidateError:
         offer = f"{ref}@{self.provider}"
@@ -203,20 +201,6 @@ class Candidate:
         """Return the same offer as coming from *source*; its stack follows unless it set one."""
         stack = "" if self.stack == self.source.name else self.stack
         return replace(self, source=source, stack=stack)
-
-
-def is_target(text: str) -> bool:
-    """Tell whether *text* is `package.module:attr`, one attribute and no more.
-
-    >>> is_target("oneiric.core.ref:ComponentRef"), is_target("os:path.join")
-    (True, False)
-    """
-    module, colon, attribute = text.partition(":")
-    return (
-        bool(colon)
-        and attribute.isidentifier()
-        and all(part.isidentifier() for part in module.split("."))
-    )
 
 
 def _several(given: Iterable[str]) -> tuple[str, ...]:

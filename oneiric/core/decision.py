@@ -6,16 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
-from textwrap import wrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from oneiric.core.candidate import Candidate
 from oneiric.core.precedence import Number, Rule, Selection, StackOrder, explain_priority
+from oneiric.core.ref import ComponentRef
 from oneiric.errors import JSONValue, NoCandidateError, UnknownSelectionError
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.ref import ComponentRef
+from oneiric.text.layout import as_list, painted, paragraph
 
 SCHEMA = "oneiric.decision/1"
 DIFF_SCHEMA = "oneiric.decision-diff/1"
@@ -173,10 +170,7 @@ class Decision:
         Raises:
             KeyError: nobody of that name was registered.
         """
-        for standing in self.standings:
-            if standing.provider == provider:
-                return standing
-        raise KeyError(provider)
+        return {one.provider: one for one in reversed(self.standings)}[provider]
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return the decision as documented in `docs/reference/json.md`."""
@@ -202,18 +196,24 @@ class Decision:
           selected  redis   stack level 1
           shadowed  memory  stack level 0 is below 1
         """
-        return "\n".join(_lines(self, max(width, 20), colour=colour))
+        width = max(width, 20)
+        entries = [
+            (f"{standing.place:<8}  {name}", _COLOURS[standing.place], standing.why)
+            for name, standing in zip(_names(self), self.standings, strict=True)
+        ]
+        lines = [painted(str(self.ref), "1", colour=colour)]
+        lines += as_list(entries, width=width, colour=colour) if entries else [_NOBODY]
+        for note in _notes(self):
+            lines += paragraph(note, width, first="  ", then="  ")
+        return "\n".join(lines)
 
     def diff(self, other: Decision) -> DecisionDiff:
         """Tell what changes from this decision to *other*."""
         before = {_key(standing): standing for standing in self.standings}
         after = {_key(standing): standing for standing in other.standings}
-        changed = [
-            StandingChange(provider, source, before.get(key), after.get(key))
-            for key in sorted({*before, *after})
-            for provider, source in (key,)
-        ]
-        return DecisionDiff(self, other, tuple(change for change in changed if change.is_change))
+        keys = sorted({*before, *after})
+        changes = (StandingChange(*key, before.get(key), after.get(key)) for key in keys)
+        return DecisionDiff(self, other, tuple(change for change in changes if change.is_change))
 
 
 class StandingChange(NamedTuple):
@@ -257,8 +257,7 @@ class DecisionDiff:
         winners = " -> ".join(_winner(decision) for decision in (self.before, self.after))
         lines = [f"{self.before.ref}  {winners}"]
         for change in self.changes:
-            first, *more = _wrapped(str(change), max(width, 20) - 4)
-            lines += [f"  {first}", *(f"    {line}" for line in more)]
+            lines += paragraph(str(change), max(width, 20), first="  ", then="    ")
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, JSONValue]:
@@ -299,36 +298,7 @@ def _selection_json(selection: Selection | None) -> Mapping[str, JSONValue] | No
 
 
 _COLOURS: Mapping[Place, str] = {Place.SELECTED: "32", Place.SHADOWED: "2", Place.REJECTED: "33"}
-_ROOM = 24
-
-
-def _paint(text: str, code: str, *, colour: bool) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
-
-
-def _lines(decision: Decision, width: int, *, colour: bool) -> Iterator[str]:
-    yield _paint(str(decision.ref), "1", colour=colour)
-    names = _names(decision)
-    longest = max(map(len, names), default=0)
-    column = 14 + longest if 14 + longest + _ROOM <= width else 0
-    for name, standing in zip(names, decision.standings, strict=True):
-        paint = partial(_paint, colour=colour)
-        head = f"  {standing.place:<8}  {name}"
-        why = _wrapped(standing.why, width - (column or 4))
-        if column:
-            head, *why = (f"{head:<{column}}{why[0]}", *why[1:])
-        yield paint(head, _COLOURS[standing.place])
-        yield from (paint(" " * (column or 4) + line, "2") for line in why)
-    if not decision.standings:
-        yield "  no candidate is registered"
-    for note in _notes(decision):
-        yield from (f"  {line}" for line in _wrapped(note, width - 2))
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Return lines of *text*, without what could steer a terminal."""
-    plain = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    return wrap(plain, width, break_on_hyphens=False) or [""]
+_NOBODY = "  no candidate is registered"
 
 
 def _names(decision: Decision) -> list[str]:

@@ -50,20 +50,6 @@ class Generation(Generic[T]):
     sees the other, without a lock. That relies on the interpreter's global lock.
     """
 
-    __slots__ = (
-        "candidate",
-        "end",
-        "holds",
-        "idle",
-        "instance",
-        "loop",
-        "number",
-        "residence",
-        "retired",
-        "state",
-        "watchers",
-    )
-
     def __init__(self, candidate: Candidate, number: int, loop: asyncio.AbstractEventLoop) -> None:
         self.candidate = candidate
         self.number = number
@@ -105,7 +91,10 @@ class Generation(Generic[T]):
                 self.loop.call_soon_threadsafe(self.idle.set)
 
     async def drained(self, limit: float) -> tuple[str, ...]:
-        """Wait until nobody holds this instance, and return the names of who still does."""
+        """Wait until nobody holds this instance, and return the names of who still does.
+
+        These are tasks, with where they stand, and threads.
+        """
         self.watchers += 1
         try:
             async with asyncio.timeout(limit):
@@ -114,11 +103,7 @@ class Generation(Generic[T]):
                     if self.holds:
                         await self.idle.wait()
         except TimeoutError:
-            return self.holders()
+            return tuple(handle.holder for handle in tuple(self.holds))
         finally:
             self.watchers -= 1
         return ()
-
-    def holders(self) -> tuple[str, ...]:
-        """Return the names of who holds this instance: tasks with where they stand, threads."""
-        return tuple(handle.holder for handle in tuple(self.holds))

@@ -14,9 +14,10 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from oneiric.core.secrets import redacted
+from oneiric.text.redaction import redacted
 
 T = TypeVar("T")
+Work: TypeAlias = Callable[[], object]
 Dispose: TypeAlias = Callable[[Any], object]
 _IS_EAGER = sys.version_info >= (3, 12)
 
@@ -53,20 +54,31 @@ class Call:
     def then(self, outcome: Outcome[object]) -> None:
         """Hear what the call gave; it is called on the loop, and must not fail."""
 
+    def late(self, value: object) -> None:
+        """Receive, on the loop, what came when the call was over already."""
+
 
 class Pending(Call):
-    """A call whose `outcome` can be awaited."""
+    """A call whose `outcome` can be awaited; *dispose* receives a value that nobody waits for."""
 
-    __slots__ = ("outcome",)
+    __slots__ = ("dispose", "outcome")
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, dispose: Dispose | None = None) -> None:
         super().__init__(limit)
+        self.dispose = dispose
         self.outcome: asyncio.Future[Outcome[Any]] = asyncio.get_running_loop().create_future()
 
     def then(self, outcome: Outcome[object]) -> None:
         """Let whoever awaits it go on."""
-        if not self.outcome.done():
+        if self.outcome.cancelled():
+            self.late(outcome.value)
+        else:
             self.outcome.set_result(outcome)
+
+    def late(self, value: object) -> None:
+        """Dispose of the value, if there is one."""
+        if self.dispose is not None and value is not None:
+            self.dispose(value)
 
 
 class Guard:
@@ -79,30 +91,18 @@ class Guard:
     that ignored their end.
     """
 
-    __slots__ = (
-        "_calls",
-        "_due",
-        "_kept",
-        "_lost",
-        "_timer",
-        "_watched",
-        "abandoned",
-        "grace_seconds",
-    )
-
     def __init__(self, *, grace_seconds: float = 0.1) -> None:
         self._calls: dict[Call, None] = {}
         self._due = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._watched: asyncio.AbstractEventLoop | None = None
         self._kept: set[asyncio.Task[object]] = set()
-        self._lost: set[asyncio.Future[Outcome[object]]] = set()
         self.grace_seconds = grace_seconds
         self.abandoned = 0
 
     async def call(
         self,
-        function: Callable[[], object],
+        function: Work,
         *,
         limit: float,
         blocking: bool = False,
@@ -116,26 +116,29 @@ class Guard:
             blocking: run it in a thread, if it is sync.
             dispose: receives a value that arrived after the limit.
         """
-        left = limit
-        first: Outcome[object] | None
-        if blocking and not inspect.iscoroutinefunction(_bare(function)):
-            clock = asyncio.get_running_loop().time
-            deadline = clock() + limit
-            first = await self._limited(_in_thread(function), limit, dispose)
-            left = deadline - clock()
+        if blocking and not inspect.iscoroutinefunction(function):
+            call = Pending(limit, dispose)
+            self.start(call, partial(self._in_thread, call, function))
         else:
             first = attempt(function)
-        if first is not None and first.error is None and inspect.isawaitable(first.value):
-            task = asyncio.ensure_future(attempt_async(first.value))
-            first = await self._limited(task, left, dispose)
-        return _late(limit) if first is None else first
+            if first.error is not None or not inspect.isawaitable(first.value):
+                return first
+            call = Pending(limit, dispose)
+            self.start(call, lambda: first.value)
+        try:
+            return await call.outcome
+        except asyncio.CancelledError:
+            if not call.outcome.cancelled():
+                call.late(call.outcome.result().value)
+            await self.end((call,))
+            raise
 
-    def start(self, call: Call, function: Callable[[], object]) -> None:
+    def start(self, call: Call, function: Work) -> None:
         """Begin *function* now, in a task of its own that *call* hears of.
 
         Where Python can (3.12), it runs at once up to its first wait, and `call.then` may be
-        called before this returns. One timer watches over all calls that were begun so, which
-        makes one cost less than `call`. Sync code runs on the loop.
+        called before this returns. One timer watches over all calls that were begun so. Sync
+        code runs on the loop.
         """
         loop = asyncio.get_running_loop()
         call.deadline = loop.time() + call.limit
@@ -183,7 +186,7 @@ class Guard:
             await asyncio.wait(self._kept, timeout=left)
             await asyncio.sleep(0)
 
-    async def _run(self, call: Call, function: Callable[[], object]) -> None:
+    async def _run(self, call: Call, function: Work) -> None:
         outcome: Outcome[object]
         try:
             value = function()
@@ -194,14 +197,46 @@ class Guard:
             if not call.open:
                 raise
             outcome = Outcome(error=_unasked())
-        except (GeneratorExit, KeyboardInterrupt):
+        except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001  foreign code may raise anything
+        except BaseException as error:  # foreign code may raise anything
+            if isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None:
+                raise  # the task is thrown away with its loop
             outcome = Outcome(error=error)
         self._calls.pop(call, None)
+        if call.overdue or not call.open:
+            call.late(outcome.value)
         if call.open:
             call.open = False
             call.then(_late(call.limit) if call.overdue else outcome)
+
+    async def _in_thread(self, call: Call, function: Work) -> object:
+        """Run *function* in a thread, wait for it, and await what it returns if that can be."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Outcome[object]] = loop.create_future()
+
+        def deliver(outcome: Outcome[object]) -> None:
+            if ended.cancelled():
+                call.late(outcome.value)
+            else:
+                ended.set_result(outcome)
+
+        def tell(outcome: Outcome[object]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                loop.call_soon_threadsafe(deliver, outcome)
+
+        _thread(function, tell)
+        try:
+            outcome = await ended
+        except asyncio.CancelledError:
+            if ended.cancelled():
+                self.abandoned += 1
+            else:
+                call.late(ended.result().value)
+            raise
+        if outcome.error is not None:
+            raise outcome.error
+        return await outcome.value if inspect.isawaitable(outcome.value) else outcome.value
 
     def _watch(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         if self._timer is not None:
@@ -214,8 +249,8 @@ class Guard:
         """Cancel what passed its limit, and abandon what did not obey within the grace."""
         self._due, self._timer = math.inf, None
         now = loop.time()
-        for call in [call for call in self._calls if call.deadline <= now and call.task]:
-            task = cast("asyncio.Task[None]", call.task)
+        late = [(c, task) for c in self._calls if c.deadline <= now and (task := c.task)]
+        for call, task in late:
             if call.overdue:
                 self._let_be(task)
                 del self._calls[call]
@@ -240,39 +275,6 @@ class Guard:
         if not task.cancelled():
             task.exception()
 
-    async def _limited(
-        self, future: asyncio.Future[Outcome[object]], limit: float, dispose: Dispose | None
-    ) -> Outcome[object] | None:
-        """Return the outcome of *future*, or None when it took longer than *limit*."""
-        try:
-            await asyncio.wait({future}, timeout=limit)
-        except asyncio.CancelledError:
-            await self._abandon(future, dispose)
-            raise
-        if not future.done():
-            await self._abandon(future, dispose)
-            return None
-        return _ended(future)
-
-    async def _abandon(
-        self, future: asyncio.Future[Outcome[object]], dispose: Dispose | None
-    ) -> None:
-        """Let go of a call whose value nobody waits for, after a grace if it can be cancelled."""
-        self._lost.add(future)
-        future.add_done_callback(partial(self._late, dispose=dispose))
-        try:
-            if isinstance(future, asyncio.Task):
-                future.cancel()
-                await asyncio.wait({future}, timeout=self.grace_seconds)
-        finally:
-            self.abandoned += not future.done()
-
-    def _late(self, future: asyncio.Future[Outcome[object]], *, dispose: Dispose | None) -> None:
-        self._lost.discard(future)
-        outcome = _ended(future)
-        if dispose is not None and outcome.value is not None:
-            dispose(outcome.value)
-
 
 def _late(limit: float) -> Outcome[object]:
     return Outcome(error=TimeoutError(f"took longer than {limit:g} s"), timed_out=True)
@@ -280,19 +282,6 @@ def _late(limit: float) -> Outcome[object]:
 
 def _unasked() -> RuntimeError:
     return RuntimeError("cancelled itself")
-
-
-def _ended(future: asyncio.Future[Outcome[object]]) -> Outcome[object]:
-    if future.cancelled():
-        return Outcome(error=_unasked())
-    error = future.exception()
-    return Outcome(error=error) if error is not None else future.result()
-
-
-def _bare(function: Callable[[], object]) -> Callable[..., object]:
-    while isinstance(function, partial):
-        function = function.func
-    return function
 
 
 def attempt(function: Callable[[], T]) -> Outcome[T]:
@@ -317,14 +306,8 @@ def attempt_within(function: Callable[[], T], limit: float) -> Outcome[T]:
     For programs without an event loop; what takes longer goes on, and nobody waits for it.
     """
     outcomes: list[Outcome[T]] = []
-    thread = threading.Thread(
-        target=lambda: outcomes.append(attempt(function)), name="oneiric-attempt", daemon=True
-    )
-    thread.start()
-    thread.join(limit)
-    if outcomes:
-        return outcomes[0]
-    return cast("Outcome[T]", _late(limit))
+    _thread(function, outcomes.append).join(limit)
+    return outcomes[0] if outcomes else cast("Outcome[T]", _late(limit))
 
 
 async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:
@@ -337,20 +320,11 @@ async def attempt_async(awaitable: Awaitable[T]) -> Outcome[T]:
         return Outcome(error=error)
 
 
-def _in_thread(function: Callable[[], object]) -> asyncio.Future[Outcome[object]]:
-    """Run *function* in a daemon thread, which never delays the end of the process."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Outcome[object]] = loop.create_future()
+def _thread(function: Callable[[], T], tell: Callable[[Outcome[T]], None]) -> threading.Thread:
+    """Call *function* in a daemon thread, which never delays the end of the process."""
     context = contextvars.copy_context()
-
-    def deliver(outcome: Outcome[object]) -> None:
-        if not future.done():
-            future.set_result(outcome)
-
-    def run() -> None:
-        outcome = context.run(attempt, function)
-        with suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-            loop.call_soon_threadsafe(deliver, outcome)
-
-    threading.Thread(target=run, name="oneiric-blocking", daemon=True).start()
-    return future
+    thread = threading.Thread(
+        target=lambda: tell(context.run(attempt, function)), name="oneiric-blocking", daemon=True
+    )
+    thread.start()
+    return thread

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent import futures
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from oneiric.errors import ClosedError
@@ -27,8 +26,6 @@ class Gate:
 
     `admit` brings the component up if need be, enters the hold and returns what is held.
     """
-
-    __slots__ = ("_loop", "admit")
 
     def __init__(
         self, admit: Callable[[Slot, Handle[Any]], Coroutine[object, object, Generation[Any]]]
@@ -145,12 +142,7 @@ class Handle(Generic[T]):
                 raise
         return generation.instance  # type: ignore[no-any-return]
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *failure: object) -> None:
         self.leave()
 
     def __enter__(self) -> T:
@@ -169,12 +161,7 @@ class Handle(Generic[T]):
                 raise
         return generation.instance  # type: ignore[no-any-return]
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         self.leave()
 
     def _begin(self, by: asyncio.Task[Any] | threading.Thread | None) -> None:

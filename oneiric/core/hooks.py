@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
+from oneiric.core.candidate import Candidate
+from oneiric.core.guard import Guard
+from oneiric.core.ref import ComponentRef
 from oneiric.errors import ComponentError
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.guard import Guard
-    from oneiric.core.ref import ComponentRef
 
 
 class HookPoint(StrEnum):
@@ -41,8 +39,6 @@ Hook: TypeAlias = Callable[[SwapContext], object]
 
 class Hooks:
     """Keep hooks by their point and call them in the order in which they were added."""
-
-    __slots__ = ("_guard", "_hooks", "_limit")
 
     def __init__(self, guard: Guard, *, limit: float) -> None:
         self._guard = guard

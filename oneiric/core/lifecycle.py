@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Coroutine, Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from oneiric.clock import Clock, SystemClock
-from oneiric.core.activity import ActivityBoard, ActivityState
+from oneiric.core.activity import Activity, ActivityBoard, ActivityState
 from oneiric.core.build import Builder, DefaultSettings, PhaseLimits, SettingsSource
+from oneiric.core.candidate import Candidate
 from oneiric.core.decision import Reason, Rejection
 from oneiric.core.generation import Generation, LifecycleState
 from oneiric.core.handle import Gate, Handle, Link
@@ -26,10 +26,6 @@ from oneiric.core.slots import Slot, Slots
 from oneiric.core.status import ComponentStatus, DrainReport
 from oneiric.core.swap import Swap, SwapReport
 from oneiric.errors import ClosedError, ComponentError, InvalidError, NotFoundError, OneiricError
-
-if TYPE_CHECKING:
-    from oneiric.core.activity import Activity
-    from oneiric.core.candidate import Candidate
 
 T = TypeVar("T")
 
@@ -169,10 +165,9 @@ class LifecycleManager:
         self._gate.own()
         slot = self._slots[ref]
         generation = slot.current
-        if generation is None:
-            return HealthReport(healthy=False, detail=str(self._state(slot)))
-        if slot.shut:
-            return HealthReport(healthy=False, detail=str(self.activity.get(ref).state))
+        if generation is None or slot.shut:
+            state = self._state(slot) if generation is None else self.activity.get(ref).state
+            return HealthReport(healthy=False, detail=str(state))
         async with Handle(self._gate, slot):
             report = await self.builder.check(generation)
         if report.healthy:
@@ -285,12 +280,7 @@ class LifecycleManager:
         self._gate.own()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *failure: object) -> None:
         await self.close()
 
     def __del__(self) -> None:
@@ -410,9 +400,7 @@ class LifecycleManager:
         self, place: Slot, assume: Assumption, *, earlier: tuple[str, ...] | None = None
     ) -> SwapReport:
         async with place.lock:
-            swap = Swap(
-                place, assume, resolver=self.resolver, roster=self._roster, clock=self.clock
-            )
+            swap = Swap(place, assume, resolver=self.resolver, roster=self._roster)
             report = await swap.run(self._build_for_swap)
             place.problem = str(report.error or "")
             place.swaps.add(report, earlier=earlier)

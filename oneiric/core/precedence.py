@@ -15,15 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from oneiric.core.candidate import SourceKind
+from oneiric.core.candidate import Candidate, SourceKind
 from oneiric.core.ref import ComponentRef, is_name
+from oneiric.core.registry import Entry
 from oneiric.errors import ConfigError, Problem
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.registry import Entry
 
 STEP = 10
 UNNAMED_MANIFEST = -1
@@ -112,25 +109,21 @@ class StackOrder:
         last: int | None = None
         bare = False
         for token in (part.strip() for part in text.split(",") if text.strip()):
-            name, colon, number = token.partition(":")
+            name, colon, number = map(str.strip, token.partition(":"))
             level = _level(number) if colon else (last or 0) + STEP if bare else 0
-            reason = _refusal(name.strip(), level, last, levels)
+            reason = _refusal(name, level, last, levels)
             if reason or level is None:
-                problem = Problem("stack_order", f"{token!r} {reason}", origin)
-                raise ConfigError(
-                    "the stack order is not valid",
-                    problems=[problem],
-                    hint="list stacks bottom to top, as in base,team,site:50",
-                )
-            levels[name.strip()] = last = level
+                problems = [Problem("stack_order", f"{token!r} {reason}", origin)]
+                hint = "list stacks bottom to top, as in base,team,site:50"
+                raise ConfigError("the stack order is not valid", problems=problems, hint=hint)
+            levels[name] = last = level
             bare = bare or not colon
         return cls(levels, origin)
 
     def level_of(self, candidate: Candidate) -> int:
         """Return the level at which *candidate* competes."""
-        own = candidate.stack_level
-        if candidate.source.kind is _MANIFEST:
-            own = UNNAMED_MANIFEST
+        is_remote = candidate.source.kind is _MANIFEST
+        own = UNNAMED_MANIFEST if is_remote else candidate.stack_level
         return self.levels.get(candidate.stack, own) if self.levels else own
 
     def explain_level(self, candidate: Candidate) -> Number:
@@ -173,8 +166,7 @@ def deciding_rule(winner: Rank, loser: Rank) -> tuple[Rule, int, int]:
 
 
 def _level(number: str) -> int | None:
-    text = number.strip()
-    return int(text) if _WHOLE.match(text) else None
+    return int(number) if _WHOLE.match(number) else None
 
 
 def _refusal(name: str, level: int | None, last: int | None, levels: Mapping[str, int]) -> str:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from oneiric.core.backoff import Backoff
 from oneiric.core.decision import Reason, Rejection
-
-if TYPE_CHECKING:
-    from oneiric.core.resolver import Resolver
+from oneiric.core.resolver import Resolver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +26,6 @@ class Quarantine:
     until a probe finds it healthy. Coming up is not enough: what comes up well and fails
     soon after would otherwise be tried at the same pace for ever.
     """
-
-    __slots__ = ("_excluded", "_failures", "_policy", "_resolver", "_terms")
 
     def __init__(self, resolver: Resolver, policy: QuarantinePolicy) -> None:
         self._resolver = resolver

@@ -6,14 +6,13 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from oneiric.core.candidate import Candidate, Source
 from oneiric.core.ref import ComponentRef
 from oneiric.errors import InvalidCandidateError
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate, Source
 
 Slot: TypeAlias = tuple[str, str]  # provider, source id: what tells the offers of one place apart
 Wanted: TypeAlias = tuple[str, Slot]
@@ -123,7 +122,7 @@ class Registry:
         place = ComponentRef[Any](ref).place
         with self._lock:
             entries = list(self._places.get(place, {}).values())
-        return tuple(entry.candidate for entry in sorted(entries, key=_sequence))
+        return tuple(entry.candidate for entry in sorted(entries, key=attrgetter("sequence")))
 
     def refs(self, domain: str = "") -> list[ComponentRef[Any]]:
         """Return every place that has an offer, sorted; those of *domain* if given."""
@@ -200,7 +199,3 @@ def _same(present: Entry | None, candidate: Candidate | None) -> bool:
 
 def _told(names: Iterable[Wanted]) -> tuple[str, ...]:
     return tuple(sorted(f"{place}@{provider}" for place, (provider, _) in names))
-
-
-def _sequence(entry: Entry) -> int:
-    return entry.sequence

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+from oneiric.chains import closed_ways
+from oneiric.core.candidate import Candidate
 from oneiric.core.decision import Reason, Rejection
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.precedence import Rank
-    from oneiric.core.ref import ComponentRef
-
-Edges: TypeAlias = Mapping[int, tuple[int, ...]]
+from oneiric.core.precedence import Rank
+from oneiric.core.ref import ComponentRef
 
 
 class Row(NamedTuple):
@@ -42,8 +38,6 @@ class Requirements:
         judge: gives the rows of a reference, requirements aside.
         choose: gives the one of these rows that serves, or None.
     """
-
-    __slots__ = ("_choose", "_judge", "_rejected", "_rows", "_serving")
 
     def __init__(
         self,
@@ -133,41 +127,9 @@ class Requirements:
             required = [self._winner(ref) for ref in row.candidate.requires.values()]
             names[row.sequence] = str(row.candidate.offer)
             edges[row.sequence] = tuple(r.sequence for r in required if r is not None)
-        try:
-            TopologicalSorter(edges).prepare()
-        except CycleError:
-            return {
-                number: Rejection(
-                    Reason.REQUIREMENT,
-                    f"requires itself: {' -> '.join(names[n] for n in _way_back(number, edges))}",
-                )
-                for number in _innermost(edges)
-            }
-        return {}
-
-
-def _innermost(edges: Edges) -> list[int]:
-    """Return the members of those cycles from which no other cycle can be reached."""
-    reach = {number: set(_ways(number, edges)) for number in edges}
-    cyclic = {number for number, reached in reach.items() if number in reached}
-    return [n for n in edges if n in cyclic and all(n in reach[o] for o in reach[n] & cyclic)]
-
-
-def _ways(start: int, edges: Edges) -> dict[int, int]:
-    """Return all that *start* leads to, each with its predecessor on a shortest way."""
-    ways: dict[int, int] = {}
-    pending = [start]
-    for number in pending:
-        for following in edges.get(number, ()):
-            if following not in ways:
-                ways[following] = number
-                pending.append(following)
-    return ways
-
-
-def _way_back(start: int, edges: Edges) -> list[int]:
-    ways = _ways(start, edges)
-    way = [start]
-    while len(way) == 1 or way[-1] != start:
-        way.append(ways[way[-1]])
-    return way[::-1]
+        return {
+            number: Rejection(
+                Reason.REQUIREMENT, f"requires itself: {' -> '.join(names[n] for n in way)}"
+            )
+            for number, way in closed_ways(edges).items()
+        }

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
-from oneiric.core.guard import Outcome, attempt_async
-
-if TYPE_CHECKING:
-    from oneiric.core.guard import Guard
+from oneiric.core.guard import Guard, Outcome, attempt_async
 
 T = TypeVar("T")
 
@@ -20,8 +17,6 @@ class Residence(Generic[T]):
     Task groups, timeouts and cancel scopes inside it must be left by the task that entered
     them; so a task of its own does both.
     """
-
-    __slots__ = ("_entered", "_guard", "_leaving", "_manager", "_task")
 
     def __init__(self, manager: AbstractAsyncContextManager[T], guard: Guard) -> None:
         self._manager = manager

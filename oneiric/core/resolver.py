@@ -6,17 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from oneiric.core.candidate import Candidate, Source
+from oneiric.core.decision import Decision, DecisionDiff, Reason, Rejection
 from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.ref import ComponentRef, words
 from oneiric.core.registry import Offered, Registry, SourceChange, offered_by
 from oneiric.core.view import Rules, View
 from oneiric.errors import InvalidRefError
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate, Source
-    from oneiric.core.decision import Decision, DecisionDiff, Reason, Rejection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from oneiric.core.build import Builder
+from oneiric.core.generation import Generation
 from oneiric.core.hooks import HookPoint, Hooks, SwapContext
+from oneiric.core.ref import ComponentRef
 from oneiric.core.slots import Binding, Slot, Slots
 from oneiric.errors import ComponentError
-
-if TYPE_CHECKING:
-    from oneiric.core.build import Builder
-    from oneiric.core.generation import Generation
-    from oneiric.core.ref import ComponentRef
 
 
 class Roster:
@@ -24,8 +22,6 @@ class Roster:
     name, and goes when the last of these has gone. `ending` are the tasks in which cleanup
     runs, which nobody is to cut short.
     """
-
-    __slots__ = ("_closing", "_needed", "_stayed", "_up", "builder", "ending", "hooks", "slots")
 
     def __init__(self, slots: Slots, builder: Builder) -> None:
         self.slots = slots

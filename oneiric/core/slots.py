@@ -48,8 +48,6 @@ class Binding:
     the move, and a thread finds the old generation retired or the new one bound.
     """
 
-    __slots__ = ("_before", "_moves", "new", "retired")
-
     def __init__(
         self,
         moves: Mapping[Slot, Generation[Any] | None],
@@ -95,12 +93,11 @@ class Slots(dict[str, Slot]):
     def __missing__(self, ref: str) -> Slot:
         named: ComponentRef[Any] = ComponentRef(ref)
         with self._lock:
-            slot = self.get(named)
-            if slot is None:
+            if named not in self:
                 slot = Slot(named)
                 slot.shut = not self._accepts(named)
                 self[named] = slot
-        return slot
+            return self[named]
 
     def set_activity(self, ref: str, state: ActivityState, *, note: str, actor: str) -> Activity:
         """Set the activity of a place or an offer, for whoever enters from now on."""

@@ -20,8 +20,6 @@ HISTORY = 16
 class SwapRecord:
     """Keep what the swaps of one place did: who served before, how long they took, failures."""
 
-    __slots__ = ("earlier", "failed", "forced", "latency")
-
     def __init__(self) -> None:
         self.earlier: tuple[str, ...] = ()
         self.latency = Latency()

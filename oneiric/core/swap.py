@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from oneiric.core.candidate import Candidate
+from oneiric.core.generation import Generation
 from oneiric.core.hooks import HookPoint, SwapContext
+from oneiric.core.ref import ComponentRef
+from oneiric.core.resolver import Assumption, Resolver
+from oneiric.core.roster import Roster
+from oneiric.core.slots import Slot
 from oneiric.errors import (
     ComponentError,
     JSONValue,
@@ -16,17 +22,6 @@ from oneiric.errors import (
     OneiricError,
     UnknownSelectionError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from oneiric.clock import Clock
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.generation import Generation
-    from oneiric.core.ref import ComponentRef
-    from oneiric.core.resolver import Assumption, Resolver
-    from oneiric.core.roster import Roster
-    from oneiric.core.slots import Slot
 
 SCHEMA = "oneiric.swap/1"
 
@@ -85,10 +80,8 @@ class SwapReport:
         if self.ok:
             head = f"{self.ref}  {served} -> {self.after}  {self.duration_ms:.2f} ms"
         else:
-            how = "rolled back" if self.rolled_back else "refused"
-            head = (
-                f"{self.ref}  {self.after or 'swap'} {how} in {self.failed_phase}; {served} serves"
-            )
+            what = f"{self.after or 'swap'} {'rolled back' if self.rolled_back else 'refused'}"
+            head = f"{self.ref}  {what} in {self.failed_phase}; {served} serves"
         lines = [head]
         if self.error is not None:
             lines += [f"  {self.error.message}", *(f"    {line}" for line in self.error.lines())]
@@ -108,17 +101,15 @@ class Swap:
     same step as bind, and taken back with it.
     """
 
-    __slots__ = ("_assume", "_clock", "_place", "_resolver", "_roster", "_started", "report")
-
     def __init__(
-        self, place: Slot, assume: Assumption, *, resolver: Resolver, roster: Roster, clock: Clock
+        self, place: Slot, assume: Assumption, *, resolver: Resolver, roster: Roster
     ) -> None:
         self._place = place
         self._assume = assume
         self._resolver = resolver
         self._roster = roster
-        self._clock = clock
-        self._started = clock.monotonic()
+        self._builder = roster.builder
+        self._started = self._builder.clock.monotonic()
         self.report = SwapReport(place.ref)
 
     async def run(self, build: Callable[[Candidate], Awaitable[Generation[Any]]]) -> SwapReport:
@@ -134,13 +125,8 @@ class Swap:
         except OneiricError as error:
             return self._failed(error)
         report.generation = new.number
-        context = SwapContext(
-            self._place.ref,
-            candidate,
-            new.instance,
-            old.candidate if old else None,
-            old.instance if old else None,
-        )
+        before = (old.candidate, old.instance) if old else (None, None)
+        context = SwapContext(self._place.ref, candidate, new.instance, *before)
         with self._phase("pre_swap"):
             failure = await self._roster.hooks.run(HookPoint.PRE_SWAP, context)
         if failure is not None:
@@ -163,12 +149,9 @@ class Swap:
         for asked in self._assume.select:
             if asked.provider != winner.provider:
                 why = {standing.provider: standing.why for standing in decision.standings}
+                reason = why.get(asked.provider, "")
                 raise UnknownSelectionError(
-                    asked.ref,
-                    asked.provider,
-                    asked.origin,
-                    known=sorted(why),
-                    why=why.get(asked.provider, ""),
+                    asked.ref, asked.provider, asked.origin, known=sorted(why), why=reason
                 )
         return winner
 
@@ -207,25 +190,25 @@ class Swap:
             failure = await self._roster.hooks.run(HookPoint.POST_SWAP, context)
         if failure is not None:
             return failure, "post_swap"
-        self.report.duration_ms = self._elapsed_ms()
+        self.report.duration_ms = self._builder.ms_since(self._started)
         await self._drain(old)
         return await self._probation(new), "probation"
 
     async def _drain(self, generations: tuple[Generation[Any], ...]) -> None:
         with self._phase("drain"):
             for generation in generations:
-                holders = await generation.drained(self._roster.builder.limits.drain)
+                holders = await generation.drained(self._builder.limits.drain)
                 if holders:
                     self.report.forced += holders
-                    self._roster.builder.observer.forced(generation, holders)
+                    self._builder.observer.forced(generation, holders)
 
     async def _probation(self, new: Generation[Any]) -> ComponentError | None:
-        seconds = self._roster.builder.limits.probation
+        seconds = self._builder.limits.probation
         if seconds <= 0:
             return None
         with self._phase("probation"):
-            await self._clock.sleep(seconds)
-            health = await self._roster.builder.check(new)
+            await self._builder.clock.sleep(seconds)
+            health = await self._builder.check(new)
         if health.healthy:
             return None
         candidate = new.candidate
@@ -240,17 +223,14 @@ class Swap:
         inside = error.phase if isinstance(error, ComponentError) else ""
         self.report.failed_phase = phase or inside or next(reversed(self.report.phases))
         self.report.error = error
-        self.report.duration_ms = self._elapsed_ms()
+        self.report.duration_ms = self._builder.ms_since(self._started)
         return self.report
-
-    def _elapsed_ms(self) -> float:
-        return (self._clock.monotonic() - self._started) * 1000
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        started = self._clock.monotonic()
+        started = self._builder.clock.monotonic()
         try:
             yield
         finally:
-            spent = (self._clock.monotonic() - started) * 1000
+            spent = self._builder.ms_since(started)
             self.report.phases[name] = self.report.phases.get(name, 0.0) + spent

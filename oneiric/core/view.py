@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, TypeAlias
 
-from oneiric.core.candidate import SourceKind
+from oneiric.core.candidate import Candidate, SourceKind
 from oneiric.core.decision import Decision, Place, Reason, Rejection, Standing
-from oneiric.core.precedence import (
-    Rank,
-    Rule,
-    Selection,
-    StackOrder,
-    deciding_rule,
-    inner_rank,
-    rank,
-)
-from oneiric.core.registry import Entry
+from oneiric.core.precedence import Rule, Selection, StackOrder, deciding_rule, inner_rank, rank
+from oneiric.core.ref import ComponentRef
+from oneiric.core.registry import Entry, Offered
 from oneiric.core.requirement import Requirements, Row
 from oneiric.errors import NoCandidateError, UnknownSelectionError
-from oneiric.machine import python_matches, runs_on, system
-
-if TYPE_CHECKING:
-    from oneiric.core.candidate import Candidate
-    from oneiric.core.ref import ComponentRef
-    from oneiric.core.registry import Offered
+from oneiric.machine import wrong_python, wrong_system
 
 _MANIFEST = SourceKind.MANIFEST  # looking up a member of an enum costs three of a global
 _SELECTION, _LATEST = Rule.SELECTION, Rule.LATEST
 _SHADOWED, _REJECTED = Place.SHADOWED, Place.REJECTED
+Case: TypeAlias = tuple[Rule | None, int, int, str]
+"""The rule that put an offer where it stands, its value, what it stood against, within what."""
 _ELSEWHERE = Rejection(Reason.PROVIDER, "another provider was asked for")
 
 
@@ -71,6 +61,10 @@ class Rules:
         """Return what `swap` and configuration choose for a place."""
         return self.swapped.get(ref), self.configured.get(ref)
 
+    def chosen(self, ref: str) -> Selection | None:
+        """Return the choice in force for a place."""
+        return self.swapped.get(ref) or self.configured.get(ref)
+
     def swapped_anew(self, select: Iterable[Selection], unselect: Iterable[str]) -> Rules:
         """Return the rules with other choices made with `swap`: first fewer, then more."""
         swapped = {ref: one for ref, one in self.swapped.items() if ref not in unselect}
@@ -81,8 +75,6 @@ class Rules:
 class View:
     """Judge references against one generation of offers under one set of rules."""
 
-    __slots__ = ("_requirements", "_rules", "generation", "places")
-
     def __init__(self, offered: Offered, rules: Rules) -> None:
         self.places, self.generation = offered
         self._rules = rules
@@ -91,46 +83,33 @@ class View:
     def decide(self, ref: ComponentRef[Any], needs: frozenset[str] = frozenset()) -> Decision:
         """Judge every offer for *ref* and return the decision."""
         swapped, configured = self._rules.choices(ref)
-        chosen = swapped or configured
         rows = self._requirements.judged(ref, self._judge(ref, needs))
-        field, kin = self._contenders(rows)
-        unmet = self._unmet(rows, chosen) if chosen else None
-        barred = unmet is not None and self._rules.strict
-        winner = None if barred else _winner(field)
-        problem: NoCandidateError | UnknownSelectionError | None = None
-        if winner is None:
-            problem = unmet if barred else self._nobody(ref, rows)
-        origin = chosen.origin if chosen else ""
-        bench = Judgement(rows, field, kin, winner, self._rules.stacks, origin, barred)
+        found = Judgement(rows, swapped or configured, self._rules)
+        winner, unmet = found.winner, found.unmet
         return Decision(
             ref=ref,
-            standings=tuple(bench.standings()),
+            standings=tuple(found.standings()),
             winner=winner.candidate if winner else None,
             needs=needs,
-            selection=chosen,
-            overridden=configured if chosen is swapped else None,
-            problem=problem,
-            warning=unmet.message if unmet and not barred else "",
+            selection=swapped or configured,
+            overridden=configured if swapped else None,
+            problem=None if winner else unmet if found.is_barred else self._nobody(ref, rows),
+            warning=unmet.message if unmet and not found.is_barred else "",
             generation=self.generation,
         )
-
-    def _chosen(self, ref: ComponentRef[Any]) -> Selection | None:
-        swapped, configured = self._rules.choices(ref)
-        return swapped or configured
 
     def _entries(self, place: str) -> Iterable[Entry]:
         return self.places.get(place, {}).values()
 
     def _judge(self, ref: ComponentRef[Any], needs: frozenset[str] = frozenset()) -> list[Row]:
         """Return every offer for *ref*'s place, best first, requirements aside."""
-        selection = self._chosen(ref)
-        chosen = selection.provider if selection else ""
+        chosen = _provider(self._rules.chosen(ref))
         stacks, asked = self._rules.stacks, ref.provider
         rows = [
             Row(rank(entry, chosen, stacks), entry[0], self._rejection(entry[0], asked, needs))
             for entry in self._entries(ref.place)
         ]
-        rows.sort(key=_rank, reverse=True)
+        rows.sort(key=attrgetter("rank"), reverse=True)
         return rows
 
     def _rejection(
@@ -138,65 +117,30 @@ class View:
     ) -> Rejection | None:
         if asked and candidate.provider != asked:
             return _ELSEWHERE
-        rejection = None
-        if candidate.unavailable or candidate.os_platform or candidate.python_version:
-            rejection = _unfit(candidate)
-        if needs and rejection is None and not needs <= candidate.capabilities:
+        is_bound = candidate.unavailable or candidate.os_platform or candidate.python_version
+        if is_bound and (unfit := _unfit(candidate)):
+            return unfit
+        if needs and not needs <= candidate.capabilities:
             missing = ", ".join(sorted(needs - candidate.capabilities))
-            rejection = Rejection(Reason.CAPABILITY, f"lacks {missing}")
-        if rejection is None and candidate.conflicts_with:
-            rejection = self._conflict(candidate)
-        if rejection is None and self._rules.excluded:
-            excluded = self._rules.excluded.get(candidate.offer)
-            rejection = next(iter(excluded.values())) if excluded else None
-        return rejection
+            return Rejection(Reason.CAPABILITY, f"lacks {missing}")
+        if candidate.conflicts_with and (conflict := self._conflict(candidate)):
+            return conflict
+        if self._rules.excluded and (excluded := self._rules.excluded.get(candidate.offer)):
+            return next(iter(excluded.values()))
+        return None
 
     def _conflict(self, candidate: Candidate) -> Rejection | None:
         for other in candidate.conflicts_with:
             for entry in self._entries(other.place):
                 rival = entry.candidate
-                if (
-                    rival.offer != candidate.offer
-                    and other.provider in ("", rival.provider)
-                    and not _unfit(rival)
-                ):
+                meant = other.provider in ("", rival.provider) and rival.offer != candidate.offer
+                if meant and not _unfit(rival):
                     return Rejection(Reason.CONFLICT, f"conflicts with {rival.offer}")
         return None
 
-    def _contenders(self, rows: list[Row]) -> tuple[list[Row], Mapping[str, Row]]:
-        """Return who competes, best first; without failover also who is out for a while.
-
-        Return too the best of each manifest, by source.
-        """
-        waits = not self._rules.failover
-        return _champions(
-            [
-                row
-                for row in rows
-                if row.rejection is None or (waits and row.rejection.reason.passing)
-            ]
-        )
-
     def _serving(self, ref: ComponentRef[Any], rows: list[Row]) -> Row | None:
         """Return the one of *rows* that serves *ref*."""
-        chosen = self._chosen(ref)
-        if chosen and self._rules.strict and self._unmet(rows, chosen):
-            return None
-        return _winner(self._contenders(rows)[0])
-
-    def _unmet(self, rows: list[Row], chosen: Selection) -> UnknownSelectionError | None:
-        """Return why no offer of the provider that *chosen* names may serve, if none may."""
-        named = [row for row in rows if row.candidate.provider == chosen.provider]
-        rejections = [row.rejection for row in named if row.rejection]
-        if len(rejections) < len(named):
-            return None
-        if self._rules.failover and any(r.reason.passing for r in rejections):
-            return None
-        why = f"it may not serve: {rejections[0].detail}" if rejections else ""
-        known = sorted({row.candidate.provider for row in rows})
-        return UnknownSelectionError(
-            chosen.ref, chosen.provider, chosen.origin, known=known, why=why, hint=chosen.undo
-        )
+        return Judgement(rows, self._rules.chosen(ref), self._rules).winner
 
     def _nobody(self, ref: ComponentRef[Any], rows: list[Row]) -> NoCandidateError:
         rejected = [(r.candidate.provider, r.rejection.detail) for r in rows if r.rejection]
@@ -207,43 +151,57 @@ class View:
         return NoCandidateError(ref, rejected, known=known)
 
 
-class Judgement(NamedTuple):
-    """All rows of a decision once the winner is known; tells each where it stands.
+class Judgement:
+    """All offers for one place, under one choice: who competes, who wins, where each stands.
 
-    `field` are the contenders, best first; `kin` the best of each manifest, which shadow
-    their manifest's others; `barred` tells that a selection which nobody
-    meets keeps them all from serving.
+    `field` are the contenders, best first; without failover these include who is out for a
+    while. `kin` are the best of each manifest, by source, which shadow their manifest's
+    others. `unmet` says why nobody meets the choice; `is_barred` that this keeps all from
+    serving.
     """
 
-    rows: list[Row]
-    field: list[Row]
-    kin: Mapping[str, Row]
-    winner: Row | None
-    stacks: StackOrder
-    origin: str
-    barred: bool
+    def __init__(self, rows: list[Row], chosen: Selection | None, rules: Rules) -> None:
+        self.rows = rows
+        self.rules = rules
+        self.origin = chosen.origin if chosen else ""
+        self.unmet = self._unmet(chosen) if chosen else None
+        self.is_barred = self.unmet is not None and rules.strict
+        waits = not rules.failover
+        self.field, self.kin = _champions(
+            [r for r in rows if r.rejection is None or (waits and r.rejection.reason.passing)]
+        )
+        best = self.field[0] if self.field and not self.is_barred else None
+        self.winner = best if best and best.rejection is None else None
+
+    def _unmet(self, chosen: Selection) -> UnknownSelectionError | None:
+        """Return why no offer of the provider that *chosen* names may serve, if none may."""
+        named = [row for row in self.rows if row.candidate.provider == chosen.provider]
+        rejections = [row.rejection for row in named if row.rejection]
+        if len(rejections) < len(named):
+            return None
+        if self.rules.failover and any(r.reason.passing for r in rejections):
+            return None
+        why = f"it may not serve: {rejections[0].detail}" if rejections else ""
+        known = sorted({row.candidate.provider for row in self.rows})
+        return UnknownSelectionError(
+            chosen.ref, chosen.provider, chosen.origin, known=known, why=why, hint=chosen.undo
+        )
 
     def standings(self) -> Iterator[Standing]:
         """Yield a standing for every row, the winner's first."""
-        rows, field, kin, winner, stacks, origin, barred = self
+        winner, stacks = self.winner, self.rules.stacks
         if winner is not None:
             case = self._case_for(winner)
             yield Standing(winner.candidate, Place.SELECTED, winner.sequence, stacks, None, *case)
-        for row in rows:
+        for row in self.rows:
             rank, candidate, rejection = row
             if rejection is not None:
                 yield Standing(candidate, _REJECTED, rank[-1], stacks, rejection)
             elif row is not winner:
-                rule, value, against, within = _SELECTION, 0, 1, origin
-                if not barred:
-                    best = kin.get(candidate.source.id, row) if kin else row
-                    rival = field[0] if best is row else best
-                    rule, value, against, within = _case_against(row, rival, origin)
-                yield Standing(
-                    candidate, _SHADOWED, rank[-1], stacks, None, rule, value, against, within
-                )
+                case = self._case_against(row)
+                yield Standing(candidate, _SHADOWED, rank[-1], stacks, None, *case)
 
-    def _case_for(self, winner: Row) -> tuple[Rule | None, int, int, str]:
+    def _case_for(self, winner: Row) -> Case:
         """Return what put *winner* above the next contender, or else above its manifest's next."""
         if winner.rank[0]:
             return _SELECTION, 1, 0, self.origin
@@ -254,15 +212,18 @@ class Judgement(NamedTuple):
         rule, value, against, inside = _compare(winner, second)
         return rule, value, against, str(winner.candidate.source) if inside else ""
 
-
-def _case_against(row: Row, rival: Row, origin: str) -> tuple[Rule, int, int, str]:
-    """Return what put *row* below *rival*."""
-    rule, against, value, inside = _compare(rival, row)
-    if rule is _SELECTION:
-        return rule, value, against, origin
-    if rule is _LATEST:
-        return rule, value, against, _told_apart(rival.candidate, row.candidate)
-    return rule, value, against, str(row.candidate.source) if inside else ""
+    def _case_against(self, row: Row) -> Case:
+        """Return what put *row* below the best of its manifest, or else of all."""
+        if self.is_barred:
+            return _SELECTION, 0, 1, self.origin
+        best = self.kin.get(row.candidate.source.id, row) if self.kin else row
+        rival = self.field[0] if best is row else best
+        rule, against, value, inside = _compare(rival, row)
+        if rule is _SELECTION:
+            return rule, value, against, self.origin
+        if rule is _LATEST:
+            return rule, value, against, _told_apart(rival.candidate, row.candidate)
+        return rule, value, against, str(row.candidate.source) if inside else ""
 
 
 def _champions(rows: list[Row]) -> tuple[list[Row], Mapping[str, Row]]:
@@ -277,10 +238,6 @@ def _champions(rows: list[Row]) -> tuple[list[Row], Mapping[str, Row]]:
     if not best:
         return rows, best
     return [row for row in rows if best.get(row.candidate.source.id, row) is row], best
-
-
-def _winner(field: list[Row]) -> Row | None:
-    return field[0] if field and field[0].rejection is None else None
 
 
 def _compare(winner: Row, loser: Row) -> tuple[Rule, int, int, bool]:
@@ -303,19 +260,11 @@ def _unfit(candidate: Candidate) -> Rejection | None:
     """Return why *candidate* cannot run on this machine at all."""
     if candidate.unavailable:
         return Rejection(Reason.UNAVAILABLE, candidate.unavailable)
-    if candidate.os_platform and not runs_on(candidate.os_platform):
-        wanted = ", ".join(candidate.os_platform)
-        return Rejection(Reason.PLATFORM, f"runs on {wanted}, not {system()}")
-    if candidate.python_version and not python_matches(
-        candidate.python_version, sys.version_info[:3]
-    ):
-        running = ".".join(map(str, sys.version_info[:3]))
-        return Rejection(Reason.PYTHON, f"needs Python {candidate.python_version}, not {running}")
+    if candidate.os_platform and (wrong := wrong_system(candidate.os_platform)):
+        return Rejection(Reason.PLATFORM, wrong)
+    if candidate.python_version and (wrong := wrong_python(candidate.python_version)):
+        return Rejection(Reason.PYTHON, wrong)
     return None
-
-
-def _rank(row: Row) -> Rank:
-    return row.rank
 
 
 def _provider(selection: Selection | None) -> str:

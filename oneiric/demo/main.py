@@ -11,9 +11,9 @@ from pathlib import Path
 from oneiric.core.logging import configure_logging
 from oneiric.demo.narrators import LiveNarrator, PlainNarrator, SilentNarrator
 from oneiric.demo.story import Narrator, StoryReport, open_runtime, tell_story
-from oneiric.documents.text import printable
 from oneiric.errors import OneiricError
 from oneiric.runtime.settings import LoggingSettings
+from oneiric.text.printable import printable
 
 
 def run(*, texts: Path, as_json: bool = False) -> int:

@@ -9,7 +9,6 @@ from oneiric.documents.canon import canonical, digest, json_value
 from oneiric.documents.limits import DEFAULT_LIMITS, DocumentLimits, Kind, kind_of
 from oneiric.documents.places import line_of
 from oneiric.documents.reader import locate, parse
-from oneiric.documents.yaml_write import yaml_of
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -22,5 +21,4 @@ __all__ = [
     "line_of",
     "locate",
     "parse",
-    "yaml_of",
 ]

@@ -1,9 +1,9 @@
 """The door: bytes in, a plain JSON value or a refusal out."""
 
-from collections.abc import Callable, Mapping
-from typing import cast
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Protocol, cast
 
-from oneiric.documents import json_text, toml_text, yaml_text
 from oneiric.documents.limits import DEFAULT_LIMITS, DocumentLimits, Kind
 from oneiric.documents.places import Places, line_of
 from oneiric.documents.plain import check
@@ -11,16 +11,17 @@ from oneiric.documents.refused import Refused
 from oneiric.documents.text import decode
 from oneiric.errors import JSONValue
 
-_READ: Mapping[Kind, Callable[[str, DocumentLimits], object]] = {
-    "json": json_text.read,
-    "yaml": yaml_text.read,
-    "toml": toml_text.read,
+_LANGUAGES: Mapping[Kind, str] = {
+    "json": "oneiric.documents.json_text",
+    "yaml": "oneiric.documents.yaml_text",
+    "toml": "oneiric.documents.toml_text",
 }
-_SCAN: Mapping[Kind, Callable[[str, Places], None]] = {
-    "json": json_text.scan,
-    "yaml": yaml_text.scan,
-    "toml": toml_text.scan,
-}
+"""Where each language is read; imported with its first document, for YAML is slow to import."""
+
+
+class _Language(Protocol):
+    def read(self, text: str, limits: DocumentLimits, /) -> object: ...
+    def scan(self, text: str, places: Places, /) -> None: ...
 
 
 def parse(
@@ -47,7 +48,7 @@ def parse(
     text = ""
     try:
         text = decode(data, kind, limits)
-        value = _READ[kind](text, limits)
+        value = _language(kind).read(text, limits)
         check(value, limits)
     except RecursionError:
         refused = Refused("too-deep", f"it is deeper than {limits.max_depth} levels")
@@ -71,8 +72,12 @@ def locate(data: bytes, kind: Kind) -> Mapping[str, int]:
     return places.lines
 
 
+def _language(kind: Kind) -> _Language:
+    return cast("_Language", import_module(_LANGUAGES[kind]))
+
+
 def _scan(text: str, kind: Kind, places: Places) -> None:
-    _SCAN[kind](text, places)
+    _language(kind).scan(text, places)
 
 
 def _line(text: str, kind: Kind, path: str) -> int | None:

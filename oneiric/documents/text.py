@@ -1,4 +1,4 @@
-"""Bytes to text without what no document may hold, and text without what steers a terminal."""
+"""Bytes to text, without what no document may hold."""
 
 import re
 from collections.abc import Mapping
@@ -6,26 +6,12 @@ from collections.abc import Mapping
 from oneiric.documents.limits import DocumentLimits, Kind
 from oneiric.documents.refused import Refused
 
-_CONTROL: Mapping[Kind, re.Pattern[str]] = {
-    "json": re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]"),
-    "toml": re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"),
-    "yaml": re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"),
+# Patterns are text, compiled with the first use: those beyond ASCII take milliseconds.
+_CONTROL: Mapping[Kind, str] = {
+    "json": r"[\x00-\x08\x0b\x0c\x0e-\x1f]",
+    "toml": r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",
+    "yaml": r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]",
 }
-
-_STEERING = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
-def printable(text: str) -> str:
-    r"""Escape in *text* what could steer a terminal or cannot be encoded; lines and tabs stay.
-
-    A JSON document stays the same document.
-
-    >>> print(printable("\x1b[2Jgone"))
-    \u001b[2Jgone
-    """
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def decode(data: bytes, kind: Kind, limits: DocumentLimits) -> str:
@@ -44,7 +30,7 @@ def decode(data: bytes, kind: Kind, limits: DocumentLimits) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise Refused("not-utf-8", "its bytes are not UTF-8", line=line) from None
-    if found := _CONTROL[kind].search(text):
+    if found := re.search(_CONTROL[kind], text):
         code = ord(found[0])
         line = text.count("\n", 0, found.start()) + 1
         raise Refused("control-character", f"it holds the character U+{code:04X}", line=line)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from oneiric.core.factory import load
 from oneiric.core.guard import Outcome, attempt
 from oneiric.documents import json_value
 from oneiric.documents.model import validate_settings
@@ -26,6 +25,7 @@ from oneiric.errors import (
     Problem,
     UnavailableError,
 )
+from oneiric.targets import load
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate

@@ -23,6 +23,9 @@ _KEYS: Mapping[str, str] = MappingProxyType(
     }
 )
 _MOST_ATTEMPTS = 1_000
+_JITTER = 0.25
+ONCE = Retry(backoff=Backoff(jitter=_JITTER))
+"""What no policy means: one attempt."""
 
 
 def read_retry(policy: JSONValue, *, errors: bool = False) -> Retry:
@@ -40,7 +43,7 @@ def read_retry(policy: JSONValue, *, errors: bool = False) -> Retry:
         InvalidError: it is no table, or a key or value is wrong.
     """
     if policy is None:
-        return Retry()
+        return ONCE
     if not isinstance(policy, Mapping):
         raise InvalidError(f"a retry policy is a table, not {policy!r}")
     found: dict[str, float] = {}
@@ -58,7 +61,7 @@ def read_retry(policy: JSONValue, *, errors: bool = False) -> Retry:
             raise InvalidError(f"a retry policy has {key!r} and another key that means it")
         found[name] = _number(key, name, value)
     attempts = int(found.pop("attempts", 1))
-    return Retry(attempts=attempts, backoff=Backoff(**{"jitter": 0.25, **found}), on=on)
+    return Retry(attempts=attempts, backoff=Backoff(**{"jitter": _JITTER, **found}), on=on)
 
 
 def retry_json(retry: Retry) -> dict[str, JSONValue]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from oneiric.core.secrets import redacted
+from oneiric.text.redaction import redacted
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-from oneiric.core.secrets import redacted
 from oneiric.reports.report import told
 from oneiric.reports.words import cut, duration, in_one_line
+from oneiric.text.redaction import redacted
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue

@@ -11,10 +11,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from oneiric.core.secrets import redacted
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.run import Run, StepRun, fold
 from oneiric.runs.state import RunState, StepState
+from oneiric.text.redaction import redacted
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from oneiric.core.secrets import redacted
-from oneiric.documents.text import printable
+from oneiric.text.printable import printable
+from oneiric.text.redaction import redacted
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue

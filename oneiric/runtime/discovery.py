@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from importlib_metadata import EntryPoint, distributions, entry_points
 
 from oneiric.core.candidate import Candidate, Source, SourceKind
-from oneiric.core.factory import is_allowed, target_of
 from oneiric.core.guard import attempt, attempt_within
 from oneiric.core.plugin import Plugin
 from oneiric.domains import ALL, Domain
 from oneiric.errors import JSONValue
+from oneiric.targets import is_allowed, target_of
 
 if TYPE_CHECKING:
     from oneiric.runtime.settings import PluginSettings
@@ -96,9 +96,12 @@ def _points_of(distribution: Any) -> list[EntryPoint]:
 
 
 def _described(points: Iterable[EntryPoint]) -> Iterator[tuple[Discovered, EntryPoint]]:
+    read: dict[int, tuple[str, str]] = {}  # metadata takes long to read; a point keeps its alive
     for point in points:
         if point.group in _GROUPS:
-            name, version = _named(point.dist)
+            if id(point.dist) not in read:
+                read[id(point.dist)] = _named(point.dist)
+            name, version = read[id(point.dist)]
             yield Discovered(point.group, point.name, point.value, name, version), point
 
 

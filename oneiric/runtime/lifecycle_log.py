@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oneiric.core.observer import Observer
-from oneiric.core.secrets import redacted
 from oneiric.errors import ComponentError
+from oneiric.text.redaction import redacted
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from oneiric.config import known_profiles
 from oneiric.core.precedence import Selection
 from oneiric.core.ref import DOMAINS, ComponentRef
 from oneiric.core.resolver import Assumption
-from oneiric.domains.events import Event
 from oneiric.errors import InvalidError, JSONValue, NotFoundError
 from oneiric.runtime.answers import (
     ActionAnswer,
@@ -23,19 +21,14 @@ from oneiric.runtime.answers import (
     Status,
     SwapAnswer,
 )
-from oneiric.runtime.event_answers import (
-    Emission,
-    HandlerListing,
-    LetterListing,
-    ReplayAnswer,
-)
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
+from oneiric.runtime.part import Part
 from oneiric.runtime.settings import AppSettings
 
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
     from oneiric.domains import ActionDescription
-    from oneiric.ports import DeadLetter
+    from oneiric.runtime.event_operator import EventOperator
     from oneiric.runtime.stored import Dormant
 
 
@@ -48,6 +41,8 @@ class Operator:
         folder: where to look for configuration and state; the working directory by default.
         plugins: further plugins of the program's own.
     """
+
+    events: Part[EventOperator] = Part("oneiric.runtime.event_operator:EventOperator")
 
     def __init__(
         self,
@@ -213,53 +208,6 @@ class Operator:
 
     def _action(self, key: str, provider: str) -> ComponentRef[Any]:
         return self.ref(key, domain="action", provider=provider)
-
-    def emit(self, topic: str, payload: JSONValue = None) -> Emission:
-        """Dispatch a new event about *topic* in this process, and close what that brought up.
-
-        Raises:
-            InvalidError: the topic or the payload is wrong.
-        """
-        runtime = self.orchestrator
-        event = Event.of(topic, payload, clock=runtime.clock)
-
-        async def emit() -> Emission:
-            async with runtime:
-                matched = len(runtime.events.matching(event))
-                return Emission(event, matched, tuple(await runtime.events.dispatch(event)))
-
-        return asyncio.run(emit())
-
-    def handlers(self) -> HandlerListing:
-        """Return who handles events, in order, and which offers cannot."""
-        events = self.orchestrator.events
-        return HandlerListing(events.handlers(), events.problems)
-
-    def dead_letters(self) -> LetterListing:
-        """Return the events that were not handled, oldest first.
-
-        Raises:
-            StoreError: they cannot be read.
-        """
-        return LetterListing(tuple(asyncio.run(self._letters())))
-
-    def replay(self, letter_id: str = "") -> ReplayAnswer:
-        """Tell the handler of one dead letter again, or those of all.
-
-        Raises:
-            NotFoundError: there is no such letter, or its handler is gone.
-            StoreError: the letters cannot be read or changed.
-        """
-        runtime = self.orchestrator
-
-        async def replay() -> ReplayAnswer:
-            async with runtime:
-                return ReplayAnswer(tuple(await runtime.events.replay(letter_id)))
-
-        return asyncio.run(replay())
-
-    async def _letters(self) -> Sequence[DeadLetter]:
-        return await self.orchestrator.events.letters()
 
     def plugins(self) -> PluginListing:
         """Return every plugin that was found, with what it brought or why nothing."""

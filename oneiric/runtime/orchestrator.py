@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import BaseModel
 
@@ -20,10 +20,10 @@ from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
 from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, ActionBridge, DomainBridge, DomainSettings
-from oneiric.domains.events import EventBridge
 from oneiric.errors import Problem, nearest
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.lifecycle_log import LifecycleLog, log_plugins
+from oneiric.runtime.part import Part
 from oneiric.runtime.provider_settings import ProviderSettings
 from oneiric.runtime.settings import (
     SECTIONS,
@@ -34,7 +34,9 @@ from oneiric.runtime.settings import (
 )
 from oneiric.runtime.settings_in_use import SettingsInUse
 from oneiric.runtime.stored import StoredSwaps
-from oneiric.stores import DeadLetterStore
+
+if TYPE_CHECKING:
+    from oneiric.domains.events import EventBridge
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -53,6 +55,8 @@ class RuntimeOrchestrator:
         clock: the source of time.
 
     """
+
+    events: Part[EventBridge] = Part("oneiric.runtime.event_part:events_of")
 
     def __init__(
         self, config: Config, *, plugins: Iterable[Plugin] = (), clock: Clock | None = None
@@ -74,13 +78,6 @@ class RuntimeOrchestrator:
             observer=LifecycleLog(),
         )
         self.actions = ActionBridge(ALL["action"], self.lifecycle)
-        self.events = EventBridge(
-            ALL["event"], self.lifecycle, letters=DeadLetterStore(self.paths.database)
-        )
-        self.bridges: Mapping[str, DomainBridge] = MappingProxyType(
-            {name: DomainBridge(domain, self.lifecycle) for name, domain in ALL.items()}
-            | {"action": self.actions, "event": self.events}
-        )
         self._register(plugins)
         self._rule(lifecycle)
 
@@ -114,6 +111,12 @@ class RuntimeOrchestrator:
             further=further,
         )
         return cls(config, plugins=brought)
+
+    @cached_property
+    def bridges(self) -> Mapping[str, DomainBridge]:
+        """The way into each domain, by its name; those of `actions` and `events` can do more."""
+        plain = {name: DomainBridge(domain, self.lifecycle) for name, domain in ALL.items()}
+        return MappingProxyType(plain | {"action": self.actions, "event": self.events})
 
     @cached_property
     def settings_in_use(self) -> SettingsInUse:
@@ -193,9 +196,12 @@ class RuntimeOrchestrator:
         ]
         unread = self.stored.problem
         lost = [f"selections made with swap are left out: {unread.message}"] if unread else []
-        self.events.refresh()
-        unheard = [problem.message for problem in self.events.problems]
-        return [*lost, *broken, *unheard, *self._settings_for_nobody()]
+        return [*lost, *broken, *self._unheard(), *self._settings_for_nobody()]
+
+    def _unheard(self) -> Iterator[str]:
+        if self.resolver.registry.refs("event"):
+            self.events.refresh()
+            yield from (problem.message for problem in self.events.problems)
 
     def _settings_for_nobody(self) -> Iterator[str]:
         registry = self.resolver.registry

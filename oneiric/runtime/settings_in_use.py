@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, get_args, get_origin
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from oneiric.config import Setting
-from oneiric.core.factory import load
 from oneiric.core.guard import attempt, attempt_within
-from oneiric.core.secrets import is_secret_name, redacted
 from oneiric.documents.model import alternatives, annotation_at
 from oneiric.domains import ALL, DomainSettings
 from oneiric.errors import ConfigError, Problem
 from oneiric.runtime.provider_settings import ProviderSettings, paths_of
+from oneiric.targets import load
+from oneiric.text.redaction import is_secret_name, redacted
 
 if TYPE_CHECKING:
     from oneiric.config import Config

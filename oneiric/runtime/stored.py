@@ -12,7 +12,7 @@ from oneiric.core.precedence import Selection
 from oneiric.core.ref import ComponentRef
 from oneiric.domains import ALL
 from oneiric.errors import InvalidRefError, JSONValue, StoreError
-from oneiric.stores import SelectionStore, StoredSelection
+from oneiric.stores.selections import SelectionStore, StoredSelection
 
 if TYPE_CHECKING:
     from pathlib import Path

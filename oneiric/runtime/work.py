@@ -21,8 +21,8 @@ from oneiric.ports.cache import CACHE
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.journal import Journal, MemoryJournal
 from oneiric.runtime.settings import RunSettings, WorkerSettings
-from oneiric.stores import ScheduleStore
 from oneiric.stores.journal import Durability, SqliteJournal
+from oneiric.stores.schedules import ScheduleStore
 
 if TYPE_CHECKING:
     from oneiric.core.handle import Link

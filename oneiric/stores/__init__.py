@@ -1,7 +1,1 @@
-"""What outlives the process, in SQLite."""
-
-from oneiric.stores.dead_letters import DeadLetterStore
-from oneiric.stores.schedules import ScheduleStore
-from oneiric.stores.selections import SelectionStore, StoredSelection
-
-__all__ = ["DeadLetterStore", "ScheduleStore", "SelectionStore", "StoredSelection"]
+"""What outlives the process, in SQLite: one module a store, imported by who needs that one."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -126,13 +127,17 @@ def test_an_unknown_option_ends_it_with_2(tmp_path: Path) -> None:
 
 
 def started(folder: Path) -> subprocess.Popen[bytes]:
-    """Start the demonstration and wait for its first line."""
+    """Start the demonstration and wait for its first line.
+
+    It hears interrupts even where the suite does not, put aside by a shell.
+    """
     process = subprocess.Popen(
         [sys.executable, MAIN],
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert b"offers from" in process.stdout.readline()

@@ -1,6 +1,6 @@
 """`data.sanitize`: what is allowed, dropped and masked, and where."""
 
-from oneiric.core.secrets import MASK
+from oneiric.text.redaction import MASK
 from tests.actions.conftest import Act
 
 RECORD = {

@@ -11,8 +11,8 @@ from oneiric.actions.data_sanitize import DataSanitize, SanitizePayload
 from oneiric.actions.debug_console import ConsolePayload, DebugConsole
 from oneiric.actions.workflow_audit import AuditPayload, WorkflowAudit
 from oneiric.actions.workflow_notify import NotifyPayload, WorkflowNotify
-from oneiric.core.secrets import MASK, redacted
 from oneiric.testing import ManualClock
+from oneiric.text.redaction import MASK, redacted
 from tests.actions.conftest import Act
 from tests.actions.values import HIDDEN, HIDDEN_BY_OWN_NAME, OWN_NAMES, SECRET
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from hypothesis import given as law
 
-from oneiric.documents import parse, yaml_of
+from oneiric.documents import parse
+from oneiric.documents.yaml_write import yaml_of
 from oneiric.domains import InvalidPayloadError
 from oneiric.errors import InvalidPathError, NotFoundError
 from tests.actions.conftest import Act, GivenSettings

@@ -20,7 +20,7 @@ FLOORS: Mapping[str, int] = MappingProxyType(
         room: floor
         for floor, rooms in {
             BENEATH: "errors",
-            0: "clock documents expressions files latency machine",
+            0: "chains clock documents expressions files latency machine targets text",
             1: "core",
             2: "runs",
             3: "ports",
@@ -104,8 +104,9 @@ LATE_IMPORTS = (
 )
 LOADERS = (
     "oneiric/__init__.py",  # the front door's own table of names
-    "oneiric/core/factory.py",  # what text names, under the allowed prefixes only
+    "oneiric/targets.py",  # what text names, under the allowed prefixes only
     "oneiric/cli/app.py",  # the command line's own table of commands
+    "oneiric/documents/reader.py",  # its own table of languages
 )
 """Files that may import a module whose name is made at run time."""
 
@@ -133,7 +134,6 @@ ERASED = ("ComponentRef", "Handle", "Link", "Generation")
 ANY_ALLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "oneiric/core/lifecycle.py": ("use", "link"),  # given text, which names no type
-        "oneiric/core/factory.py": ("load",),  # what text names can have any signature
     }
 )
 """Kernel file to the functions that may speak of `Any`."""

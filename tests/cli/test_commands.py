@@ -15,7 +15,7 @@ import pytest
 from oneiric.cli.app import COMMANDS, main
 from oneiric.domains.events import Event
 from oneiric.ports import DeadLetter
-from oneiric.stores import DeadLetterStore
+from oneiric.stores.dead_letters import DeadLetterStore
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from oneiric.core.candidate import CODE, Candidate, Source, SourceKind, is_target
+from oneiric.core.candidate import CODE, Candidate, Source, SourceKind
 from oneiric.errors import InvalidCandidateError
+from oneiric.targets import is_target
 
 PLUGIN = Source(SourceKind.PLUGIN, "acme-cache", version="2.1", detail="acme.plugin:PLUGIN")
 

@@ -266,7 +266,9 @@ async def test_a_call_that_was_begun_hands_on_its_value(function: partial[object
     assert await _outcome_of(Guard(), function) == Outcome(7)
 
 
-@pytest.mark.parametrize("error", [ValueError("bad"), SystemExit(3), Alien("from afar")])
+@pytest.mark.parametrize(
+    "error", [ValueError("bad"), SystemExit(3), GeneratorExit(), Alien("from afar")]
+)
 async def test_a_call_that_was_begun_fails_as_a_value(error: BaseException) -> None:
     """Whatever it raises, at once or later, is handed on and reaches nobody else."""
 

@@ -20,10 +20,15 @@ from oneiric.core.resolver import Assumption, Resolver
 from oneiric.demo import StoryReport
 from oneiric.domains import ALL, ActionBridge
 from oneiric.domains.events import Event, EventBridge
-from oneiric.errors import OneiricError
+from oneiric.errors import JSONValue, OneiricError
 from oneiric.runtime import Operator
 from oneiric.runtime.answers import ActionAnswer
-from oneiric.runtime.event_answers import Emission
+from oneiric.runtime.event_answers import (
+    Emission,
+    HandlerListing,
+    LetterListing,
+    ReplayAnswer,
+)
 from oneiric.testing import ManualClock
 from tests.docs.run_documents import run_documents
 from tests.docs.work_documents import work_documents
@@ -103,17 +108,23 @@ def resolver() -> Resolver:
 
 
 def answers(folder: Path) -> dict[str, Any]:
-    """Return what the commands answer in a folder with a selection and an earlier swap."""
+    """Return what the commands answer in a folder with a selection and an earlier swap.
+
+    The status is of later, when the file has come to say something else.
+    """
     text = "[plugins]\nauto_load = false\n[services.selections]\nmailer = 'outbox'\n"
-    (folder / "oneiric.toml").write_text(text)
+    file = folder / "oneiric.toml"
+    file.write_text(text)
     mailers = [Candidate("service:mailer", name, dict) for name in ("outbox", "digest")]
     offers = (Plugin(mailers),)
     with contextlib.chdir(folder):
         Operator(plugins=offers).swap("mailer", provider="digest")
         operator = Operator(plugins=offers)
+        listing = operator.list(domain="service")
+        file.write_text(text.replace("outbox", "digest"))
         return {
-            "List": operator.list(domain="service").as_json(),
-            "Status": operator.status(domain="service").as_json(),
+            "List": listing.as_json(),
+            "Status": Operator(plugins=offers).status(domain="service").as_json(),
             "Swap request": operator.swap("mailer", clear=True).as_json(),
             "Plugins": operator.plugins().as_json(),
             "Settings": operator.settings(sources=True).as_json(),
@@ -154,9 +165,9 @@ async def documents(folder: Path) -> dict[str, Any]:
         "Decision difference": offers.preview(clear)[0].as_json(),
         "Swap report": report.as_json(),
         "Component status": status.as_json(),
-        "Event emission": await emission(),
         "Error": caught.value.as_json(),
         **await action_documents(),
+        **await event_documents(),
         **await asyncio.to_thread(answers, folder),
         "Demonstration": await story(),
         **run_documents(),
@@ -165,16 +176,27 @@ async def documents(folder: Path) -> dict[str, Any]:
     return {title: json.loads(json.dumps(document)) for title, document in real.items()}
 
 
-async def emission() -> dict[str, Any]:
-    """Return the document of an event that one handler handled and one did not."""
+async def event_documents() -> dict[str, Any]:
+    """Return the documents about an event that one handler handled and one did not."""
     offers, clock = Resolver(), ManualClock()
-    for key, factory in (("mail", Bad), ("orders", Keeper)):
-        offers.register(Candidate(f"event:{key}", "p", factory))
+    tidy: dict[str, JSONValue] = {
+        "event_topics": ["order.*"],
+        "event_filters": [{"path": "payload.order_id", "exists": True}],
+    }
+    offers.register(Candidate("event:mail", "p", Bad))
+    offers.register(Candidate("event:orders", "p", Keeper, metadata=tidy))
+    offers.register(Candidate("event:wrong", "p", Keeper, metadata={"event_topic": "order.*"}))
     async with LifecycleManager(offers, clock=clock) as lifecycle:
         events = EventBridge(ALL["event"], lifecycle)
         event = Event.of("order.created", {"order_id": "a-1"}, clock=clock)
         results = tuple(await events.dispatch(event))
-    return Emission(event, len(results), results).as_json()
+        letters = LetterListing(tuple(await events.letters()))
+        return {
+            "Event emission": Emission(event, len(results), results).as_json(),
+            "Event handlers": HandlerListing(events.handlers(), events.problems).as_json(),
+            "Dead letters": letters.as_json(),
+            "Replay of dead letters": ReplayAnswer(tuple(await events.replay())).as_json(),
+        }
 
 
 def sections() -> dict[str, str]:
@@ -224,10 +246,19 @@ async def test_every_example_has_the_fields_that_the_code_writes(tmp_path: Path)
 
 
 async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path: Path) -> None:
-    """Decisions, differences, errors, actions and runs are shown as the code writes them."""
+    """Where nothing is measured and nothing is the machine's, the page shows it as written."""
     real = await documents(tmp_path)
-    exact = {"Decision", "Decision difference", "Action", "Action result", "Error"}
-    exact |= run_documents().keys() | work_documents().keys()
+    exact = {
+        "Decision",
+        "Decision difference",
+        "Action",
+        "Action result",
+        "Event handlers",
+        "Dead letters",
+        "Error",
+        *run_documents(),
+        *work_documents(),
+    }
 
     shown = {title: json.loads(_EXAMPLE.findall(sections()[title])[0]) for title in exact}
 

@@ -12,7 +12,7 @@ from oneiric.core.candidate import Candidate
 from oneiric.domains.scheduler import Scheduler, occurrence_id
 from oneiric.errors import JSONValue
 from oneiric.runs.journal import MemoryJournal
-from oneiric.stores import ScheduleStore
+from oneiric.stores.schedules import ScheduleStore
 from oneiric.testing import ManualClock
 from oneiric.testing.clock import EPOCH
 from tests.domains.works import Script, Workplace, task, workflow, workplace
@@ -184,6 +184,7 @@ async def test_what_cannot_be_scheduled_is_told_once_and_stops_nobody(
         await scheduler.look()
         await scheduler.look()
         await settled(place)
-    events = [told["event"] for each in caplog.records if isinstance(told := each.msg, dict)]
+    told = [each.msg for each in caplog.records if each.levelname == "ERROR"]
+    events = [each["event"] for each in told if isinstance(each, dict)]
     assert events == ["schedule-left-out", "scheduled-run-not-begun"]
     assert script.names == ["report"]

@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneiric.core.backoff import Backoff
-from oneiric.documents.text import printable
 from oneiric.errors import JSONValue
 from oneiric.reports import RunReport
 from oneiric.reports.cells import cells
@@ -30,6 +29,7 @@ from oneiric.reports.mermaid import mermaid
 from oneiric.reports.timeline import timeline
 from oneiric.runs.event import RunEvent
 from oneiric.runs.plan import OnError, Plan, Retry, Step
+from oneiric.text.printable import printable
 from tests.reports.runs import HOSTILE, events_of, imported, story
 
 _VOID = frozenset({"meta", "br"})

@@ -9,7 +9,7 @@ from oneiric.core.candidate import Candidate
 from oneiric.core.plugin import Plugin
 from oneiric.errors import ConfigError, StoreError
 from oneiric.runtime import RuntimeOrchestrator
-from oneiric.stores import StoredSelection
+from oneiric.stores.selections import StoredSelection
 
 
 class Tool:

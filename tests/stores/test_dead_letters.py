@@ -14,8 +14,9 @@ import pytest
 from oneiric.domains.events import MemoryDeadLetters
 from oneiric.errors import StoreError
 from oneiric.ports import DeadLetter, DeadLetters
-from oneiric.stores import DeadLetterStore, SelectionStore
+from oneiric.stores.dead_letters import DeadLetterStore
 from oneiric.stores.migrations import STATE
+from oneiric.stores.selections import SelectionStore
 
 LETTER = DeadLetter(
     id="l-2",
@@ -112,7 +113,7 @@ async def test_a_damaged_database_is_an_error_that_names_the_file(tmp_path: Path
 CLAIM = """
 import asyncio, sys
 from pathlib import Path
-from oneiric.stores import DeadLetterStore
+from oneiric.stores.dead_letters import DeadLetterStore
 async def main():
     store = DeadLetterStore(Path(sys.argv[1]))
     claims = [await store.claim(each.id, now=sys.argv[2], until=sys.argv[3])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from oneiric.errors import StoreError
-from oneiric.stores import SelectionStore, StoredSelection
 from oneiric.stores.migrations import STATE
+from oneiric.stores.selections import SelectionStore, StoredSelection
 
 REDIS = StoredSelection(
     "adapter:cache", "redis", "memory", "cli", "2026-01-02T03:04:05.000000Z", "night"
@@ -259,7 +259,7 @@ def test_a_folder_where_the_file_should_be_fails_as_unavailable(tmp_path: Path) 
 WRITE = """
 import sys
 from pathlib import Path
-from oneiric.stores import SelectionStore, StoredSelection
+from oneiric.stores.selections import SelectionStore, StoredSelection
 path, writer = Path(sys.argv[1]), sys.argv[2]
 for number in range(25):
     SelectionStore(path).save(StoredSelection(f"task:t{writer}-{number}", writer, "", "", "now"))

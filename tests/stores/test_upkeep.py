@@ -13,8 +13,8 @@ import pytest
 from oneiric.clock import rfc3339
 from oneiric.errors import InvalidPathError, NotFoundError, StoreError
 from oneiric.runs.event import EventKind, RunEvent
-from oneiric.stores import SelectionStore, StoredSelection
 from oneiric.stores.journal import SqliteJournal
+from oneiric.stores.selections import SelectionStore, StoredSelection
 from oneiric.stores.upkeep import JournalCheck, backup, check, prune
 from oneiric.testing import ManualClock
 from tests.runs.journal_laws import created, event

@@ -12,7 +12,7 @@ from oneiric.documents import canonical, parse
 from oneiric.domains.events.event import Event
 from oneiric.domains.events.filters import EventFilter
 from oneiric.domains.events.topics import TopicPattern
-from oneiric.domains.retry import retry_json
+from oneiric.domains.retry import ONCE, retry_json
 from oneiric.errors import DocumentError, InvalidError, JSONValue, RefusedError, nearest
 from oneiric.runs.plan import Retry
 
@@ -93,7 +93,7 @@ class EventHandler:
     fanout: FanOut = FanOut.BROADCAST
     max_concurrency: int = 0
     timeout_seconds: float = TIMEOUT_SECONDS
-    retry: Retry = Retry()  # noqa: RUF009  frozen
+    retry: Retry = ONCE
     blocking: bool = False
     origin: str = "code"
     patterns: tuple[TopicPattern, ...] = field(init=False, repr=False)

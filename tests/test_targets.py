@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from oneiric.core.factory import is_allowed, is_loaded, load, target_of
 from oneiric.errors import ForbiddenFactoryError
+from oneiric.targets import is_allowed, is_loaded, load, target_of
 
 MODULES = {
     "acme_good/__init__.py": "",

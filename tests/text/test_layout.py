@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneiric.cli.table import as_table
+from oneiric.text.layout import as_table
 
 HEADERS = ("component", "provider", "standing", "why", "source")
 ROWS = [

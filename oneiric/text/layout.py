@@ -1,11 +1,55 @@
-"""Lay out rows for a terminal: in columns where they fit, else one field a line."""
+"""Lay out text for a terminal, never wider than it is asked to be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 
 GAP = 2
+_LEAST = 24
+"""The columns below which a text goes under its head instead of beside it."""
+
+
+def plain(text: str) -> str:
+    """Return *text* on one line, without what could steer a terminal."""
+    spaced = text.replace("\n", " ").replace("\t", " ")
+    return "".join(char if char.isprintable() else "?" for char in spaced)
+
+
+def paragraph(text: str, width: int, *, first: str = "", then: str = "") -> list[str]:
+    """Return the words of *text* in lines, the first indented by *first*, the rest by *then*.
+
+    >>> paragraph("one two three", 10, then="  ")
+    ['one two', '  three']
+    """
+    words = plain(" ".join(text.split()))
+    lines = wrap(words, width, initial_indent=first, subsequent_indent=then, break_on_hyphens=False)
+    return lines or [first]
+
+
+def painted(text: str, code: str, *, colour: bool) -> str:
+    """Return *text* in the colour that a terminal knows by *code*, if there is to be *colour*."""
+    return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
+
+
+def as_list(
+    entries: Sequence[tuple[str, str, str]], *, width: int, colour: bool = False
+) -> Iterator[str]:
+    """Yield a line for the head of each entry, and its text beside it where all have room.
+
+    An entry is a head, the code of its colour, and its text, which is dimmed where it
+    stands on lines of its own.
+    """
+    side = max((len(head) for head, _, _ in entries), default=0) + 2 * GAP
+    beside = side + _LEAST <= width
+    indent = " " * (side if beside else 2 * GAP)
+    for head, code, text in entries:
+        lines = paragraph(text, width, first=indent, then=indent)
+        shown = " " * GAP + head
+        if beside:
+            shown = shown.ljust(side) + lines.pop(0)[side:]
+        yield painted(shown, code, colour=colour)
+        yield from (painted(line, "2", colour=colour) for line in lines)
 
 
 def as_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, width: int) -> str:
@@ -14,7 +58,7 @@ def as_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, width:
     Text is wrapped between words, after hyphens where it must be. Where even that leaves
     no room for columns, the fields of each row are stacked.
     """
-    cells = [[_plain(str(cell)) for cell in row] for row in rows]
+    cells = [[plain(str(cell)) for cell in row] for row in rows]
     for hyphens in (False, True):
         lines = [list(headers), *cells]
         columns = list(zip(*lines, strict=True))
@@ -23,12 +67,6 @@ def as_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, width:
             widths = _shrunk([max(map(len, column)) for column in columns], least, width)
             return "\n".join(_line(line, widths, hyphens=hyphens) for line in lines)
     return "\n\n".join(_stacked(headers, row, width) for row in cells)
-
-
-def _plain(text: str) -> str:
-    """Return *text* on one line, without what could steer a terminal."""
-    spaced = text.replace("\n", " ").replace("\t", " ")
-    return "".join(char if char.isprintable() else "?" for char in spaced)
 
 
 def _longest(column: Iterable[str], *, hyphens: bool) -> int:
@@ -63,8 +101,4 @@ def _line(cells: Sequence[str], widths: Sequence[int], *, hyphens: bool) -> str:
 
 def _stacked(headers: Sequence[str], row: Sequence[str], width: int) -> str:
     fields = [f"{header}: {cell}" for header, cell in zip(headers, row, strict=True) if cell]
-    return "\n".join(
-        line
-        for field in fields
-        for line in wrap(field, width, subsequent_indent="  ", break_on_hyphens=False)
-    )
+    return "\n".join(line for field in fields for line in paragraph(field, width, then="  "))

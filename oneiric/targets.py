@@ -1,4 +1,4 @@
-"""Load a factory that is named by text, if it lies under an allowed prefix."""
+"""Load what text names, `package.module:attr`, if it lies under an allowed prefix."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -6,9 +6,21 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from oneiric.core.candidate import is_target
-from oneiric.core.ref import words
 from oneiric.errors import ForbiddenFactoryError
+
+
+def is_target(text: str) -> bool:
+    """Tell whether *text* is `package.module:attr`, one attribute and no more.
+
+    >>> is_target("oneiric.clock:Clock"), is_target("os:path.join")
+    (True, False)
+    """
+    module, colon, attribute = text.partition(":")
+    return (
+        bool(colon)
+        and attribute.isidentifier()
+        and all(part.isidentifier() for part in module.split("."))
+    )
 
 
 def is_allowed(module: str, allowed: Iterable[str]) -> bool:
@@ -30,7 +42,7 @@ def load(target: str, allowed: Iterable[str]) -> Callable[..., Any]:
         ForbiddenFactoryError: either is not, or the target names nothing that can be called.
         ImportError: the module cannot be imported.
     """
-    prefixes = words(allowed)
+    prefixes = frozenset((allowed,) if isinstance(allowed, str) else allowed)
     if not is_target(target):
         raise ForbiddenFactoryError(target, "it is not package.module:attr", allowed=prefixes)
     module, _, attribute = target.partition(":")
@@ -57,7 +69,7 @@ def target_of(found: object) -> str:
     A partial is what it completes, a method its function, an instance its class.
 
     >>> target_of(partial(is_allowed)), target_of(dict)
-    ('oneiric.core.factory:is_allowed', 'builtins:dict')
+    ('oneiric.targets:is_allowed', 'builtins:dict')
     """
     while isinstance(found, partial):
         found = found.func

@@ -1,0 +1,70 @@
+"""What a person can ask for and do about events: one method a verb."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from oneiric.domains.events import Event
+from oneiric.runtime.event_answers import Emission, HandlerListing, LetterListing, ReplayAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oneiric.errors import JSONValue
+    from oneiric.ports import DeadLetter
+    from oneiric.runtime.operator import Operator
+
+
+class EventOperator:
+    """Answer for the commands about events, from the runtime of an operator."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def emit(self, topic: str, payload: JSONValue = None) -> Emission:
+        """Dispatch a new event about *topic* in this process, and close what that brought up.
+
+        Raises:
+            InvalidError: the topic or the payload is wrong.
+        """
+        runtime = self._operator.orchestrator
+        event = Event.of(topic, payload, clock=runtime.clock)
+
+        async def emit() -> Emission:
+            async with runtime:
+                matched = len(runtime.events.matching(event))
+                return Emission(event, matched, tuple(await runtime.events.dispatch(event)))
+
+        return asyncio.run(emit())
+
+    def handlers(self) -> HandlerListing:
+        """Return who handles events, in order, and which offers cannot."""
+        events = self._operator.orchestrator.events
+        return HandlerListing(events.handlers(), events.problems)
+
+    def dead_letters(self) -> LetterListing:
+        """Return the events that were not handled, oldest first.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        return LetterListing(tuple(asyncio.run(self._letters())))
+
+    def replay(self, letter_id: str = "") -> ReplayAnswer:
+        """Tell the handler of one dead letter again, or those of all.
+
+        Raises:
+            NotFoundError: there is no such letter, or its handler is gone.
+            StoreError: the letters cannot be read or changed.
+        """
+        runtime = self._operator.orchestrator
+
+        async def replay() -> ReplayAnswer:
+            async with runtime:
+                return ReplayAnswer(tuple(await runtime.events.replay(letter_id)))
+
+        return asyncio.run(replay())
+
+    async def _letters(self) -> Sequence[DeadLetter]:
+        return await self._operator.orchestrator.events.letters()

@@ -1,0 +1,92 @@
+"""Structured logs: events with keys, never sentences; secrets masked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from oneiric.text.printable import printable
+from oneiric.text.redaction import redacted
+
+ROOT = "oneiric"
+
+
+def get_logger(name: str, **context: object) -> structlog.stdlib.BoundLogger:
+    """Return a logger below `oneiric` whose events are words with keys.
+
+    Until `configure_logging` is called, events go wherever the standard library's logging
+    sends them: warnings to stderr, the rest nowhere. Nothing ever goes to stdout.
+
+    >>> get_logger("oneiric.demo", domain="adapter").debug("component-swapped", provider="redis")
+    """
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            *_FACTS,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    return logger.bind(**context) if context else logger
+
+
+def configure_logging(stream: TextIO, *, level: str = "warning", emit_json: bool = False) -> None:
+    """Send the events of all `oneiric` loggers to *stream*, as lines of text or JSON.
+
+    What the standard library's loggers get as `extra` becomes keys of the event. Calling it
+    again replaces what an earlier call set up.
+    """
+    renderer = (
+        structlog.processors.JSONRenderer(sort_keys=True)
+        if emit_json
+        else structlog.processors.KeyValueRenderer(
+            key_order=["timestamp", "level", "event"], repr_native_str=False
+        )
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                _escape,
+            ],
+            foreign_pre_chain=[
+                structlog.stdlib.ExtraAdder(),
+                *_FACTS,
+            ],
+        )
+    )
+    root = logging.getLogger(ROOT)
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    root.propagate = False
+
+
+def _escape(_logger: object, _method: str, line: Any) -> str:
+    return printable(line)
+
+
+def _redact(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for name in tuple(event):
+        if name != "exc_info":
+            event[name] = redacted({name: event[name]})[name]  # type: ignore[index]
+    return event
+
+
+_FACTS = (
+    _redact,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+"""What is told of every event, whoever logs it."""
