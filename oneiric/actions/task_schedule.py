@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from typing import ClassVar, Literal, Self
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, Field, model_validator
 
-from oneiric.actions.kit import Payload, Record, Result, one_of
+from oneiric.actions.kit import Payload, Record, Result
 from oneiric.clock import Clock, SystemClock, rfc3339
-
-_SECOND = timedelta(seconds=1)
+from oneiric.domains.schedule import InvalidScheduleError, Rule
 
 
 class SchedulePayload(Payload):
@@ -40,24 +34,31 @@ class SchedulePayload(Payload):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        problems = []
+        given = [
+            getattr(self, name) for name in self.model_fields_set & {"cron", "interval_seconds"}
+        ]
+        if None in given:
+            raise ValueError("cron and interval_seconds are left out, not null")
         try:
-            one_of(self, ("cron", "interval_seconds"))
-        except ValueError as error:
-            problems.append(str(error))
-        zone = _zone(self.timezone)
-        if zone is None:
-            problems.append("timezone is none that this machine knows")
-        moments = [_moment(text, zone or UTC) for text in (self.start_time, self.end_time) if text]
-        if None in moments:
-            problems.append("start_time and end_time must be RFC 3339")
-        elif len(moments) == 2 and moments[0] >= moments[1]:  # type: ignore[operator]
-            problems.append("end_time is not after start_time")
-        if self.cron is not None and (wrong := _cron_problem(self.cron)):
-            problems.append(wrong)
-        if problems:
-            raise ValueError("; ".join(problems))
+            rule_of(self)
+        except InvalidScheduleError as error:
+            raise ValueError(error.message) from None
         return self
+
+
+def rule_of(payload: SchedulePayload) -> Rule:
+    """Return the rule that a payload says.
+
+    Raises:
+        InvalidScheduleError: it is none.
+    """
+    return Rule.of(
+        cron=payload.cron,
+        interval_seconds=payload.interval_seconds,
+        timezone=payload.timezone,
+        start=payload.start_time,
+        end=payload.end_time,
+    )
 
 
 class ScheduleRule(Result):
@@ -101,25 +102,18 @@ class TaskSchedule:
 
     def execute(self, payload: SchedulePayload) -> ScheduleResult:
         """Compute it."""
-        zone = _zone(payload.timezone) or UTC
-        start, end = (
-            _moment(text, zone) if text else None for text in (payload.start_time, payload.end_time)
-        )
-        runs = _runs(payload, zone, self._clock.now(), start)
+        when = rule_of(payload)
         wanted = max(1, payload.preview_runs)
-        found = []
-        for run in islice(runs, min(wanted, payload.max_runs or wanted)):
-            if end is not None and run > end:
-                break
-            found.append(rfc3339(run))
+        runs = islice(when.after(self._clock.now()), min(wanted, payload.max_runs or wanted))
+        found = [rfc3339(run) for run in runs]
         rule = ScheduleRule(
             task_type=payload.task_type,
             kind="interval" if payload.cron is None else "cron",
             cron=payload.cron,
             interval_seconds=payload.interval_seconds,
             timezone=payload.timezone,
-            start_time=rfc3339(start) if start else None,
-            end_time=rfc3339(end) if end else None,
+            start_time=rfc3339(when.start) if when.start else None,
+            end_time=rfc3339(when.end) if when.end else None,
             max_runs=payload.max_runs,
             queue=payload.queue,
             priority=payload.priority,
@@ -132,54 +126,3 @@ class TaskSchedule:
             upcoming_runs=found[: payload.preview_runs],
             payload=payload.payload,
         )
-
-
-def _runs(
-    payload: SchedulePayload, zone: tzinfo, now: datetime, start: datetime | None
-) -> Iterator[datetime]:
-    """Yield the runs after *now*, none before *start*, until the calendar ends."""
-    runs: Iterator[datetime]
-    try:
-        if payload.cron is None:
-            runs = _steps(payload.interval_seconds or 1.0, now, start)
-        else:
-            since = max(now, start - _SECOND) if start else now
-            runs = CronSim(payload.cron, since.astimezone(zone))
-        for run in runs:
-            if run > now and (start is None or run >= start):
-                yield run
-    except (OverflowError, ValueError):
-        return
-
-
-def _steps(seconds: float, now: datetime, start: datetime | None) -> Iterator[datetime]:
-    first = start or now + timedelta(seconds=seconds)
-    passed = (now - first).total_seconds()
-    number = 0 if passed < 0 else math.floor(passed / seconds) + 1
-    while True:
-        yield first + timedelta(seconds=number * seconds)
-        number += 1
-
-
-def _zone(name: str) -> tzinfo | None:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None
-
-
-def _moment(text: str, zone: tzinfo) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _cron_problem(expression: str) -> str:
-    try:
-        CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC))
-    except CronSimError as error:
-        told = str(error)
-        return f"cron: {told[:1].lower()}{told[1:]}"
-    return ""

@@ -36,6 +36,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "drain": ("oneiric.cli.activity:drain", "Pause, and wait for what is in flight."),
         "activity": ("oneiric.cli.activity:activity", "List what is paused or draining."),
         "run": ("oneiric.cli.run:app", "Look at runs, and tell them something."),
+        "workflow": ("oneiric.cli.workflow:app", "Plan workflows, run them, look at their runs."),
+        "worker": ("oneiric.cli.worker:work", "Take work from a queue and do it."),
         "action": ("oneiric.cli.action:app", "Describe actions."),
         "action-invoke": ("oneiric.cli.action:invoke", "Run an action once."),
         "plugins": ("oneiric.cli.inspect:plugins", "List plugins, and what each brought."),

@@ -60,15 +60,21 @@ def operator_for(session: Session) -> Operator:
     operator = composed(session)
     with foreign_aside():
         settings = operator.orchestrator.config.section("logging")
-    assert isinstance(settings, LoggingSettings)
     if session.debug or settings != LoggingSettings():
-        from oneiric.core.logging import configure_logging  # costs a third of a short command
-
-        level = "debug" if session.debug else settings.level
-        configure_logging(sys.stderr, level=level, emit_json=settings.emit_json)
+        begin_logging(session, operator)
     for warning in operator.orchestrator.warnings():
         sys.stderr.write(printable(f"warning: {warning}\n"))
     return operator
+
+
+def begin_logging(session: Session, operator: Operator) -> None:
+    """Write logs to stderr as configured; a short command does without what is as by default."""
+    from oneiric.core.logging import configure_logging  # costs a third of a short command
+
+    settings = operator.orchestrator.config.section("logging")
+    assert isinstance(settings, LoggingSettings)
+    level = "debug" if session.debug else settings.level
+    configure_logging(sys.stderr, level=level, emit_json=settings.emit_json)
 
 
 def width() -> int:

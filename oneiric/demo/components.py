@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import TypedDict
 
 from oneiric.core.handle import Link
 from oneiric.domains.events import Event
+
+LONGEST_PAUSE = 60.0
 
 
 class Receipt(TypedDict):
@@ -104,6 +107,41 @@ class CountDistinctWords:
     async def run(self, payload: Mapping[str, str]) -> dict[str, int]:
         """Return how many different words `payload["text"]` has."""
         return {"words": len(set(payload.get("text", "").lower().split()))}
+
+
+class Pause:
+    """Wait, as work that takes its time does."""
+
+    async def run(self, payload: Mapping[str, float]) -> dict[str, float]:
+        """Wait for `payload["seconds"]`, and return how many that were."""
+        seconds = min(max(payload.get("seconds", 0), 0), LONGEST_PAUSE)
+        await asyncio.sleep(seconds)
+        return {"seconds": seconds}
+
+
+class NoPause:
+    """Wait for nothing, where nobody has the time."""
+
+    async def run(self, payload: Mapping[str, float]) -> dict[str, float]:
+        """Return that no seconds were waited."""
+        del payload
+        return {"seconds": 0}
+
+
+class Say:
+    """Say something about what was counted."""
+
+    async def run(self, payload: Mapping[str, str]) -> str:
+        """Return `payload["line"]`."""
+        return payload.get("line", "")
+
+
+class SayLoud(Say):
+    """Say it in capitals."""
+
+    async def run(self, payload: Mapping[str, str]) -> str:
+        """Return `payload["line"]` in capitals."""
+        return (await super().run(payload)).upper()
 
 
 class RememberOrder:

@@ -1,12 +1,33 @@
 """The offers that `oneiric --demo` adds: two for each component."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from oneiric.core.candidate import Candidate
 from oneiric.core.plugin import Plugin
 from oneiric.errors import JSONValue
 
 _HOME = "oneiric.demo.components"
+
+_TEXT = "${ default(input.text, 'a demonstration of a workflow') }"
+_REPORT: Mapping[str, JSONValue] = {
+    "description": "Count the words of a text, take a while, and tell.",
+    "nodes": [
+        {"id": "count", "task": "demo-words", "payload": {"text": _TEXT}},
+        {
+            "id": "pause",
+            "task": "demo-pause",
+            "depends_on": ["count"],
+            "payload": {"seconds": "${ default(input.seconds, 0) }"},
+        },
+        {
+            "id": "report",
+            "task": "demo-say",
+            "depends_on": ["count", "pause"],
+            "payload": {"line": "${ steps.count.output.words } words"},
+            "retry_policy": {"attempts": 2, "base_delay": 0.1},
+        },
+    ],
+}
 
 
 def _pair(
@@ -19,7 +40,6 @@ def _pair(
 
 
 def _workflow(provider: str, kind: str, priority: int) -> Candidate:
-    nodes: list[JSONValue] = [{"id": "count", "task": "demo-words"}]
     return Candidate(
         "workflow:word-report",
         provider,
@@ -27,7 +47,7 @@ def _workflow(provider: str, kind: str, priority: int) -> Candidate:
         priority=priority,
         stack="demo",
         requires={"words": "task:demo-words"},
-        metadata={"dag": {"nodes": nodes}},
+        metadata={"dag": _REPORT},
     )
 
 
@@ -41,6 +61,8 @@ PLUGIN = Plugin(
             ("digest", "DigestNotification"),
         ),
         *_pair("task:demo-words", ("all", "CountWords"), ("distinct", "CountDistinctWords")),
+        *_pair("task:demo-say", ("plain", "Say"), ("loud", "SayLoud")),
+        *_pair("task:demo-pause", ("sleep", "Pause"), ("skip", "NoPause")),
         *_pair(
             "event:order-created",
             ("remember", "RememberOrder"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -154,20 +155,26 @@ class ActionBridge(DomainBridge):
         async with handle as action:
             candidate = handle.candidate
             assert candidate is not None
-            execute = getattr(action, "execute", None)
-            if not callable(execute):
-                raise _failed(candidate, "execute", "it has no method execute")
-            taken = _taken(payload, _model(action, "payload"), candidate)
-            outcome = await self.lifecycle.builder.guard.call(
-                partial(execute, taken), limit=limit, blocking=candidate.blocking
-            )
-            if outcome.timed_out:
-                raise UnavailableError(f"{candidate.offer} {outcome.reason}")
-            if isinstance(outcome.error, OneiricError):
-                raise outcome.error
-            if outcome.error is not None:
-                raise _failed(candidate, "execute", outcome.reason) from outcome.error
-            return _given(outcome.value, _model(action, "result"), candidate)
+            return await self.perform(action, candidate, payload, limit=limit)
+
+    async def perform(
+        self, action: object, candidate: Candidate, payload: JSONValue, *, limit: float = math.inf
+    ) -> JSONValue:
+        """Run an action that the caller holds; `execute` tells what is checked and raised."""
+        execute = getattr(action, "execute", None)
+        if not callable(execute):
+            raise _failed(candidate, "execute", "it has no method execute")
+        taken = _taken(payload, _model(action, "payload"), candidate)
+        outcome = await self.lifecycle.builder.guard.call(
+            partial(execute, taken), limit=limit, blocking=candidate.blocking
+        )
+        if outcome.timed_out:
+            raise UnavailableError(f"{candidate.offer} {outcome.reason}")
+        if isinstance(outcome.error, OneiricError):
+            raise outcome.error
+        if outcome.error is not None:
+            raise _failed(candidate, "execute", outcome.reason) from outcome.error
+        return _given(outcome.value, _model(action, "result"), candidate)
 
 
 def _model(owner: object, name: str) -> type[BaseModel] | None:

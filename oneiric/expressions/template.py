@@ -12,6 +12,9 @@ from oneiric.expressions.errors import ExpressionError
 from oneiric.expressions.grammar import Compiled, Evaluate, Reference, Scope, compiled
 
 MAX_DEPTH = 50
+SPREAD = "..."
+"""The key whose value, a table, is laid under the other keys of its table."""
+
 _MARKED = re.compile(r"\$\{\{(.*)\}\}|\$\{(.*)\}", re.DOTALL)
 
 
@@ -51,13 +54,17 @@ class Template:
     """A JSON value whose texts may hold expressions.
 
     A text that is one expression becomes its value; expressions within a longer text are
-    written into it, texts as they are and other values as JSON. `$${` stands for `${`.
+    written into it, texts as they are and other values as JSON. `$${` stands for `${`. In a
+    table, the value of the key `...` is a table that is laid under the other keys: what they
+    say counts.
 
     >>> template = Template.parse({"to": "${ input.to }", "text": "Hello ${ input.to }, $${"})
     >>> template.evaluate({"input": {"to": "Ada"}})
     {'to': 'Ada', 'text': 'Hello Ada, ${'}
     >>> sorted(template.references)
     [('input', 'to')]
+    >>> Template.parse({"...": "${ input }", "to": "Eve"}).evaluate({"input": {"to": 1, "n": 2}})
+    {'to': 'Eve', 'n': 2}
     """
 
     value: JSONValue
@@ -100,6 +107,8 @@ class _Marks:
             return self._text(value) if self.opening in value else None
         if isinstance(value, Mapping):
             entries = {key: self.compile(each, depth + 1) for key, each in value.items()}
+            if SPREAD in value:
+                return self._spread(value, entries)
             return self._table(value, entries) if any(entries.values()) else None
         if isinstance(value, list | tuple):
             items = [self.compile(each, depth + 1) for each in value]
@@ -114,6 +123,25 @@ class _Marks:
         return lambda scope: {
             key: make(scope) if make else value[key] for key, make in entries.items()
         }
+
+    def _spread(
+        self, value: Mapping[str, JSONValue], entries: Mapping[str, Evaluate | None]
+    ) -> Evaluate:
+        below, under = value[SPREAD], entries[SPREAD]
+        table = self._table(
+            {key: each for key, each in value.items() if key != SPREAD},
+            {key: make for key, make in entries.items() if key != SPREAD},
+        )
+
+        def evaluate(scope: Scope) -> JSONValue:
+            found = under(scope) if under else below
+            over = table(scope)
+            if not isinstance(found, Mapping) or not isinstance(over, Mapping):
+                what = f"{SPREAD} takes a table, not {type(found).__name__}"
+                raise ExpressionError(str(below)[:80], what)
+            return {**found, **over}
+
+        return evaluate
 
     def _text(self, text: str) -> Evaluate:
         parts = list(self._parts(text))

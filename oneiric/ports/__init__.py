@@ -40,6 +40,7 @@ from oneiric.ports.http import (
     retry_after,
 )
 from oneiric.ports.queue import QUEUE, Queue, QueueConsumer, QueueMessage, QueueProducer
+from oneiric.ports.schedules import Progress, ScheduleProgress
 from oneiric.ports.secrets import SECRETS, SecretStore, SecretWriter
 from oneiric.ports.storage import (
     STORAGE,
@@ -82,12 +83,14 @@ __all__ = [
     "ObjectStore",
     "PermissionDeniedError",
     "Presign",
+    "Progress",
     "Queue",
     "QueueConsumer",
     "QueueMessage",
     "QueueProducer",
     "RateLimitedError",
     "RequestOptions",
+    "ScheduleProgress",
     "SecretStore",
     "SecretWriter",
     "StoredObject",

@@ -106,6 +106,34 @@ class ActivitySettings(BaseModel):
     """Seconds after which a running process looks again at what others stored."""
 
 
+class RunSettings(BaseModel):
+    """How safely runs are stored, and when others may take one up."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    durability: Literal["power-loss", "kill"] = "power-loss"
+    """What a stored step outlives; with the faster `kill`, a loss of power may undo the last."""
+    lease_seconds: float = Field(30.0, ge=1, le=86_400)
+    """Seconds after which a run whose process was killed can be taken up."""
+
+
+class WorkerSettings(BaseModel):
+    """How much a worker takes on at once, and how long things take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    concurrency: int = Field(4, ge=1, le=1_000)
+    """Messages that are worked on at the same time."""
+    beat_seconds: float = Field(15.0, gt=0, le=86_400)
+    """How often messages under way are prolonged; a third of the queue's visibility timeout."""
+    back_seconds: float = Field(5.0, gt=0, le=86_400)
+    """Seconds after which a message that cannot be worked on now is given back."""
+    max_deliveries: int = Field(5, ge=1, le=1_000)
+    """Deliveries after which a message whose work cannot be begun is set aside."""
+    grace_seconds: float = Field(30.0, ge=0, le=86_400)
+    """Seconds that work under way gets to finish after SIGTERM or SIGINT."""
+
+
 class PluginSettings(BaseModel):
     """Which installed distributions may bring candidates, and what they may load."""
 
@@ -142,6 +170,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "lifecycle": LifecycleSettings,
         "activity": ActivitySettings,
         "plugins": PluginSettings,
+        "runs": RunSettings,
+        "worker": WorkerSettings,
         "logging": LoggingSettings,
     }
 )

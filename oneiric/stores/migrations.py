@@ -59,6 +59,15 @@ STATE = (
     ) WITHOUT ROWID
     """,
     *JOURNAL,
+    """
+    CREATE TABLE schedules (
+        ref TEXT PRIMARY KEY,
+        digest TEXT NOT NULL,
+        since TEXT NOT NULL,
+        last TEXT NOT NULL,
+        taken INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
 )
 
 ACTIVITY = (

@@ -63,7 +63,11 @@ def test_list_shadowed_shows_who_does_not_serve_and_why(call: Call) -> None:
     assert [
         (each["ref"], each["provider"], each["standing"], each["why"])
         for each in found["components"]
-    ] == [("task:demo-words", "distinct", "shadowed", "priority 10 is below 20")]
+    ] == [
+        ("task:demo-pause", "skip", "shadowed", "priority 10 is below 20"),
+        ("task:demo-say", "loud", "shadowed", "priority 10 is below 20"),
+        ("task:demo-words", "distinct", "shadowed", "priority 10 is below 20"),
+    ]
 
 
 def test_an_empty_list_says_so(call: Call) -> None:
@@ -368,6 +372,7 @@ def test_without_a_command_the_help_is_shown(arguments: list[str], call: Call) -
         "event emit",
         "event list",
         "event dead-letters",
+        *(f"workflow {verb}" for verb in ("plan", "run", "enqueue", "runs", "show")),
     ],
 )
 def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> None:
@@ -380,7 +385,7 @@ def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> N
     assert f"Usage: oneiric {name}" in out
     assert max(map(len, out.splitlines())) <= 80
     assert "completion" not in out
-    assert ("--json" in out) is (name not in ("action", "config", "event"))
+    assert ("--json" in out) is (name not in ("action", "config", "workflow", "event"))
 
 
 def test_the_root_help_lists_every_command_with_what_it_is_for(call: Call) -> None:

@@ -29,6 +29,8 @@ WORK = {
     "service:payment": "charge",
     "service:notification": "send",
     "task:demo-words": "run",
+    "task:demo-pause": "run",
+    "task:demo-say": "run",
     "event:order-created": "handle",
     "workflow:word-report": "run",
 }

@@ -33,6 +33,7 @@ from oneiric.runtime.event_answers import (
 from oneiric.stores.activity import DrainAnswer, Follower
 from oneiric.testing import ManualClock
 from tests.docs.run_documents import run_documents
+from tests.docs.work_documents import work_documents
 
 CODE = Path(__file__).parents[2] / "oneiric"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
@@ -184,6 +185,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **await asyncio.to_thread(answers, folder),
         "Demonstration": await story(),
         **run_documents(),
+        **work_documents(),
     }
     return {title: json.loads(json.dumps(document)) for title, document in real.items()}
 
@@ -269,6 +271,7 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path
         "Dead letters",
         "Error",
         *run_documents(),
+        *work_documents(),
     }
 
     shown = {title: json.loads(_EXAMPLE.findall(sections()[title])[0]) for title in exact}

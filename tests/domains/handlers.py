@@ -11,10 +11,10 @@ from oneiric.domains.events import (
     EventDispatcher,
     EventHandler,
 )
-from oneiric.domains.retry import RetryPolicy
+from oneiric.runs.plan import Retry
 
 EVENT = Event(id="e-1", type="order.created", data={"order": 1})
-TWICE = RetryPolicy(2, Backoff(base_seconds=5, jitter=0))
+TWICE = Retry(attempts=2, backoff=Backoff(base_seconds=5, jitter=0))
 
 
 def handler(name: str, function: Callable[[Event], object], **more: Any) -> EventHandler:

@@ -157,6 +157,30 @@ def test_texts_hold_expressions(text: str, value: JSONValue) -> None:
     assert Template.parse(text).evaluate(SCOPE) == value
 
 
+@pytest.mark.parametrize(
+    ("value", "made"),
+    [
+        ({"...": "${ input }"}, {"a": 1, "b": {"c": 2}}),
+        ({"...": "${ input }", "a": 9}, {"a": 9, "b": {"c": 2}}),
+        ({"a": "${ input.b.c }", "...": "${ input }"}, {"a": 2, "b": {"c": 2}}),
+        ({"deep": {"...": "${ input.b }", "d": 3}}, {"deep": {"c": 2, "d": 3}}),
+        ({"...": {"x": 1}, "y": 2}, {"x": 1, "y": 2}),
+    ],
+)
+def test_a_table_can_be_laid_under_another(value: JSONValue, made: JSONValue) -> None:
+    """What the key `...` gives stands where no other key says something else."""
+    assert Template.parse(value).evaluate({"input": {"a": 1, "b": {"c": 2}}}) == made
+
+
+@pytest.mark.parametrize("value", [None, [1], "text", 3])
+def test_only_a_table_can_be_laid_under_another(value: JSONValue) -> None:
+    """Anything else is an error that names the expression."""
+    template = Template.parse({"...": "${ input }", "a": 1})
+    assert template.references == {("input",)}
+    with pytest.raises(ExpressionError, match=r"\.\.\. takes a table"):
+        template.evaluate({"input": value})
+
+
 def test_recipes_have_marks_of_their_own() -> None:
     """The same language stands between `${{` and `}}`."""
     template = Template.parse("${{ input.name }} ${x}", opening="${{", closing="}}")

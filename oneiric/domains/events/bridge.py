@@ -22,7 +22,7 @@ from oneiric.domains.events.handler import (
     HandlerResult,
     InvalidHandlerError,
 )
-from oneiric.domains.retry import RetryPolicy
+from oneiric.domains.retry import read_retry
 from oneiric.errors import InvalidError, JSONValue, nearest
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def handler_of(
     try:
         _check_keys(metadata)
         filters = parse_event_filters(metadata.get("event_filters"))
-        retry = RetryPolicy.parse(metadata.get("retry_policy"))
+        retry = read_retry(metadata.get("retry_policy"))
     except InvalidError as error:
         raise InvalidHandlerError(name, error.message, origin=origin, hint=error.hint) from error
     return EventHandler(

@@ -15,6 +15,7 @@ from oneiric.domains.events.delivery import Delivery, Means, Round
 from oneiric.domains.events.event import Event
 from oneiric.domains.events.handler import EventHandler, FanOut, HandlerResult, InvalidHandlerError
 from oneiric.domains.events.places import Places
+from oneiric.domains.retry import longest_seconds
 from oneiric.errors import JSONValue, NotFoundError
 
 if TYPE_CHECKING:
@@ -278,4 +279,4 @@ async def _elect(rivals: list[Delivery], told: Round) -> None:
 
 def _patience(handler: EventHandler) -> float:
     """Return the seconds within which *handler* is done with one event, when it has a place."""
-    return handler.timeout_seconds * handler.retry.attempts + handler.retry.longest_seconds
+    return handler.timeout_seconds * handler.retry.attempts + longest_seconds(handler.retry)

@@ -12,8 +12,9 @@ from oneiric.documents import canonical, parse
 from oneiric.domains.events.event import Event
 from oneiric.domains.events.filters import EventFilter
 from oneiric.domains.events.topics import TopicPattern
-from oneiric.domains.retry import RetryPolicy
+from oneiric.domains.retry import ONCE, retry_json
 from oneiric.errors import DocumentError, InvalidError, JSONValue, RefusedError, nearest
+from oneiric.runs.plan import Retry
 
 EVERY_TOPIC = "**"
 TIMEOUT_SECONDS = 30.0
@@ -92,7 +93,7 @@ class EventHandler:
     fanout: FanOut = FanOut.BROADCAST
     max_concurrency: int = 0
     timeout_seconds: float = TIMEOUT_SECONDS
-    retry: RetryPolicy = RetryPolicy()  # noqa: RUF009  frozen
+    retry: Retry = ONCE
     blocking: bool = False
     origin: str = "code"
     patterns: tuple[TopicPattern, ...] = field(init=False, repr=False)
@@ -136,7 +137,7 @@ class EventHandler:
             "fanout_policy": str(self.fanout),
             "max_concurrency": self.max_concurrency,
             "timeout_seconds": self.timeout_seconds,
-            "retry_policy": self.retry.as_json(),
+            "retry_policy": retry_json(self.retry),
             "origin": self.origin,
         }
 

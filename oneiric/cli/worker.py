@@ -1,0 +1,49 @@
+"""The command that takes work from a queue."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from oneiric.cli.output import AsJSON, begin_logging, session_of, show, show_json
+from oneiric.runtime.workflows import WorkDesk
+from oneiric.text.printable import printable
+
+
+def work(
+    context: typer.Context,
+    *,
+    events: Annotated[
+        bool, typer.Option("--events", help="Messages are events; tell their handlers.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="End when the queue is empty.")] = False,
+    queue: Annotated[
+        str, typer.Option(help="The queue's provider, instead of who serves.", metavar="PROVIDER")
+    ] = "",
+    concurrency: Annotated[
+        int, typer.Option(help="Messages at a time; 0 for what is configured.", min=0, max=1_000)
+    ] = 0,
+    as_json: AsJSON = False,
+) -> None:
+    """Take messages from the queue and run what they ask for, until SIGTERM or SIGINT.
+
+    It also begins what tasks and workflows schedule, and takes up runs that were left.
+    """
+
+    def notice(text: str) -> None:
+        sys.stderr.write(printable(f"worker {text}\n"))
+        sys.stderr.flush()
+
+    session = session_of(context)
+    operator = session.operator
+    begin_logging(session, operator)
+    answer = WorkDesk(operator.orchestrator).work(
+        events=events, once=once, queue=queue, concurrency=concurrency, notice=notice
+    )
+    if as_json:
+        show_json(answer.as_json())
+        return
+    report = answer.report
+    show(f"done: {report.done}, given back: {report.back}, set aside: {report.aside}")

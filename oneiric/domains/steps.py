@@ -1,0 +1,190 @@
+"""Components do the work of steps: tasks and actions, held while they do it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from oneiric.core.decision import Decision, Reason
+from oneiric.core.guard import attempt
+from oneiric.core.ref import ComponentRef
+from oneiric.documents import digest
+from oneiric.errors import (
+    ComponentError,
+    InvalidRefError,
+    JSONValue,
+    NoCandidateError,
+    nearest,
+)
+from oneiric.runs.body import Bodies, Body, Given, Provenance
+
+if TYPE_CHECKING:
+    from oneiric.core.candidate import Candidate
+    from oneiric.core.handle import Handle
+    from oneiric.core.lifecycle import LifecycleManager
+    from oneiric.domains.actions import ActionBridge
+    from oneiric.runs.context import StepContext
+
+DOMAINS = ("task", "action")
+"""The domains whose components can do the work of a step."""
+
+
+class ComponentBodies(Bodies):
+    """Let components do the work of the steps whose targets name them.
+
+    `task:KEY` is done by the component's `run(payload)`, sync or async; where that takes a
+    `context`, it gets the step's. `action:KEY` is done by `execute`, checked as
+    `ActionBridge.execute` does. Either may name one offer, `task:KEY@provider`. Sync code of
+    an offer that is `blocking` runs in a thread. The component is held from before the step
+    begins until it has ended.
+    """
+
+    def __init__(self, lifecycle: LifecycleManager, actions: ActionBridge) -> None:
+        self.lifecycle = lifecycle
+        self.actions = actions
+        self._digests: dict[tuple[str, Candidate], str] = {}
+        self._generation = -1
+
+    def problem(self, target: str) -> str:
+        try:
+            ref: ComponentRef[Any] = ComponentRef(target)
+        except InvalidRefError as error:
+            return f"{error.message}{f'; {error.hint}' if error.hint else ''}"
+        if ref.domain not in DOMAINS:
+            return f"{target} is no task and no action, so it cannot do a step"
+        resolver = self.lifecycle.resolver
+        if not resolver.registry.offers(ref.place):
+            close = nearest(ref.place, [str(each) for each in self._places()])
+            return f"nobody offers {ref.place}{f'; did you mean {close}?' if close else ''}"
+        decision = resolver.explain(ref)
+        if decision.problem is None or _may_pass(decision):
+            return ""
+        hint = decision.problem.hint
+        return f"{decision.problem.message}{f'; {hint}' if hint else ''}"
+
+    def open(self, target: str) -> AbstractAsyncContextManager[Body]:
+        return _Opened(self, ComponentRef(target))
+
+    def decision_digest(self, target: str, candidate: Candidate) -> str:
+        """Return the digest of the decision that chose *candidate* for *target*.
+
+        Where somebody else would be chosen by now, it is that of asking for this offer.
+        """
+        resolver = self.lifecycle.resolver
+        generation = resolver.registry.generation
+        if generation != self._generation:
+            self._digests, self._generation = {}, generation
+        found = self._digests.get((target, candidate), "")
+        if not found:
+            decision = resolver.explain(target)
+            if decision.winner != candidate:
+                decision = resolver.explain(candidate.offer)
+            found = self._digests[target, candidate] = decision_digest(decision)
+        return found
+
+    def _places(self) -> list[ComponentRef[Any]]:
+        registry = self.lifecycle.resolver.registry
+        return [ref for domain in DOMAINS for ref in registry.refs(domain)]
+
+
+def decision_digest(decision: Decision) -> str:
+    """Return the digest of a decision, the same for equal decisions in every process."""
+    said = decision.as_json()
+    return digest({key: said[key] for key in said if key != "generation"})
+
+
+class _Opened(AbstractAsyncContextManager[Body]):
+    """One hold on a component, and the body that it makes."""
+
+    __slots__ = ("_bodies", "_handle", "_ref")
+
+    def __init__(self, bodies: ComponentBodies, ref: ComponentRef[Any]) -> None:
+        self._bodies = bodies
+        self._ref = ref
+        self._handle: Handle[Any] = bodies.lifecycle.use(ref)
+
+    async def __aenter__(self) -> Body:
+        try:
+            component = await self._handle.__aenter__()
+        except NoCandidateError:
+            self._check_paused()
+            raise
+        candidate = self._handle.candidate
+        assert candidate is not None
+        try:
+            return self._body(component, candidate)
+        except BaseException:
+            self._handle.leave()
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._handle.leave()
+
+    def _body(self, component: Any, candidate: Candidate) -> Body:
+        bodies = self._bodies
+        manifest = candidate.metadata.get("manifest_digest", "")
+        provenance = Provenance(
+            candidate.provider,
+            candidate.version or candidate.source.version,
+            manifest if isinstance(manifest, str) else "",
+            bodies.decision_digest(self._ref, candidate),
+        )
+        if self._ref.domain == "action":
+            return _ActionBody(bodies.actions, component, candidate, provenance)
+        run = getattr(component, "run", None)
+        if not callable(run):
+            reason = "it has no method run"
+            raise ComponentError(candidate.ref, candidate.provider, "run", reason)
+        blocking = candidate.blocking and not inspect.iscoroutinefunction(run)
+        return _TaskBody(run, provenance, blocking, _takes_context(run))
+
+    def _check_paused(self) -> None:
+        """Raise `PausedError` where only paused offers could serve."""
+        lifecycle = self._bodies.lifecycle
+        for standing in lifecycle.resolver.explain(self._ref).standings:
+            if standing.rejection is not None and standing.rejection.reason is Reason.PAUSED:
+                lifecycle.activity.check(standing.candidate.offer)
+
+
+@dataclass(frozen=True, slots=True)
+class _TaskBody:
+    run: Callable[..., Given | Awaitable[Given]]
+    provenance: Provenance
+    is_blocking: bool
+    takes_context: bool
+
+    def __call__(self, context: StepContext, value: JSONValue, /) -> Given | Awaitable[Given]:
+        return self.run(value, context=context) if self.takes_context else self.run(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _ActionBody:
+    actions: ActionBridge
+    action: object
+    candidate: Candidate
+    provenance: Provenance
+    is_blocking: bool = False  # the bridge calls sync code in a thread itself
+
+    def __call__(self, context: StepContext, value: JSONValue, /) -> Awaitable[Given]:
+        return self.actions.perform(self.action, self.candidate, value)
+
+
+def _may_pass(decision: Decision) -> bool:
+    """Tell whether somebody who may not serve now may do so later by itself or by `resume`."""
+    found = (standing.rejection for standing in decision.standings)
+    return any(rejection is not None and rejection.reason.passing for rejection in found)
+
+
+def _takes_context(run: Callable[..., object]) -> bool:
+    signature = attempt(partial(inspect.signature, run)).value
+    return signature is not None and "context" in signature.parameters

@@ -1,0 +1,213 @@
+"""Run workflows by their keys, take them up where they stopped, or have them run elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oneiric.domains.bridge import ActivityVerbs, DomainBridge
+from oneiric.domains.messages import Enqueued, message_of, put
+from oneiric.domains.steps import decision_digest
+from oneiric.domains.workflows.spec import read_workflow
+from oneiric.errors import InvalidError, JSONValue
+from oneiric.runs.check import check_plan
+from oneiric.runs.plan import Limits
+from oneiric.runs.state import RunState
+
+if TYPE_CHECKING:
+    from oneiric.core.lifecycle import LifecycleManager
+    from oneiric.domains.domain import Domain
+    from oneiric.domains.steps import ComponentBodies
+    from oneiric.domains.workflows.spec import Workflow
+    from oneiric.runs.engine import RunEngine, RunHandle
+    from oneiric.runs.journal import Journal, RunRecord
+    from oneiric.runs.plan import Plan
+    from oneiric.runs.run import Run
+
+DECISIONS = "decisions"
+"""Where the metadata of a run keeps why each target was chosen when the run began."""
+
+_MOST_LOOKED_AT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that stopped before it was done: `is_open` is one that was left, else it failed."""
+
+    run_id: str
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRun:
+    """A run of a workflow, over or waiting; `resumed` tells that it was begun earlier."""
+
+    run: Run
+    resumed: bool = False
+
+
+class WorkflowBridge(DomainBridge):
+    """Run the workflows that candidates bring as data, under `dag` in their metadata.
+
+    Every run is a run of its plan, `workflow:KEY`: what it did is in the journal, step by
+    step, and belongs to that run alone. The component itself is not brought up, as its data
+    is all that counts.
+
+    Args:
+        domain: the workflows domain.
+        lifecycle: who brings the components of the steps up.
+        engine: does the work.
+        journal: where the engine keeps runs.
+        bodies: who does the steps; the engine's own.
+    """
+
+    __slots__ = ("_bodies", "_journal", "engine")
+
+    def __init__(
+        self,
+        domain: Domain,
+        lifecycle: LifecycleManager,
+        *,
+        engine: RunEngine,
+        journal: Journal,
+        bodies: ComponentBodies,
+        verbs: ActivityVerbs | None = None,
+    ) -> None:
+        super().__init__(domain, lifecycle, verbs=verbs)
+        self.engine = engine
+        self._journal = journal
+        self._bodies = bodies
+
+    def workflow(self, key: str, *, provider: str = "") -> Workflow:
+        """Return the workflow *key* as whoever serves it brings it.
+
+        Raises:
+            NoCandidateError, UnknownSelectionError: nobody may serve it.
+            InvalidMetadataError: every problem with its table, its nodes and their order.
+        """
+        candidate = self.lifecycle.resolver.resolve(self.ref(key), provider=provider)
+        return read_workflow(candidate, self._bodies)
+
+    def plan(self, key: str, *, provider: str = "") -> Plan:
+        """Return the plan of a run of *key*; `workflow` tells what is raised."""
+        return self.workflow(key, provider=provider).plan
+
+    async def start(
+        self,
+        key: str,
+        context: JSONValue = None,
+        *,
+        provider: str = "",
+        run_id: str = "",
+        metadata: Mapping[str, JSONValue] | None = None,
+    ) -> RunHandle:
+        """Begin a run of *key* on *context*, a table, and return at once.
+
+        Raises:
+            NoCandidateError, UnknownSelectionError: nobody may serve it.
+            InvalidMetadataError: every problem with its table, its nodes and their order.
+            PlanError: a node refers to what the context does not have.
+            PausedError: it takes no new work.
+            RunExistsError: there is a run of that id.
+        """
+        plan = self.plan(key, provider=provider)
+        self.lifecycle.activity.check(self.ref(key))
+        said = {**(metadata or {}), DECISIONS: self._decisions(key, plan)}
+        return await self.engine.start(plan, _table(context), run_id=run_id, metadata=said)
+
+    async def run(
+        self,
+        key: str,
+        context: JSONValue = None,
+        *,
+        provider: str = "",
+        run_id: str = "",
+        metadata: Mapping[str, JSONValue] | None = None,
+    ) -> WorkflowRun:
+        """Run *key*, and return the run when it is over or waits for somebody outside.
+
+        `start` tells what is raised; that a step failed is not, for the run tells it.
+        """
+        handle = await self.start(key, context, provider=provider, run_id=run_id, metadata=metadata)
+        return WorkflowRun(await handle.settled())
+
+    async def unfinished(self, key: str, context: JSONValue = None) -> Unfinished | None:
+        """Return the newest run of *key* that stopped before it was done, if there is one.
+
+        That is the newest that has not ended; without such the newest of all, if it failed.
+        With a context only runs that were begun on the same are looked at.
+        """
+        name = str(self.ref(key).place)
+        newest: RunRecord | None = None
+        for record in await self._journal.runs(name=name, limit=_MOST_LOOKED_AT):
+            if context is not None and (await self.engine.get(record.run_id)).input != context:
+                continue
+            newest = newest or record
+            if not record.state.is_over:
+                return Unfinished(record.run_id, is_open=True)
+        if newest is not None and newest.state is RunState.FAILED:
+            return Unfinished(newest.run_id, is_open=False)
+        return None
+
+    async def go_on(self, key: str, found: Unfinished, *, force: bool = False) -> WorkflowRun:
+        """Go on with a run that stopped: what it recorded is kept, and not done again.
+
+        Raises:
+            LockedError: somebody works on it.
+            PausedError: the workflow takes no new work.
+            PlanChangedError: the workflow has changed since; carries what differs. With *force*
+                only steps that are the same, and come after such, keep their results.
+        """
+        self.lifecycle.activity.check(self.ref(key))
+        take_up = self.engine.resume if found.is_open else self.engine.retry
+        handle = await take_up(found.run_id, self.plan(key), force=force)
+        return WorkflowRun(await handle.settled(), resumed=True)
+
+    async def enqueue(
+        self,
+        key: str,
+        context: JSONValue = None,
+        *,
+        metadata: Mapping[str, JSONValue] | None = None,
+        category: str = "",
+        queue: str = "",
+    ) -> Enqueued:
+        """Put a message into a queue, for whichever worker takes it.
+
+        *category* is the key of the adapter: by default what the workflow says, else `queue`;
+        *queue* is its provider. `start` tells what is raised, and `messages.put`.
+        """
+        workflow, given = self.workflow(key), _table(context)
+        check_plan(workflow.plan, self._bodies, Limits(), given=given)
+        self.lifecycle.activity.check(self.ref(key))
+        message = message_of(self.lifecycle, "workflow", self.ref(key), given, metadata)
+        to = category or workflow.queue_category
+        return await put(self.lifecycle, message, category=to, provider=queue)
+
+    async def runs(self, key: str = "", *, limit: int = 20) -> Sequence[RunRecord]:
+        """Return the newest runs of *key*."""
+        return await self._journal.runs(name=str(self.ref(key).place), limit=limit)
+
+    def _decisions(self, key: str, plan: Plan) -> dict[str, JSONValue]:
+        targets = {str(self.ref(key)): None}
+        targets.update((step.target, None) for step in plan.steps if step.target)
+        targets.update((step.compensation, None) for step in plan.steps if step.compensation)
+        found: dict[str, JSONValue] = {}
+        for target in targets:
+            decision = self.lifecycle.resolver.explain(target)
+            if decision.winner is not None:
+                why = decision.standing(decision.winner.provider).why
+                provider = decision.winner.provider
+                said = {"provider": provider, "why": why, "digest": decision_digest(decision)}
+                found[target] = said
+        return found
+
+
+def _table(context: JSONValue) -> JSONValue:
+    """Return the context of a run: a table, empty without one."""
+    if context is None:
+        return {}
+    if not isinstance(context, Mapping):
+        raise InvalidError("the context of a workflow is a table", hint='as in {"order_id": 7}')
+    return context

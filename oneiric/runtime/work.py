@@ -1,0 +1,188 @@
+"""Everything that does work, composed over one runtime: engine, tasks, workflows, worker."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from oneiric.domains import ALL
+from oneiric.domains.messages import CATEGORY
+from oneiric.domains.recovery import Recovery
+from oneiric.domains.scheduler import Scheduler
+from oneiric.domains.steps import ComponentBodies
+from oneiric.domains.tasks import TaskBridge
+from oneiric.domains.worker import EventMessages, RunMessages, Worker, WorkerLimits, WorkerReport
+from oneiric.domains.workflows import WorkflowBridge
+from oneiric.ports.cache import CACHE
+from oneiric.runs.engine import RunEngine
+from oneiric.runs.journal import Journal, MemoryJournal
+from oneiric.runtime.settings import RunSettings, WorkerSettings
+from oneiric.stores.journal import Durability, SqliteJournal
+from oneiric.stores.schedules import ScheduleStore
+
+if TYPE_CHECKING:
+    from oneiric.core.handle import Link
+    from oneiric.core.lifecycle import LifecycleManager
+    from oneiric.errors import JSONValue
+    from oneiric.ports.queue import Queue, QueueMessage
+    from oneiric.runtime.orchestrator import RuntimeOrchestrator
+
+
+class Work:
+    """Run tasks and workflows, and whatever a queue or the calendar asks for.
+
+    Making one opens nothing. Use it as `async with`: entering enters the runtime; leaving
+    stops what is under way, which others can take up, and closes everything.
+
+    Args:
+        runtime: whose components do the work, and where its state is kept.
+        checkpoints: whether runs outlive the process; else they are kept in memory.
+    """
+
+    def __init__(self, runtime: RuntimeOrchestrator, *, checkpoints: bool = True) -> None:
+        settings, worker = runtime.config.section("runs"), runtime.config.section("worker")
+        assert isinstance(settings, RunSettings)
+        assert isinstance(worker, WorkerSettings)
+        self.runtime = runtime
+        self.lease_seconds = settings.lease_seconds
+        self._settings = worker
+        clock, lifecycle = runtime.clock, runtime.lifecycle
+        self.bodies = ComponentBodies(lifecycle, runtime.actions)
+        self.journal: Journal = MemoryJournal(clock)
+        if checkpoints:
+            durability = Durability(settings.durability)
+            path = runtime.paths.database
+            self.journal = SqliteJournal(path, clock=clock, durability=durability)
+        self.engine = RunEngine(
+            self.bodies,
+            journal=self.journal,
+            clock=clock,
+            guard=lifecycle.builder.guard,
+            cache=_LinkedCache(lifecycle),
+            lease_seconds=settings.lease_seconds,
+        )
+        self.tasks = TaskBridge(ALL["task"], lifecycle, engine=self.engine, verbs=runtime.activity)
+        self.workflows = WorkflowBridge(
+            ALL["workflow"],
+            lifecycle,
+            engine=self.engine,
+            journal=self.journal,
+            bodies=self.bodies,
+            verbs=runtime.activity,
+        )
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self.runtime)
+        self._stack.push_async_callback(self.journal.aclose)
+        self._stack.push_async_callback(self.engine.close)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    def worker(self, *, queue: str = "", events: bool = False, concurrency: int = 0) -> Worker:
+        """Return a worker on the queue, asked for by its provider if need be.
+
+        With *events* its messages are events for handlers, else they ask for runs.
+
+        Raises:
+            NoCandidateError, UnknownSelectionError: there is no such queue.
+        """
+        lifecycle, settings = self.runtime.lifecycle, self._settings
+        candidate = self.runtime.resolver.resolve(f"adapter:{CATEGORY}", provider=queue)
+        link = lifecycle.link(candidate.offer if queue else candidate.ref)
+        return Worker(
+            _LinkedQueue(link),
+            EventMessages(self.runtime.events)
+            if events
+            else RunMessages(self.tasks, self.workflows),
+            clock=self.runtime.clock,
+            guard=lifecycle.builder.guard,
+            limits=WorkerLimits(
+                concurrency=concurrency or settings.concurrency,
+                beat=settings.beat_seconds,
+                back=settings.back_seconds,
+                deliveries=settings.max_deliveries,
+                grace=settings.grace_seconds,
+            ),
+            let_go=self.engine.close,
+        )
+
+    async def serve(
+        self, worker: Worker, *, events: bool = False, ready: Callable[[], object] = bool
+    ) -> WorkerReport:
+        """Work until SIGTERM or SIGINT; begin what is due and take up what was left meanwhile.
+
+        A worker on events does only that. *ready* is called when signals are heeded. At the end
+        nothing new is begun, and what is under way gets the grace to finish; the rest is given
+        back.
+        """
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, worker.stop)
+        ready()
+        clock = self.runtime.clock
+        recovery = Recovery(self.engine, self.journal, self.bodies, clock=clock)
+        store = ScheduleStore(self.runtime.paths.database)
+        scheduler = Scheduler(self.tasks, self.workflows, store, clock=clock)
+        try:
+            async with asyncio.TaskGroup() as group:
+                also = () if events else (recovery, scheduler)
+                others = [group.create_task(each.run()) for each in also]
+                try:
+                    return await worker.run()
+                finally:
+                    for task in others:
+                        task.cancel()
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+
+class _LinkedCache:
+    """The results of steps with a cache key, in whichever cache serves."""
+
+    def __init__(self, lifecycle: LifecycleManager) -> None:
+        self._lifecycle = lifecycle
+
+    async def get(self, key: str) -> JSONValue | bytes:
+        async with self._lifecycle.use(CACHE) as cache:
+            return await cache.get(key)
+
+    async def set(self, key: str, value: JSONValue) -> None:
+        async with self._lifecycle.use(CACHE) as cache:
+            await cache.set(key, value)
+
+
+class _LinkedQueue:
+    """The queue that serves at each call, so that a swap waits for no worker."""
+
+    def __init__(self, link: Link[Queue]) -> None:
+        self._link = link
+
+    async def read(self, *, count: int = 1, timeout: float = 0) -> list[QueueMessage]:
+        async with self._link.use() as queue:
+            return await queue.read(count=count, timeout=timeout)
+
+    async def ack(self, *messages: QueueMessage) -> int:
+        async with self._link.use() as queue:
+            return await queue.ack(*messages)
+
+    async def nack(self, *messages: QueueMessage, requeue: bool = True) -> int:
+        async with self._link.use() as queue:
+            return await queue.nack(*messages, requeue=requeue)
+
+    async def extend(self, *messages: QueueMessage) -> int:
+        async with self._link.use() as queue:
+            return await queue.extend(*messages)

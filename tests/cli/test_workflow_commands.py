@@ -1,0 +1,135 @@
+"""The commands about workflows and workers: what they print, where, and how they end."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneiric.cli.app import main
+
+Call = Callable[..., tuple[int, str, str]]
+REPORT = "word-report"
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Call:
+    """Return a caller of `oneiric --demo` in *tmp_path*: exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["oneiric", "--demo", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        printed = capsys.readouterr()
+        return int(caught.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def answer(found: tuple[int, str, str], code: int = 0) -> Any:
+    """Return the document that a command printed, after a look at how it ended."""
+    assert found[0] == code, found
+    return json.loads(found[1])
+
+
+def test_a_plan_is_shown_as_data_as_a_drawing_and_as_mermaid(call: Call, tmp_path: Path) -> None:
+    """The key may stand alone or as an option; nothing is run or written."""
+    by_option = answer(call("workflow", "plan", "--workflow", REPORT, "--json"))
+    every = answer(call("workflow", "plan", "--json"))
+    _, drawn, _ = call("workflow", "plan", REPORT)
+    _, chart, _ = call("workflow", "plan", f"workflow:{REPORT}", "--mermaid")
+
+    assert by_option == every
+    shape = by_option["workflows"][REPORT]
+    assert (shape["node_count"], shape["edge_count"], shape["entry_nodes"]) == (3, 3, ["count"])
+    assert [node["id"] for node in shape["nodes"]] == ["count", "pause", "report"]
+    assert (shape["queue_category"], shape["queue_provider"]) == ("queue", "sqlite")
+    assert drawn.splitlines()[2:] == [
+        "● count         task:demo-words",
+        "   ● pause      task:demo-pause  after count",
+        "      ● report  task:demo-say    after count, pause; up to 2 times",
+        "",
+    ]
+    assert chart.startswith('flowchart TD\n  s1["count<br/>task:demo-words"]\n')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_prints_its_results_and_can_be_shown(call: Call) -> None:
+    """With both spellings of the key; the timeline has durations and the decisions."""
+    context = ("--context", '{"text": "a b c"}')
+    found = answer(call("workflow", "run", "--workflow", REPORT, *context, "--json"))
+    code, out, _ = call("workflow", "run", REPORT, *context)
+    rows = answer(call("workflow", "runs", REPORT, "--json"))["runs"]
+    _, shown, _ = call("workflow", "show", found["run_id"])
+    report = answer(call("workflow", "show", found["run_id"], "--json"))
+
+    assert (found["state"], found["resumed"], found["results"]["report"]) == (
+        "succeeded", False, "3 words",
+    )  # fmt: skip
+    assert (code, out.splitlines()[0].split(",")[0]) == (0, "local: word-report succeeded")
+    assert [row["run_id"] for row in rows][1] == found["run_id"]
+    assert "priority 20" in shown
+    assert "count" in shown
+    assert (report["name"], report["state"]) == (f"workflow:{REPORT}", "succeeded")
+
+
+def test_without_checkpoints_nothing_is_stored(call: Call, tmp_path: Path) -> None:
+    """And nothing can be resumed."""
+    found = answer(call("workflow", "run", REPORT, "--no-workflow-checkpoints", "--json"))
+    code, _, err = call(
+        "workflow", "run", REPORT, "--no-workflow-checkpoints", "--resume-checkpoint"
+    )
+
+    assert (found["state"], found["checkpoints"]) == ("succeeded", False)
+    assert not (tmp_path / ".oneiric_cache").exists()
+    assert (code, "there is nothing to resume" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "what"),
+    [
+        (["run", "nope"], 6, "did you mean workflow:word-report?"),
+        (["plan", "wrd-report"], 6, "did you mean workflow:word-report?"),
+        (["run"], 2, "name a workflow"),
+        (["run", "a", "--workflow", "b"], 2, "two workflows were given, a and b"),
+        (["run", "task:demo-words"], 2, "not a workflow"),
+        (["run", REPORT, "--context", "[1]"], 2, "--context is a JSON table"),
+        (["run", REPORT, "--context", "{"], 2, "--context"),
+        (["enqueue", REPORT, "--queue-category", "nothing"], 6, "adapter:nothing"),
+        (["runs", "nope"], 6, "workflow:nope"),
+        (["show", "nope"], 6, "no run nope"),
+    ],
+)
+def test_what_cannot_be_done_is_told(call: Call, words: list[str], code: int, what: str) -> None:
+    """In one line with a hint, and nothing is begun."""
+    found, out, err = call("workflow", *words)
+    assert (found, out) == (code, "")
+    assert what in err
+
+
+def test_what_is_enqueued_a_worker_does(call: Call) -> None:
+    """The run has the id that was promised; the worker ends when the queue is empty."""
+    asked = answer(call("workflow", "enqueue", REPORT, "--metadata", '{"who": "t"}', "--json"))
+    code, out, err = call("worker", "--once")
+    again = answer(call("worker", "--once", "--json"))
+    report = answer(call("workflow", "show", asked["run_id"], "--json"))
+
+    assert (asked["schema"], asked["workflow"]) == ("oneiric.enqueue/1", REPORT)
+    assert (code, out) == (0, "done: 1, given back: 0, set aside: 0\n")
+    assert err == "worker takes messages from adapter:queue@sqlite\n"
+    assert again["done"] == 0
+    assert (report["state"], report["metadata"]["who"]) == ("succeeded", "t")
+
+
+def test_a_worker_tells_events_to_their_handlers(call: Call) -> None:
+    """What is no event is set aside, and that is told on stderr."""
+    answer(call("workflow", "enqueue", REPORT, "--json"))
+    code, out, err = call("worker", "--events", "--once")
+
+    assert (code, out) == (0, "done: 0, given back: 0, set aside: 1\n")
+    assert "message-set-aside" in err
+    assert call("worker", "--queue", "nope")[0] == 6
