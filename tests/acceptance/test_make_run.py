@@ -50,7 +50,7 @@ def test_the_demonstration_as_json_is_one_document(tmp_path: Path) -> None:
         (False, "post_swap"),
     ]
     assert [swap["ok"] for swap in report["swaps"]] == [True, True]
-    assert sum(report["calls"].values()) > report["words"] > 0
+    assert min(*report["calls"].values(), report["words"]) > 0
     assert len(report["sources"]) >= 3
     assert report["decision"]["winner"] == "memory"
 

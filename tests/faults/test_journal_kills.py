@@ -47,6 +47,8 @@ class Told:
         found = check(path)
         assert found.problems == ()
         self.counts["stored"] = found.events
+        if not self.acknowledged and not found.events:
+            return  # killed before it had made the file
         with closing(sqlite3.connect(path)) as connection:
             for run_id, known in self.acknowledged.items():
                 query = "SELECT seq FROM events WHERE run_id = ? ORDER BY seq"
