@@ -105,6 +105,11 @@ BROKEN = {
         "raise SystemExit('enough')",
         "SystemExit: enough",
     ),
+    "broken-interrupt": (
+        {ADAPTERS: "broken_interrupt:PLUGIN"},
+        "raise KeyboardInterrupt",
+        "RuntimeError: interrupted itself",
+    ),
     "broken-syntax": (
         {ADAPTERS: "broken_syntax:PLUGIN"},
         "def",
