@@ -216,6 +216,23 @@ async def test_promise_r9_a_swap_that_the_file_ended_is_told_and_does_not_come_b
     assert set(stored(tmp_path)) == {"adapter:cache"}
 
 
+async def test_a_swap_that_ended_counts_again_if_the_file_changes_back_at_once(
+    tmp_path: Path,
+) -> None:
+    """Nothing was stored meanwhile that could have forgotten it."""
+    configure(tmp_path, "quill")
+    async with opened(tmp_path) as runtime:
+        await runtime.swap("adapter:pen", provider="biro")
+    configure(tmp_path, "dry")
+    assert pen_of(opened(tmp_path)) == "dry"
+    configure(tmp_path, "quill")
+
+    assert (pen_of(opened(tmp_path)), opened(tmp_path).stored.dormant("adapter:pen")) == (
+        "biro",
+        None,
+    )
+
+
 async def test_promise_r9_a_swap_belongs_to_its_profile(tmp_path: Path) -> None:
     """Under another one it is not in force, is told, and is not lost by a swap there."""
 
