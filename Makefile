@@ -79,7 +79,8 @@ docs: $(STAMP)  ## write the reference pages anew
 	@$(RUN) -m tests.docs.reference
 
 clean:  ## remove what was made here, but no state
-	@rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .venv .venv-* build dist .hypothesis
+	@find . -type d '(' -name __pycache__ -o -name .pytest_cache -o -name .mypy_cache \
+	  -o -name .ruff_cache ')' -prune -exec rm -rf {} +
 	@echo "removed environments, builds and caches"
 	@test ! -e .oneiric_cache || echo "kept .oneiric_cache: it is state, such as selections of swaps"

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +14,12 @@ PATIENCE_SECONDS = 0.5
 
 
 def pytest_configure() -> None:
-    """Forget the settings of whoever runs the tests."""
+    """Forget the settings of whoever runs the tests, and that they ignore an interrupt.
+
+    A shell that starts the suite in the background has it ignore SIGINT; with a handler of
+    our own, children start with what the system does by default.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("ONEIRIC_")]:
         del os.environ[name]
 

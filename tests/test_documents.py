@@ -186,6 +186,19 @@ REFUSED: list[tuple[bytes, Kind, tuple[str, int | None, str]]] = [
 ]
 
 
+def test_a_key_that_is_written_twice_is_told_alike_in_every_format() -> None:
+    """TOML's own words for it follow; they alone would be a riddle."""
+    texts: dict[Kind, bytes] = {
+        "json": b'{"a": 1, "a": 2}',
+        "yaml": b"a: 1\na: 2\n",
+        "toml": b"a = 1\na = 2\n",
+    }
+
+    for kind, text in texts.items():
+        with pytest.raises(DocumentError, match="the key is written twice"):
+            parse(text, kind)
+
+
 @pytest.mark.parametrize(
     ("data", "kind", "where"), REFUSED, ids=[f"{kind}-{d[:24]!r}" for d, kind, _ in REFUSED]
 )

@@ -191,10 +191,19 @@ def _report(error: OneiricError, arguments: list[str]) -> None:
 
     if "--debug" in arguments:
         sys.stderr.write(printable("".join(traceback.format_exception(error))))
-    if "--json" in arguments:
-        sys.stdout.write(json.dumps(error.as_json(), indent=2) + "\n")
-    else:
+    if "--json" not in arguments or not _enveloped(error):
         sys.stderr.write(printable(error.render()) + "\n")
+
+
+def _enveloped(error: OneiricError) -> bool:
+    """Print the error as JSON, and tell whether that could be written."""
+    try:
+        sys.stdout.write(json.dumps(error.as_json(), indent=2) + "\n")
+        sys.stdout.flush()
+    except OSError:  # such as a full disk
+        _let_go_of_stdout()
+        return False
+    return True
 
 
 def _let_go_of_stdout() -> None:

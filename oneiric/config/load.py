@@ -47,7 +47,9 @@ def load_config(
         path: the file; else `ONEIRIC_CONFIG`, else what `find_file` finds in *folder*.
         profile: its name; else `ONEIRIC_PROFILE`, else `default`.
         environ: the variables; `os.environ` when left out.
-        folder: what relative paths start from; the working directory when left out.
+        folder: where the file is looked for, and what its relative path starts from; the
+            working directory when left out. Paths in settings start from the working
+            directory in any case.
         variables: single names to dotted keys, `ONEIRIC_STACK_ORDER` to `resolver.stack_order`.
         further: called when something is wrong, to tell what else is: with the settings that
             are right, defaults in place of the others, and the problems found so far.

@@ -31,7 +31,9 @@ class Setting:
 class Config:
     """All settings, checked, with their origins.
 
-    `file` is what was read, or None; `folder` is what relative paths start from.
+    `file` is what was read, or None; `folder` is where it was looked for, and where the
+    runtime keeps `.oneiric_cache`. A relative path in settings is kept as it was written, and
+    so starts from the working directory of the process.
     """
 
     file: Path | None

@@ -295,7 +295,9 @@ def attempt(function: Callable[[], T]) -> Outcome[T]:
     except asyncio.CancelledError:
         return Outcome(error=_unasked())
     except KeyboardInterrupt:
-        raise
+        if threading.current_thread() is threading.main_thread():
+            raise
+        return Outcome(error=RuntimeError("interrupted itself"))  # nobody else could
     except BaseException as error:  # noqa: BLE001  foreign code may raise anything
         return Outcome(error=error)
 

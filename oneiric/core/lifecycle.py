@@ -254,9 +254,8 @@ class LifecycleManager:
             NotFoundError: it is none of these; carries what there is.
         """
         named, registry = ComponentRef[Any](ref), self.resolver.registry
-        offers = [one.offer for one in registry.offers(named)]
-        known = named in offers if named.provider else bool(offers)
-        if not known and named not in self.activity and not self._roster.of(named):
+        if not self._is_known(named):
+            offers = [one.offer for one in registry.offers(named)]
             raise NotFoundError("component", named, known=offers or registry.refs())
 
     def hook(self, point: HookPoint | str, function: Hook) -> Callable[[], None]:
@@ -297,8 +296,9 @@ class LifecycleManager:
         )
 
     def statuses(self) -> list[ComponentStatus]:
-        """Return the status of every place that was touched, sorted."""
-        return [self.status(ref) for ref in sorted(self._slots) if "@" not in ref]
+        """Return the status of every place that was touched and is known, sorted."""
+        places = (ref for ref in sorted(self._slots) if "@" not in ref)
+        return [self.status(ref) for ref in places if self._is_known(ComponentRef(ref))]
 
     # -- ending -------------------------------------------------------------------------
 
@@ -489,9 +489,17 @@ class LifecycleManager:
         if current is not None and winner is not None and winner != current.candidate:
             await self.swap(ref)
 
+    def _is_known(self, ref: ComponentRef[Any]) -> bool:
+        """Tell whether *ref* is on offer, up, or not active already."""
+        offers = self.resolver.registry.offers(ref)
+        is_offered = any(ref in (one.ref, one.offer) for one in offers)
+        return is_offered or ref in self.activity or bool(self._roster.of(ref))
+
     def _known(self, ref: str) -> Slot:
-        """Return the slot of what is on offer, up, or not active already."""
+        """Return the slot of a known reference, to refuse or accept its work."""
         self._gate.own()
+        if self._closing is not None:
+            raise _closed(ref)
         self.check_known(ref)
         return self._slots[ref]
 

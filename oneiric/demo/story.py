@@ -106,8 +106,14 @@ class StoryReport:
 
 
 def open_runtime() -> RuntimeOrchestrator:
-    """Compose what the demonstration runs on: what is installed, and two bad caches."""
-    return RuntimeOrchestrator.open(plugins=(FAULTS,))
+    """Compose what the demonstration runs on: what is installed, and two bad caches.
+
+    What `oneiric swap` stored is for the commands; the story makes its own swaps.
+    """
+    runtime = RuntimeOrchestrator.open(plugins=(FAULTS,))
+    for ref in runtime.stored.kept:
+        runtime.resolver.unselect(ref)
+    return runtime
 
 
 async def tell_story(

@@ -22,9 +22,10 @@ def read(text: str, limits: DocumentLimits) -> object:
     except tomllib.TOMLDecodeError as error:
         problem, line = _told(str(error), text)
         twice = problem.startswith(("Cannot ", "Duplicate "))
-        reason = "duplicate-key" if twice else "syntax"
         said = problem[:1].lower() + problem[1:]
-        raise Refused(reason, f"it is not TOML: {said}", line=line) from None
+        if twice:
+            raise Refused("duplicate-key", f"the key is written twice: {said}", line=line) from None
+        raise Refused("syntax", f"it is not TOML: {said}", line=line) from None
     except ValueError:
         raise Refused("integer-too-large", "an integer has too many digits", line=1) from None
     _write_dates(root)

@@ -13,6 +13,7 @@ from importlib_metadata import EntryPoint, distributions, entry_points
 from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.guard import attempt, attempt_within
 from oneiric.core.plugin import Plugin
+from oneiric.core.registry import offered_by
 from oneiric.domains import ALL, Domain
 from oneiric.errors import JSONValue
 from oneiric.targets import is_allowed, target_of
@@ -68,7 +69,25 @@ def discover(settings: PluginSettings) -> tuple[Discovered, ...]:
     Our own rooms come by the same way and are always admitted.
     """
     found = sorted(_found(), key=lambda each: (each[0].distribution != OWN, *_order(each[0])))
-    return tuple(_examined(plugin, point, settings) for plugin, point in found)
+    examined = (_examined(plugin, point, settings) for plugin, point in found)
+    return tuple(_offering_anew(examined))
+
+
+def _offering_anew(plugins: Iterable[Discovered]) -> Iterator[Discovered]:
+    """Refuse the plugin that brings what another of its distribution has brought already."""
+    brought: dict[tuple[str, str], Discovered] = {}
+    for plugin in plugins:
+        names = [(each.source.id, str(each.offer)) for each in plugin.candidates]
+        again = [
+            f"{offer} is brought by {first.group}:{first.name} already"
+            for source, offer in names
+            if (first := brought.get((source, offer)))
+        ]
+        if again:
+            yield replace(plugin, candidates=(), error=f"ValueError: {'; '.join(again)}")
+        else:
+            brought.update(dict.fromkeys(names, plugin))
+            yield plugin
 
 
 def _order(plugin: Discovered) -> tuple[str, str]:
@@ -145,7 +164,9 @@ def _candidates(
     ]
     if problems:
         raise ValueError("; ".join(problems))
-    return tuple(candidate.sourced(source) for candidate in loaded.candidates)
+    sourced = tuple(candidate.sourced(source) for candidate in loaded.candidates)
+    offered_by(source, sourced)  # which refuses an offer that is made twice
+    return sourced
 
 
 def _problems(candidate: Candidate, plugin: Discovered, settings: PluginSettings) -> Iterable[str]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Dormant:
     """A stored selection that is not in force: it has ended, or belongs to another profile.
 
-    One that has ended is deleted when a selection is next stored or cleared.
+    One that has ended is deleted when a selection is next stored or cleared; a file that says
+    again what it said, before then, puts it back in force.
     """
 
     stored: StoredSelection
@@ -33,7 +34,7 @@ class Dormant:
 
     @property
     def ended(self) -> bool:
-        """Whether the file has come to say something else, which ends it for good."""
+        """Whether the file says something else about the place than it did."""
         return self.stored.profile in ("", self.profile)
 
     @property

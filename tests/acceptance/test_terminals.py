@@ -73,11 +73,15 @@ def test_a_reader_that_leaves_early_is_no_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
-def test_promise_c3_a_full_disk_is_unavailable_and_no_bug(tmp_path: Path) -> None:
-    """What the system refuses ends with 5; it is no mistake of the program."""
+@pytest.mark.parametrize("arguments", ["list", "list --json", "config show --json"])
+def test_promise_c3_a_full_disk_is_unavailable_and_no_bug(arguments: str, tmp_path: Path) -> None:
+    """What the system refuses ends with 5; it is no mistake of the program.
+
+    The envelope of `--json` cannot be written there either, so the line is told on stderr.
+    """
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "oneiric.cli", "list"],
+            [sys.executable, "-m", "oneiric.cli", *arguments.split()],
             cwd=tmp_path,
             env=environment(),
             stdout=full,
@@ -88,6 +92,24 @@ def test_promise_c3_a_full_disk_is_unavailable_and_no_bug(tmp_path: Path) -> Non
 
     assert done.returncode == 5
     assert done.stderr == "error[unavailable]: no space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_promise_c3_an_error_that_finds_the_disk_full_is_told_on_stderr(tmp_path: Path) -> None:
+    """What was wrong, and its exit code, are not lost with the envelope."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "oneiric.cli", "explain", "adapter:nope", "--json"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 6
+    assert done.stderr.startswith("error[no-candidate]: no candidate is registered for")
 
 
 COMMAND = f"{sys.executable} -m oneiric.cli"

@@ -8,8 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -23,7 +23,7 @@ from oneiric.runs.context import StepContext
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.plan import Plan, Step
 from oneiric.stores.journal import SqliteJournal
-from tests.acceptance.commands import environment, listing
+from tests.acceptance.commands import ROOT, environment, listing
 
 Call = Callable[..., tuple[int, str, str]]
 GOOD = Plan("good", (Step("a", "double", "${ input }"), Step("b", "double", depends_on=("a",))))
@@ -47,6 +47,18 @@ def call(
         return int(caught.value.code or 0), printed.out, printed.err
 
     return run
+
+
+@contextmanager
+def child(command: list[str], *, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run *command* beside the block, and no longer, however the block ends."""
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def double(_context: StepContext, value: JSONValue) -> JSONValue:
@@ -225,9 +237,7 @@ def test_follow_waits_for_what_others_do_and_is_cut_short_by_ctrl_c(tmp_path: Pa
     """A run that waits is followed on; SIGINT ends the command with 130, and changes nothing."""
     engine(tmp_path, ("r1", ASKS))
     command = [sys.executable, "-m", "oneiric.cli", "run", "follow", "r1", "--json"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
-    ) as process:
+    with child(command, folder=tmp_path) as process:
         assert process.stdout is not None
         kinds = [json.loads(process.stdout.readline())["kind"] for _ in range(3)]
 
@@ -277,12 +287,7 @@ def test_promise_c1_signal_is_live_where_somebody_holds_the_run(call: Call, tmp_
         "from tests.cli.test_run_commands import *;"
         "asyncio.run(carried_on(Path(sys.argv[1])))"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with child([sys.executable, "-c", code, str(tmp_path)], folder=ROOT) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         assert document(call("list", "--json"))["runs"][0]["held"] is True

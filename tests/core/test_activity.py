@@ -177,6 +177,18 @@ async def test_promise_a1_no_accepted_work_is_lost_under_pauses_and_drains() -> 
         assert (len(begun), ledger.late, len(refused) > 0) == (len(ended), [], True)
 
 
+async def test_what_nobody_knows_is_no_row_of_the_status() -> None:
+    """A misspelt reference fails its caller and is not listed, unless it is offered later."""
+    async with running(offer(Ledger(), "a")) as lifecycle:
+        for ref in ("adapter:cahce", "service:nobody@x"):
+            with pytest.raises(NoCandidateError):
+                await lifecycle.activate(ref)
+        await lifecycle.activate(CACHE)
+        assert [status.ref for status in lifecycle.statuses()] == [CACHE]
+        lifecycle.resolver.register(offer(Ledger(), "late", ref="adapter:cahce"))
+        assert [status.ref for status in lifecycle.statuses()] == [CACHE, "adapter:cahce"]
+
+
 async def test_resuming_accepts_work_again_and_forgets_the_note() -> None:
     """Active has no note, no actor and no time."""
     async with running(offer(Ledger(), "a")) as lifecycle:

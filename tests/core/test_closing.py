@@ -171,6 +171,17 @@ async def test_a_closed_manager_refuses_everything() -> None:
         assert [status.state for status in lifecycle.statuses()] == [LifecycleState.CLOSED]
 
 
+@pytest.mark.parametrize("verb", ["pause", "resume", "drain"])
+async def test_a_closed_manager_changes_no_activity(verb: str) -> None:
+    """Whoever asks is told that it was closed, and the state stays what it was."""
+    async with running(offer(Ledger(), "a")) as lifecycle:
+        await lifecycle.activate(CACHE)
+        await lifecycle.close()
+        with pytest.raises(ClosedError, match="adapter:cache: the lifecycle was closed"):
+            await getattr(lifecycle, verb)(CACHE)
+        assert lifecycle.activity.snapshot() == {}
+
+
 async def test_a_manager_that_brought_nothing_up_closes_at_once() -> None:
     """Closing needs no component."""
     async with running(offer(Ledger(), "a")) as lifecycle:

@@ -91,6 +91,16 @@ async def test_code_that_raises_cancellation_does_not_cancel_the_caller(
     assert outcome.reason == "RuntimeError: cancelled itself"
 
 
+async def test_blocking_code_that_raises_an_interrupt_fails_like_any_other() -> None:
+    """No signal reaches a thread, so nobody pressed a key: it is told at once, as a value."""
+
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    outcome = await Guard().call(fail, limit=5.0, blocking=True)
+    assert (outcome.reason, outcome.timed_out) == ("RuntimeError: interrupted itself", False)
+
+
 async def test_async_code_is_cancelled_at_its_limit() -> None:
     """Code that sleeps too long is told to stop, and the outcome says so."""
     guard, ended = Guard(), list[str]()

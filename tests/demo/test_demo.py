@@ -170,6 +170,20 @@ def test_a_story_without_words_is_refused(
     assert capsys.readouterr().err.startswith("error[invalid]: ")
 
 
+async def test_the_story_does_not_start_from_swaps_that_were_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that `oneiric swap` selected, and that needs a server, stops nothing."""
+    monkeypatch.chdir(tmp_path)
+    async with RuntimeOrchestrator.open(folder=tmp_path) as runtime:
+        runtime.stored.remember("adapter:cache", provider="redis")
+        assert runtime.stored.problem is None
+
+    async with open_runtime() as runtime:
+        assert [kept.provider for kept in runtime.stored.kept.values()] == ["redis"]
+        assert runtime.resolver.resolve("adapter:cache").provider == "memory"
+
+
 def test_a_report_of_nothing_is_not_ok() -> None:
     """Ok needs calls, swaps and faults survived; silence is no proof."""
     assert StoryReport().ok is False

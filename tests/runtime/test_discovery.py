@@ -105,6 +105,11 @@ BROKEN = {
         "raise SystemExit('enough')",
         "SystemExit: enough",
     ),
+    "broken-interrupt": (
+        {ADAPTERS: "broken_interrupt:PLUGIN"},
+        "raise KeyboardInterrupt",
+        "RuntimeError: interrupted itself",
+    ),
     "broken-syntax": (
         {ADAPTERS: "broken_syntax:PLUGIN"},
         "def",
@@ -130,6 +135,11 @@ BROKEN = {
         {"oneiric.tasks": "wrong_domain:PLUGIN"},
         offers("'task:fine', 'mine', Thing", "'adapter:secrets', 'mine', Thing"),
         "ValueError: adapter:secrets@mine: the group oneiric.tasks brings task candidates only",
+    ),
+    "said-twice": (
+        {ADAPTERS: "said_twice:PLUGIN"},
+        offers("'adapter:cache', 'mine', Thing", "'adapter:cache', 'mine', Thing, priority=5"),
+        "InvalidCandidateError: the offer adapter:cache@mine from plugin:said-twice 1.0 is ",
     ),
     "high-priority": (
         {ADAPTERS: "high_priority:PLUGIN"},
@@ -254,6 +264,32 @@ def test_a_plugin_cannot_name_another_source(tmp_path: Path, scan: Scan) -> None
     (candidate,) = scan()["masked"].candidates
 
     assert (str(candidate.source), candidate.stack) == ("plugin:masked 1.0", "masked")
+
+
+def test_of_two_plugins_that_bring_one_offer_the_second_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither replaces the other unseen; the error says which one was first."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    install(
+        tmp_path,
+        "doubled",
+        entry_points=f"[{ADAPTERS}]\na = doubled:PLUGIN\nb = doubled:OTHER",
+        module=offers("'adapter:cache', 'mine', Thing")
+        + "\nOTHER = Plugin([*PLUGIN.candidates, Candidate('adapter:cache', 'more', Thing)])\n",
+    )
+
+    found = [each for each in discover(PluginSettings()) if each.distribution == "doubled"]
+
+    del sys.modules["doubled"]
+    assert [(each.name, offered(each), each.error) for each in found] == [
+        ("a", ["adapter:cache@mine"], ""),
+        (
+            "b",
+            [],
+            f"ValueError: adapter:cache@mine is brought by {ADAPTERS}:a already",
+        ),
+    ]
 
 
 SPELLINGS = ("My.Odd_Plugin", "my-odd-plugin", "MY__ODD--PLUGIN")

@@ -57,6 +57,24 @@ async def test_opening_and_using_writes_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []  # noqa: PTH208
 
 
+async def test_relative_paths_of_settings_start_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the configuration lies; only `.oneiric_cache` is kept beside that."""
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    (home / "oneiric.toml").write_text(
+        "[adapters.provider_settings.local]\nbase_path = 'objects'\n"
+    )
+    monkeypatch.chdir(here)
+
+    async with opened(home) as runtime, runtime.lifecycle.use("adapter:storage@local"):
+        assert runtime.paths.root == home / ".oneiric_cache"
+
+    assert (os.listdir(here), os.listdir(home)) == (["objects"], ["oneiric.toml"])  # noqa: PTH208
+
+
 async def test_leaving_closes_every_component(tmp_path: Path) -> None:
     """What came up is cleaned up once, at the end of the block."""
     Tool.closed = 0
@@ -196,6 +214,23 @@ async def test_promise_r9_a_swap_that_the_file_ended_is_told_and_does_not_come_b
     )
     assert pen_of(opened(tmp_path)) == "quill"
     assert set(stored(tmp_path)) == {"adapter:cache"}
+
+
+async def test_a_swap_that_ended_counts_again_if_the_file_changes_back_at_once(
+    tmp_path: Path,
+) -> None:
+    """Nothing was stored meanwhile that could have forgotten it."""
+    configure(tmp_path, "quill")
+    async with opened(tmp_path) as runtime:
+        await runtime.swap("adapter:pen", provider="biro")
+    configure(tmp_path, "dry")
+    assert pen_of(opened(tmp_path)) == "dry"
+    configure(tmp_path, "quill")
+
+    assert (pen_of(opened(tmp_path)), opened(tmp_path).stored.dormant("adapter:pen")) == (
+        "biro",
+        None,
+    )
 
 
 async def test_promise_r9_a_swap_belongs_to_its_profile(tmp_path: Path) -> None:
