@@ -20,9 +20,8 @@ from oneiric.errors import (
     OneiricError,
 )
 from oneiric.runs.body import Bodies, Functions, Work
-from oneiric.runs.call import ResultCache
 from oneiric.runs.check import PlanChangedError, check_plan, kept, succeeded
-from oneiric.runs.conductor import Conductor, First, Tools
+from oneiric.runs.conductor import Conductor, First, ResultCache, Tools
 from oneiric.runs.event import Data, EventKind, RunEvent
 from oneiric.runs.journal import Journal, Lease, MemoryJournal
 from oneiric.runs.plan import Limits, Plan, Step

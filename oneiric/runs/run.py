@@ -118,8 +118,8 @@ class Run:
         Raises:
             IllegalMoveError: it cannot happen to the run as it stands.
         """
-        if event.kind in _RULES:
-            state, rule = _RULES[event.kind]
+        if found := _RULES.get(event.kind):
+            state, rule = found
             step = self.steps.get(event.step, _NO_STEP)
             if state is not None:
                 if step is _NO_STEP or state not in STEP_MOVES[step.state]:
