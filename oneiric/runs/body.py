@@ -88,7 +88,10 @@ class Functions(Bodies):
     """Let plain functions do the work, each under the name by which plans call it."""
 
     def __init__(self, functions: Mapping[str, Work]) -> None:
-        self._functions = {name: _Function(work) for name, work in functions.items()}
+        self._functions = {
+            name: _Function(work, Provenance(getattr(work, "__qualname__", type(work).__name__)))
+            for name, work in functions.items()
+        }
 
     def problem(self, target: str) -> str:
         if target in self._functions:
@@ -100,17 +103,11 @@ class Functions(Bodies):
         return nullcontext(self._functions[target])
 
 
+@dataclass(frozen=True, slots=True)
 class _Function(Body):
-    is_blocking = False
-
-    def __init__(self, function: Work) -> None:
-        name = getattr(function, "__qualname__", type(function).__name__)
-        self._function = function
-        self._provenance = Provenance(name)
-
-    @property
-    def provenance(self) -> Provenance:
-        return self._provenance
+    function: Work
+    provenance: Provenance
+    is_blocking: bool = False
 
     def __call__(self, context: StepContext, value: JSONValue, /) -> Given | Awaitable[Given]:
-        return self._function(context, value)
+        return self.function(context, value)

@@ -157,10 +157,12 @@ class _Check:
         if depth > self.limits.max_depth:
             yield self._problem("steps", f"a chain of {depth} is over {self.limits.max_depth}")
 
-    def _numbers(self, at: str, **numbers: float | None) -> Iterator[Problem]:
-        for name, number in numbers.items():
-            if number is not None and not number > 0:
-                yield self._problem(at, f"{name} must be above 0")
+    def _numbers(self, at: str, **numbers: float | None) -> Sequence[Problem]:
+        return [
+            self._problem(at, f"{name} must be above 0")
+            for name, number in numbers.items()
+            if number is not None and not number > 0
+        ]
 
     def _unknown(self, at: str, kind: str, name: str, known: Iterable[str]) -> Problem:
         return self._problem(at, self._what(kind, name, known))

@@ -26,6 +26,7 @@ from oneiric.runs.run import Run, fold
 from oneiric.runs.schedule import Launch, Schedule
 
 PAUSE_SECONDS = 0.5
+_TURN_SECONDS = 0.001
 _CACHE_SECONDS = 5.0
 _LONGEST_MESSAGE = 2_000
 First: TypeAlias = "list[tuple[EventKind, Data]]"
@@ -62,7 +63,7 @@ class StepCall(Call):
     """A step that was launched, and what came of it.
 
     Its body is called when its start is stored: at once where there was nothing to hold, else
-    in the middle of `hold`, which waits for it.
+    while it is held.
     """
 
     __slots__ = ("_go", "body", "context", "is_cached", "is_started", "launch", "outcome", "report")
@@ -169,6 +170,7 @@ class Conductor:
         self._heard = self._again = self._has_left = False
         self._alarm: tuple[float, asyncio.Task[object]] | None = None
         self._loop = asyncio.get_running_loop()
+        self._yield_at = 0.0
         self._nudge_soon = partial(self._loop.call_soon_threadsafe, self._nudge)
         self._tick()
 
@@ -252,7 +254,9 @@ class Conductor:
             if not call.context.stopped:
                 call.go(self._tools.guard)
         if self._again or self._heard or self._reports:
-            await asyncio.sleep(0)  # others shall have their turn, however fast this goes
+            if self._loop.time() > self._yield_at:  # others shall have their turn
+                await asyncio.sleep(0)
+                self._yield_at = self._loop.time() + _TURN_SECONDS
         elif not self.run.state.is_over:
             await self._wait()
 

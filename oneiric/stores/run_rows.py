@@ -242,7 +242,7 @@ def _insert(
         for seq, event in enumerate(events, start=last + 1)
     ]
     rows = [
-        (run_id, event.seq, event.kind, event.at, event.step, text)
+        (run_id, event.seq, str(event.kind), event.at, event.step, text)
         for event, text in zip(stored, texts, strict=True)
     ]
     connection.executemany(_INSERT, rows)
