@@ -22,13 +22,9 @@ class Provenance:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"provider", "version", "manifest", "decision"}`, without what is empty."""
-        found = (
-            ("provider", self.provider),
-            ("version", self.version),
-            ("manifest", self.manifest_digest),
-            ("decision", self.decision_digest),
-        )
-        return {name: text for name, text in found if text}
+        found = {"provider": self.provider, "version": self.version}
+        found |= {"manifest": self.manifest_digest, "decision": self.decision_digest}
+        return {name: text for name, text in found.items() if text}
 
 
 @dataclass(frozen=True, slots=True)

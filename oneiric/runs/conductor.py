@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Any, Protocol, TypeAlias, cast
 
 from oneiric.clock import Clock
@@ -66,7 +66,17 @@ class StepCall(Call):
     while it is held.
     """
 
-    __slots__ = ("_go", "body", "context", "is_cached", "is_started", "launch", "outcome", "report")
+    __slots__ = (
+        "_begun",
+        "_go",
+        "body",
+        "context",
+        "is_cached",
+        "is_started",
+        "launch",
+        "outcome",
+        "report",
+    )
 
     def __init__(
         self, launch: Launch, context: StepContext, report: Callable[[StepCall], None]
@@ -78,6 +88,7 @@ class StepCall(Call):
         self.body: Body | None = None
         self.is_started = self.is_cached = False
         self.outcome: Outcome[object] | None = None
+        self._begun: list[Awaitable[object]] = []
         self._go: asyncio.Future[None] | None = None
 
     def then(self, outcome: Outcome[object]) -> None:
@@ -109,9 +120,16 @@ class StepCall(Call):
     def _begin(self, guard: Guard) -> None:
         outcome = attempt(partial(self._work, guard))
         if outcome.error is None and isawaitable(outcome.value):
-            guard.start(self, lambda: outcome.value)
+            self._begun.append(outcome.value)
+            guard.start(self, self._begun.pop)
         else:
             self.then(Outcome(outcome.value, outcome.error))
+
+    def drop(self) -> None:
+        """Forget the work if it was ended before its first moment."""
+        for work in self._begun:
+            if iscoroutine(work):
+                work.close()
 
     async def _look(self, bodies: Bodies, cache: ResultCache, guard: Guard) -> Given:
         """Return the kept result, or have one made. A cache that fails is as good as none."""
@@ -155,6 +173,8 @@ class Conductor:
     before any body is called because of them. If they cannot be stored, the conductor ends,
     its bodies are stopped, and whoever claims the run next begins with what was stored.
     """
+
+    task: asyncio.Task[Run]
 
     def __init__(self, tools: Tools, run: Run, lease: Lease) -> None:
         self.run = run
@@ -254,9 +274,9 @@ class Conductor:
             if not call.context.stopped:
                 call.go(self._tools.guard)
         if self._again or self._heard or self._reports:
-            if self._loop.time() > self._yield_at:  # others shall have their turn
+            if self._tools.clock.monotonic() > self._yield_at:  # others shall have their turn
                 await asyncio.sleep(0)
-                self._yield_at = self._loop.time() + _TURN_SECONDS
+                self._yield_at = self._tools.clock.monotonic() + _TURN_SECONDS
         elif not self.run.state.is_over:
             await self._wait()
 
@@ -386,6 +406,8 @@ class Conductor:
             call.context.stopped = why
             del self._calls[call.launch.step.id]
         await self._tools.guard.end(calls)
+        for call in calls:
+            call.drop()
         return [call.launch.step.id for call in calls]
 
     def _set_alarm(self, when: float | None) -> None:

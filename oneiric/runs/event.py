@@ -51,11 +51,10 @@ class RunEvent:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"run_id", "seq", "kind", "at", "step", "data"}`."""
-        return {
+        who: dict[str, JSONValue] = {
             "run_id": self.run_id,
             "seq": self.seq,
             "kind": str(self.kind),
             "at": self.at,
-            "step": self.step,
-            "data": dict(self.data),
         }
+        return {**who, "step": self.step, "data": dict(self.data)}

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from contextvars import ContextVar
 
 import pytest
 
@@ -226,47 +225,6 @@ async def test_a_result_that_is_too_large_fails_its_step() -> None:
     assert (run.steps["a"].error or {})["code"] == "value-too-large"
     with pytest.raises(InvalidError):
         await engine.start(Plan("p", (Step("a", "big"),)), "x" * 200)
-    await engine.close()
-
-
-async def test_a_plain_function_leaves_nothing_behind(journal: MemoryJournal) -> None:
-    """What a body sets of its context is gone with it, whether it is awaited or not."""
-    mark: ContextVar[str] = ContextVar("mark", default="unset")
-
-    def plainly(context: StepContext, value: JSONValue) -> JSONValue:
-        was = mark.get()
-        mark.set(context.step_id)
-        return was
-
-    async def awaited(context: StepContext, value: JSONValue) -> JSONValue:
-        return plainly(context, value)
-
-    engine = RunEngine({"plainly": plainly, "awaited": awaited}, journal=journal)
-    steps = [Step("a", "plainly"), Step("b", "awaited", None, ("a",))]
-    run = await engine.run(Plan("p", (*steps, Step("c", "plainly", None, ("b",)))))
-    assert run.results == {"a": "unset", "b": "unset", "c": "unset"}
-    assert mark.get() == "unset"
-    await engine.close()
-
-
-async def test_plain_functions_let_others_have_their_turn(journal: MemoryJournal) -> None:
-    """A chain of steps that never wait does not keep the loop from whoever else is on it."""
-
-    def work(context: StepContext, value: JSONValue) -> JSONValue:
-        time.sleep(0.002)
-        return len(turns)
-
-    async def other() -> None:
-        while True:
-            turns.append(None)
-            await asyncio.sleep(0)
-
-    turns: list[None] = []
-    engine = RunEngine({"work": work}, journal=journal)
-    task = asyncio.ensure_future(other())
-    run = await engine.run(chain(10))
-    task.cancel()
-    assert len({run.results[name] for name in run.results}) == 10
     await engine.close()
 
 
