@@ -43,6 +43,9 @@ class ResultCache(Protocol):
         """Keep *value*."""
 
 
+Report: TypeAlias = "Callable[[StepCall], None]"
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What every run of an engine is done with."""
@@ -66,21 +69,7 @@ class StepCall(Call):
     while it is held.
     """
 
-    __slots__ = (
-        "_begun",
-        "_go",
-        "body",
-        "context",
-        "is_cached",
-        "is_started",
-        "launch",
-        "outcome",
-        "report",
-    )
-
-    def __init__(
-        self, launch: Launch, context: StepContext, report: Callable[[StepCall], None]
-    ) -> None:
+    def __init__(self, launch: Launch, context: StepContext, report: Report) -> None:
         super().__init__(launch.step.timeout_seconds or math.inf)
         self.launch = launch
         self.context = context
@@ -127,9 +116,8 @@ class StepCall(Call):
 
     def drop(self) -> None:
         """Forget the work if it was ended before its first moment."""
-        for work in self._begun:
-            if iscoroutine(work):
-                work.close()
+        for work in filter(iscoroutine, self._begun):
+            work.close()
 
     async def _look(self, bodies: Bodies, cache: ResultCache, guard: Guard) -> Given:
         """Return the kept result, or have one made. A cache that fails is as good as none."""

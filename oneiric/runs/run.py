@@ -257,10 +257,7 @@ _RULES: Mapping[EventKind, tuple[StepState | None, Rule]] = MappingProxyType(
         EventKind.RUN_CANCELING: (None, lambda run, _s, data, _e: run.cancels.append(data)),
         EventKind.RUN_ENDED: (None, _run_ended),
         EventKind.CONTEXT_SET: (None, _context_set),
-        EventKind.SIGNALED: (
-            None,
-            lambda run, _s, _d, event: run.signals.update({event.seq: event}),
-        ),
+        EventKind.SIGNALED: (None, lambda run, _s, _d, e: run.signals.update({e.seq: e})),
         EventKind.STEP_STARTED: (StepState.RUNNING, _step_started),
         EventKind.STEP_ASSIGNED: (StepState.ASSIGNED, _step_assigned),
         EventKind.STEP_RETRIED: (StepState.QUEUED, _step_retried),
