@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from oneiric.documents.canon import canonical
-from oneiric.documents.plain import thaw
+from oneiric.documents.canon import canonical, json_value
 from oneiric.errors import InvalidError, JSONValue
 
 ANY_SIZE = 1 << 62
+_MOST_LONGER = 5  # than Python's own text: 1e+20 becomes 21 digits, a character 4 bytes
 
 
 class ValueTooLargeError(InvalidError):
@@ -29,7 +27,9 @@ def plain(value: object, max_bytes: int = ANY_SIZE) -> JSONValue:
     """
     if value is None:
         return None
-    size = len(canonical(cast("JSONValue", value)))
-    if size > max_bytes:
-        raise ValueTooLargeError(f"it takes {size} bytes of JSON, more than {max_bytes}")
-    return cast("JSONValue", thaw(cast("JSONValue", value)))
+    copy = json_value(value)
+    if max_bytes < ANY_SIZE and len(repr(copy)) * _MOST_LONGER > max_bytes:
+        size = len(canonical(copy))
+        if size > max_bytes:
+            raise ValueTooLargeError(f"it takes {size} bytes of JSON, more than {max_bytes}")
+    return copy

@@ -13,6 +13,7 @@ from oneiric.errors import JSONValue
 MAX_INTEGER = (1 << 53) - 1
 """The largest integer of I-JSON (RFC 7493): beyond it, doubles skip numbers."""
 
+_EXACT = frozenset({str, bool, int, float, type(None)})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -60,6 +61,14 @@ def check(root: object, limits: DocumentLimits) -> None:
 
 def thaw(value: JSONValue) -> object:
     """Copy into `dict`, `list` and exact scalars, which is what encoders expect."""
+    kind = type(value)
+    if kind in _EXACT:
+        return value
+    if kind is dict:
+        return {
+            key if type(key) is str else _key(key): item if type(item) in _EXACT else thaw(item)
+            for key, item in value.items()  # type: ignore[union-attr]
+        }
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Mapping):

@@ -13,6 +13,7 @@ from oneiric.errors import JSONValue, Problem, nearest
 T = TypeVar("T")
 
 _NUMBERS = (int, float)
+_TEXTS = "tuple[str, ...]"
 _FITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = MappingProxyType(
     {
         "str": ("a text", lambda value: isinstance(value, str)),
@@ -26,7 +27,7 @@ _FITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = MappingProxyType(
             "a table of whole numbers",
             lambda table: isinstance(table, Mapping) and {type(n) for n in table.values()} <= {int},
         ),
-        "tuple[str, ...]": (
+        _TEXTS: (
             "a list of texts",
             lambda items: isinstance(items, list | tuple) and {type(t) for t in items} <= {str},
         ),
@@ -67,7 +68,7 @@ def _written(value: Any) -> JSONValue:
 class _Reader:
     def __init__(self, kinds: Mapping[str, type]) -> None:
         self.kinds = kinds
-        self.known: dict[Callable[..., object], Mapping[str, tuple[str, bool]]] = {}
+        self.known: dict[Callable[..., object], tuple[Mapping[str, str], Sequence[str]]] = {}
         self.problems: list[Problem] = []
 
     def table(self, kind: Callable[..., T], value: JSONValue, where: str) -> T:
@@ -75,37 +76,37 @@ class _Reader:
         if not isinstance(value, Mapping):
             self._problem(where, "it must be a table")
             value = {}
-        known = self._fields_of(kind)
+        known, required = self._fields_of(kind)
         found: dict[str, object] = {}
         for name, item in value.items():
+            annotation = known.get(name, "")
+            if (fits := _FITS.get(annotation)) and fits[1](item):
+                found[name] = tuple(item) if annotation == _TEXTS else item  # type: ignore[arg-type]
+                continue
             place = f"{where}.{name}" if where else name
-            if name in known:
-                found[name] = self._field(known[name][0], item, place)
+            if annotation:
+                found[name] = self._field(annotation, item, place)
             else:
                 close = nearest(name, known)
                 self._problem(place, f"unknown field{f'; did you mean {close}?' if close else ''}")
-        for name, (_, is_required) in known.items():
-            if is_required and name not in value:
+        for name in required:
+            if name not in value:
                 self._problem(f"{where}.{name}" if where else name, "it is required")
                 found[name] = ()
         return kind(**found)
 
-    def _fields_of(self, kind: Callable[..., object]) -> Mapping[str, tuple[str, bool]]:
-        """Return for each field how it is annotated, and whether it must be there."""
+    def _fields_of(self, kind: Callable[..., object]) -> tuple[Mapping[str, str], Sequence[str]]:
+        """Return how each field is annotated, and which must be there."""
         if kind not in self.known:
-            self.known[kind] = {
-                each.name: (getattr(each.type, "__name__", str(each.type)), is_required)
-                for each in fields(kind)  # type: ignore[arg-type]
-                for is_required in [_default(each) is MISSING]
-            }
+            each = fields(kind)  # type: ignore[arg-type]
+            known = {one.name: getattr(one.type, "__name__", str(one.type)) for one in each}
+            required = [one.name for one in each if _default(one) is MISSING]
+            self.known[kind] = known, required
         return self.known[kind]
 
     def _field(self, annotation: str, item: JSONValue, place: str) -> object:
         if fits := _FITS.get(annotation):
-            if not fits[1](item):
-                self._problem(place, f"it must be {fits[0]}")
-            elif annotation == "tuple[str, ...]":
-                return tuple(item)  # type: ignore[arg-type]  # a list or tuple
+            self._problem(place, f"it must be {fits[0]}")
             return item
         kind = self.kinds[annotation.removeprefix("tuple[").removesuffix(", ...]")]
         if kind.__name__ != annotation:

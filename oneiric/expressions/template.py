@@ -105,6 +105,8 @@ class _Marks:
             raise ExpressionError(str(self.opening), f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, str):
             return self._text(value) if self.opening in value else None
+        if value is None or isinstance(value, int | float):
+            return None
         if isinstance(value, Mapping):
             entries = {key: self.compile(each, depth + 1) for key, each in value.items()}
             if SPREAD in value:

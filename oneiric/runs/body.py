@@ -22,9 +22,9 @@ class Provenance:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"provider", "version", "manifest", "decision"}`, without what is empty."""
-        names = ("provider", "version", "manifest", "decision")
-        texts = (self.provider, self.version, self.manifest_digest, self.decision_digest)
-        return {name: text for name, text in zip(names, texts, strict=True) if text}
+        found = {"provider": self.provider, "version": self.version}
+        found |= {"manifest": self.manifest_digest, "decision": self.decision_digest}
+        return {name: text for name, text in found.items() if text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ class Bodies(Protocol):
     def open(self, target: str) -> AbstractAsyncContextManager[Body]:
         """Hold the body of *target* for as long as the block lasts.
 
+        A `nullcontext` says that nothing need be held: its body is called without a block.
+
         Raises:
             OneiricError: nobody may serve, or it is paused.
         """
@@ -82,7 +84,10 @@ class Functions(Bodies):
     """Let plain functions do the work, each under the name by which plans call it."""
 
     def __init__(self, functions: Mapping[str, Work]) -> None:
-        self._functions = functions
+        self._functions = {
+            name: _Function(work, Provenance(getattr(work, "__qualname__", type(work).__name__)))
+            for name, work in functions.items()
+        }
 
     def problem(self, target: str) -> str:
         if target in self._functions:
@@ -91,17 +96,14 @@ class Functions(Bodies):
         return f"nobody does {target}{f'; did you mean {close}?' if close else ''}"
 
     def open(self, target: str) -> AbstractAsyncContextManager[Body]:
-        return nullcontext(_Function(self._functions[target]))
+        return nullcontext(self._functions[target])
 
 
 @dataclass(frozen=True, slots=True)
 class _Function(Body):
     function: Work
+    provenance: Provenance
     is_blocking: bool = False
-
-    @property
-    def provenance(self) -> Provenance:
-        return Provenance(getattr(self.function, "__qualname__", type(self.function).__name__))
 
     def __call__(self, context: StepContext, value: JSONValue, /) -> Given | Awaitable[Given]:
         return self.function(context, value)

@@ -73,11 +73,12 @@ class _Check:
             yield self._problem(at, "an id is up to 200 letters, digits, spaces and any of _.@/-")
         for name in step.depends_on:
             if name not in self.steps:
-                yield self._unknown(f"{at}.depends_on", "step", name, self.steps)
+                yield self._problem(f"{at}.depends_on", self._what("step", name, self.steps))
             elif self.steps[name].is_final and not step.is_final:
                 yield self._problem(f"{at}.depends_on", f"{name} is final: it runs after this one")
         if step.group and step.group not in self.plan.groups:
-            yield self._unknown(f"{at}.group", "group", step.group, self.plan.groups)
+            what = self._what("group", step.group, self.plan.groups)
+            yield self._problem(f"{at}.group", what)
         if not step.target and not step.signal:
             yield self._problem(at, "it needs a target or a signal")
         for field, target in (("target", step.target), ("compensation", step.compensation)):
@@ -157,13 +158,12 @@ class _Check:
         if depth > self.limits.max_depth:
             yield self._problem("steps", f"a chain of {depth} is over {self.limits.max_depth}")
 
-    def _numbers(self, at: str, **numbers: float | None) -> Iterator[Problem]:
-        for name, number in numbers.items():
-            if number is not None and not number > 0:
-                yield self._problem(at, f"{name} must be above 0")
-
-    def _unknown(self, at: str, kind: str, name: str, known: Iterable[str]) -> Problem:
-        return self._problem(at, self._what(kind, name, known))
+    def _numbers(self, at: str, **numbers: float | None) -> Sequence[Problem]:
+        return [
+            self._problem(at, f"{name} must be above 0")
+            for name, number in numbers.items()
+            if number is not None and not number > 0
+        ]
 
     def _what(self, kind: str, name: str, known: Iterable[str]) -> str:
         close = nearest(name, known)

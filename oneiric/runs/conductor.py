@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from inspect import isawaitable, iscoroutine
+from typing import Any, Protocol, TypeAlias, cast
 
 from oneiric.clock import Clock
-from oneiric.core.guard import Guard, Outcome
+from oneiric.core.guard import Call, Guard, Outcome, attempt
 from oneiric.documents.copies import plain
 from oneiric.errors import InvalidError, JSONValue, OneiricError, PausedError
-from oneiric.runs.body import Assigned, Bodies, Given, Provenance
-from oneiric.runs.call import ResultCache, StepCall, told
+from oneiric.runs.body import Assigned, Bodies, Body, Given, Provenance
 from oneiric.runs.check import check_plan
 from oneiric.runs.context import StepContext
 from oneiric.runs.event import Data, EventKind
@@ -24,8 +26,24 @@ from oneiric.runs.run import Run, fold
 from oneiric.runs.schedule import Launch, Schedule
 
 PAUSE_SECONDS = 0.5
+_TURN_SECONDS = 0.001
+_CACHE_SECONDS = 5.0
+_LONGEST_MESSAGE = 2_000
 First: TypeAlias = "list[tuple[EventKind, Data]]"
 """The events with which somebody begins to carry a run on."""
+
+
+class ResultCache(Protocol):
+    """What the engine needs of a cache of results; the cache port fits."""
+
+    async def get(self, key: str) -> JSONValue | bytes:
+        """Return the value of *key*, or None when there is none."""
+
+    async def set(self, key: str, value: JSONValue) -> None:
+        """Keep *value*."""
+
+
+Report: TypeAlias = "Callable[[StepCall], None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,98 @@ class Tools:
         return int(self.clock.new_id()[-8:], 16) / 2**32
 
 
+class StepCall(Call):
+    """A step that was launched, and what came of it.
+
+    Its body is called when its start is stored: at once where there was nothing to hold, else
+    while it is held.
+    """
+
+    def __init__(self, launch: Launch, context: StepContext, report: Report) -> None:
+        super().__init__(launch.step.timeout_seconds or math.inf)
+        self.launch = launch
+        self.context = context
+        self.report = report
+        self.body: Body | None = None
+        self.is_started = self.is_cached = False
+        self.outcome: Outcome[object] | None = None
+        self._begun: list[Awaitable[object]] = []
+        self._go: asyncio.Future[None] | None = None
+
+    def then(self, outcome: Outcome[object]) -> None:
+        self.outcome = outcome
+        self.report(self)
+
+    def prepare(self, bodies: Bodies, cache: ResultCache | None, guard: Guard) -> None:
+        """Look for a kept result, or for the body; it is reported once that is there."""
+        if self.launch.cache_key and cache is not None:
+            guard.start(self, partial(self._look, bodies, cache, guard))
+            return
+        opened = attempt(partial(bodies.open, self.launch.step.target))
+        if opened.error is not None:
+            self.then(Outcome(error=opened.error))
+        elif isinstance(opened.value, nullcontext):
+            self.body = opened.value.enter_result
+            self.report(self)
+        else:
+            held = cast("AbstractAsyncContextManager[Body]", opened.value)
+            guard.start(self, partial(self._hold, held, guard))
+
+    def go(self, guard: Guard) -> None:
+        """Have the body called; what needs no waiting is over when this returns."""
+        if self._go is None:
+            copy_context().run(self._begin, guard)
+        elif not self._go.done():
+            self._go.set_result(None)
+
+    def _begin(self, guard: Guard) -> None:
+        outcome = attempt(partial(self._work, guard))
+        if outcome.error is None and isawaitable(outcome.value):
+            self._begun.append(outcome.value)
+            guard.start(self, self._begun.pop)
+        else:
+            self.then(Outcome(outcome.value, outcome.error))
+
+    def drop(self) -> None:
+        """Forget the work if it was ended before its first moment."""
+        for work in filter(iscoroutine, self._begun):
+            work.close()
+
+    async def _look(self, bodies: Bodies, cache: ResultCache, guard: Guard) -> Given:
+        """Return the kept result, or have one made. A cache that fails is as good as none."""
+        key = self.launch.cache_key
+        found = await guard.call(partial(cache.get, key), limit=_CACHE_SECONDS)
+        if isinstance(found.value, Mapping) and "result" in found.value:
+            self.is_cached = True
+            kept: JSONValue = found.value["result"]
+            return kept
+        result = await self._hold(bodies.open(self.launch.step.target), guard)
+        if not isinstance(result, Assigned):
+            value: JSONValue = {"result": result}
+            await guard.call(partial(cache.set, key, value), limit=_CACHE_SECONDS)
+        return result
+
+    async def _hold(self, opened: AbstractAsyncContextManager[Body], guard: Guard) -> Given:
+        async with opened as self.body:
+            self._go = asyncio.get_running_loop().create_future()
+            self.report(self)
+            await self._go
+            result = self._work(guard)
+            return await result if isawaitable(result) else result
+
+    def _work(self, guard: Guard) -> Given | Awaitable[Given]:
+        assert self.body is not None
+        function = partial(self.body, self.context, self.launch.input)
+        return _in_thread(function, guard) if self.body.is_blocking else function()
+
+
+async def _in_thread(function: Callable[[], object], guard: Guard) -> Given:
+    outcome: Outcome[Any] = await guard.call(function, limit=math.inf, blocking=True)
+    if outcome.error:
+        raise outcome.error
+    return cast("Given", outcome.value)
+
+
 class Conductor:
     """Carry on one run that is held, until it is over.
 
@@ -51,6 +161,8 @@ class Conductor:
     before any body is called because of them. If they cannot be stored, the conductor ends,
     its bodies are stopped, and whoever claims the run next begins with what was stored.
     """
+
+    task: asyncio.Task[Run]
 
     def __init__(self, tools: Tools, run: Run, lease: Lease) -> None:
         self.run = run
@@ -62,10 +174,11 @@ class Conductor:
         self._calls: dict[str, StepCall] = {}
         self._reports: list[StepCall] = []
         self._storing: list[asyncio.Future[None]] = []
-        self._woken = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self._heard = self._again = self._has_left = False
         self._alarm: tuple[float, asyncio.Task[object]] | None = None
         self._loop = asyncio.get_running_loop()
+        self._yield_at = 0.0
         self._nudge_soon = partial(self._loop.call_soon_threadsafe, self._nudge)
         self._tick()
 
@@ -146,17 +259,21 @@ class Conductor:
         opened += self._take_reports()
         await self._store()
         for call in opened:
-            if not call.go.done():
-                call.go.set_result(None)
-        if not (self._again or self._heard or self._reports or self.run.state.is_over):
+            if not call.context.stopped:
+                call.go(self._tools.guard)
+        if self._again or self._heard or self._reports:
+            if self._tools.clock.monotonic() > self._yield_at:  # others shall have their turn
+                await asyncio.sleep(0)
+                self._yield_at = self._tools.clock.monotonic() + _TURN_SECONDS
+        elif not self.run.state.is_over:
             await self._wait()
 
     async def _wait(self) -> None:
-        self._woken.clear()
         self._set_alarm(self._schedule.wake_at)
         if not self._calls and self.run.is_waiting:
             self.settled.set()
-        await self._woken.wait()
+        self._waiter = self._loop.create_future()
+        await self._waiter
 
     async def _store(self) -> None:
         """Store what was decided; if others stored in between, the run is folded anew."""
@@ -184,7 +301,7 @@ class Conductor:
 
     def _nudge(self) -> None:
         self._again = True
-        self._woken.set()
+        self._go_on()
         if not self._has_left:
             self.settled.clear()
 
@@ -202,13 +319,17 @@ class Conductor:
                 _nudge=self._nudge_soon,
             )
             call = self._calls[launch.step.id] = StepCall(launch, context, self._report)
-            tools.guard.start(call, partial(call.work, tools.bodies, tools.cache, tools.guard))
+            call.prepare(tools.bodies, tools.cache, tools.guard)
         if len(self._reports) < len(launches):
             await asyncio.sleep(0)  # what opens at once is stored together with what led to it
 
     def _report(self, call: StepCall) -> None:
         self._reports.append(call)
-        self._woken.set()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _take_reports(self) -> list[StepCall]:
         """Heed what calls reported, and return those whose body is open and waits to be called."""
@@ -242,7 +363,7 @@ class Conductor:
             except InvalidError as error:
                 outcome = Outcome(error=error)
         if outcome.error is not None:
-            self._schedule.fail(name, *told(outcome))
+            self._schedule.fail(name, *_told(outcome))
 
     def _succeed(self, call: StepCall, given: Given) -> None:
         launch, schedule = call.launch, self._schedule
@@ -273,6 +394,8 @@ class Conductor:
             call.context.stopped = why
             del self._calls[call.launch.step.id]
         await self._tools.guard.end(calls)
+        for call in calls:
+            call.drop()
         return [call.launch.step.id for call in calls]
 
     def _set_alarm(self, when: float | None) -> None:
@@ -286,3 +409,16 @@ class Conductor:
         await self._tools.clock.sleep(when - self._tools.clock.monotonic())
         self._alarm = None
         self._nudge()
+
+
+def _told(outcome: Outcome[object]) -> tuple[dict[str, JSONValue], frozenset[str]]:
+    """Return what the journal keeps of a failure, and the names that a retry may know it by."""
+    error = outcome.error
+    own = error if isinstance(error, OneiricError) else None
+    code = "timeout" if outcome.timed_out else own.code if own else "failed"
+    text = own.message if own else outcome.reason
+    message = text[:_LONGEST_MESSAGE].encode("utf-8", "replace").decode()
+    found: dict[str, JSONValue] = {"code": code, "message": message, "type": type(error).__name__}
+    if own and (details := attempt(lambda: plain(dict(own.details()))).value):
+        found["details"] = details
+    return found, frozenset({code, *(kind.__name__ for kind in type(error).__mro__)})

@@ -20,9 +20,8 @@ from oneiric.errors import (
     OneiricError,
 )
 from oneiric.runs.body import Bodies, Functions, Work
-from oneiric.runs.call import ResultCache
 from oneiric.runs.check import PlanChangedError, check_plan, kept, succeeded
-from oneiric.runs.conductor import Conductor, First, Tools
+from oneiric.runs.conductor import Conductor, First, ResultCache, Tools
 from oneiric.runs.event import Data, EventKind, RunEvent
 from oneiric.runs.journal import Journal, Lease, MemoryJournal
 from oneiric.runs.plan import Limits, Plan, Step
@@ -47,9 +46,8 @@ class RunHandle:
     To stop waiting does not stop the run.
     """
 
-    def __init__(self, conductor: Conductor, task: asyncio.Task[Run]) -> None:
+    def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
-        self._task = task
 
     @property
     def run_id(self) -> str:
@@ -57,13 +55,13 @@ class RunHandle:
         return self._conductor.run.run_id
 
     def __await__(self) -> Generator[object, None, Run]:
-        return asyncio.shield(self._task).__await__()
+        return asyncio.shield(self._conductor.task).__await__()
 
     async def settled(self) -> Run:
         """Wait until the run is over, or waits for somebody outside, and return it."""
         await self._conductor.settled.wait()
-        run = self._conductor.run
-        return run if run.is_waiting and not self._task.done() else await self
+        run, task = self._conductor.run, self._conductor.task
+        return run if run.is_waiting and not task.done() else await self
 
 
 class RunEngine:
@@ -115,7 +113,7 @@ class RunEngine:
         self._tools = Tools(found, self._journal, self._clock, guard, cache, self._limits)
         self._lease_seconds = lease_seconds
         self._holder = self._clock.new_id()
-        self._handles: dict[str, tuple[Conductor, asyncio.Task[Run]]] = {}
+        self._under_way: dict[str, Conductor] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._taking: set[str] = set()
         self._closed = False
@@ -160,10 +158,7 @@ class RunEngine:
         data: Data = {"plan": plan.as_json(), "digest": plan.digest, "input": value}
         data = {**data, **{key: plain(more.get(key, {}), most) for key in ("context", "metadata")}}
         run_id = more.get("run_id") or self._clock.new_id()
-        return self._event(run_id, EventKind.RUN_CREATED, "", data)
-
-    def _event(self, run_id: str, kind: EventKind, step: str, data: Data) -> RunEvent:
-        return RunEvent(run_id, kind, rfc3339(self._clock.now()), step, data)
+        return RunEvent(run_id, EventKind.RUN_CREATED, rfc3339(self._clock.now()), "", data)
 
     async def recover(self) -> list[RunHandle]:
         """Take up every open run that nobody holds, and return them under way."""
@@ -173,7 +168,7 @@ class RunEngine:
         while page := await self._journal.runs(open_only=True, before=before, limit=_PAGE):
             before = page[-1].run_id
             for record in page:
-                if record.is_held or record.run_id in self._handles:
+                if record.is_held or record.run_id in self._under_way:
                     continue
                 try:
                     found.append(await self._take_up(record.run_id))
@@ -194,8 +189,8 @@ class RunEngine:
                 their results.
             InvalidError: the run has ended.
         """
-        if (held := self._handles.get(run_id)) and plan is None:
-            return RunHandle(*held)
+        if (held := self._under_way.get(run_id)) and plan is None:
+            return RunHandle(held)
         return await self._take_up(run_id, plan, force=force)
 
     async def retry(
@@ -212,7 +207,7 @@ class RunEngine:
         self, run_id: str, plan: Plan | None = None, *, force: bool = False, ended: bool = False
     ) -> RunHandle:
         self._check_open()
-        if run_id in self._handles or run_id in self._taking:
+        if run_id in self._under_way or run_id in self._taking:
             raise LockedError(f"the run {run_id} is under way here")
         self._taking.add(run_id)
         try:
@@ -251,17 +246,16 @@ class RunEngine:
     def _conduct(self, run: Run, lease: Lease, first: First) -> RunHandle:
         started: Data = {"holder": self._holder, "token": lease.token}
         first.append((EventKind.RUN_STARTED, started))
-        conductor = Conductor(self._tools, run, lease)
-        task = asyncio.ensure_future(conductor.conduct(first))
-        self._handles[run.run_id] = (conductor, task)
-        task.add_done_callback(lambda task: self._release(run.run_id, task))
+        conductor = self._under_way[run.run_id] = Conductor(self._tools, run, lease)
+        conductor.task = asyncio.ensure_future(conductor.conduct(first))
+        conductor.task.add_done_callback(lambda task: self._release(run.run_id, task))
         if not self._keepers:
             works = (self._renew, self._listen)
             self._keepers = [asyncio.ensure_future(self._keep(work)) for work in works]
-        return RunHandle(conductor, task)
+        return RunHandle(conductor)
 
     def _release(self, run_id: str, task: asyncio.Task[Run]) -> None:
-        del self._handles[run_id]
+        del self._under_way[run_id]
         if not task.cancelled() and (error := task.exception()):
             self._log.error("run-left-open", run=run_id, error=str(error))
 
@@ -276,7 +270,7 @@ class RunEngine:
     async def _renew(self) -> None:
         """Prolong the leases of all runs that are under way, and tell those that were lost."""
         await self._clock.sleep(self._lease_seconds / 3)
-        held = {run_id: conductor for run_id, (conductor, _) in self._handles.items()}
+        held = dict(self._under_way)
         leases = [conductor.lease for conductor in held.values()]
         kept = await self._journal.renew(leases, seconds=self._lease_seconds)
         lost = held.keys() - {lease.run_id for lease in kept}
@@ -290,8 +284,8 @@ class RunEngine:
             self._wake(run_id)
 
     def _wake(self, run_id: str) -> None:
-        if found := self._handles.get(run_id):
-            found[0].wake()
+        if found := self._under_way.get(run_id):
+            found.wake()
 
     async def extend(self, run_id: str, steps: Sequence[Step]) -> None:
         """Add *steps* to a run that is under way here, and return when that is stored.
@@ -301,9 +295,9 @@ class RunEngine:
             PlanError: with them the plan could not be run, or is larger than the limits.
             InvalidError: the run is over, or at its final steps.
         """
-        if run_id not in self._handles:
-            raise NotFoundError("run under way here:", run_id, known=self._handles)
-        await self._handles[run_id][0].extend(steps)
+        if run_id not in self._under_way:
+            raise NotFoundError("run under way here:", run_id, known=self._under_way)
+        await self._under_way[run_id].extend(steps)
 
     async def signal(
         self,
@@ -351,12 +345,13 @@ class RunEngine:
         await self._open(run_id)
         data = {"actor": actor, "reason": reason}
         await self._tell(run_id, EventKind.RUN_CANCELING, "", data)
-        if run_id not in self._handles:
+        if run_id not in self._under_way:
             with suppress(LockedError, InvalidError):  # who holds it is told, or has ended it
                 await self._take_up(run_id)
 
     async def _tell(self, run_id: str, kind: EventKind, step: str, data: Data) -> None:
-        await self._journal.append(run_id, [self._event(run_id, kind, step, data)])
+        event = RunEvent(run_id, kind, rfc3339(self._clock.now()), step, data)
+        await self._journal.append(run_id, [event])
         self._wake(run_id)
 
     async def get(self, run_id: str) -> Run:
@@ -382,12 +377,12 @@ class RunEngine:
     async def close(self) -> None:
         """Stop all bodies and let go of all runs; those left open can be recovered anywhere."""
         self._closed = True
-        handles = list(self._handles.values())
-        tasks = [*(task for _, task in handles), *self._keepers]
+        conductors = list(self._under_way.values())
+        tasks = [*(conductor.task for conductor in conductors), *self._keepers]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for conductor, _ in handles:
+        for conductor in conductors:
             await conductor.release()  # it may have been cancelled before it began
         if self._is_own:
             await self._journal.aclose()

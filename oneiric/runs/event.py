@@ -51,11 +51,6 @@ class RunEvent:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"run_id", "seq", "kind", "at", "step", "data"}`."""
-        return {
-            "run_id": self.run_id,
-            "seq": self.seq,
-            "kind": str(self.kind),
-            "at": self.at,
-            "step": self.step,
-            "data": dict(self.data),
-        }
+        who: dict[str, JSONValue] = {"run_id": self.run_id, "seq": self.seq}
+        what = {"kind": str(self.kind), "at": self.at, "step": self.step}
+        return {**who, **what, "data": dict(self.data)}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from oneiric.clock import Clock
-from oneiric.errors import InvalidError, JSONValue, NotFoundError, UnavailableError
+from oneiric.errors import InvalidError, NotFoundError, UnavailableError
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.state import RunState
 
@@ -116,31 +116,6 @@ class Journal(Protocol):
         """Store what is under way, end those who follow or listen, and let go of everything."""
 
 
-class EventTooLargeError(InvalidError):
-    """An event has more data than the journal takes."""
-
-    code = "event-too-large"
-
-    def __init__(self, event: RunEvent, size: int, limit: int) -> None:
-        step = f" of the step {event.step}" if event.step else ""
-        super().__init__(
-            f"the event {event.kind}{step} has {size} bytes of data, and {limit} are allowed",
-            hint="keep large results elsewhere, and record where they are",
-        )
-        self.event = event
-        self.size = size
-        self.limit = limit
-
-    def details(self) -> Mapping[str, JSONValue]:
-        return {
-            "run_id": self.event.run_id,
-            "kind": str(self.event.kind),
-            "step": self.event.step,
-            "size": self.size,
-            "limit": self.limit,
-        }
-
-
 class RunExistsError(InvalidError):
     """There is a run of that id already."""
 
@@ -151,25 +126,21 @@ class RunExistsError(InvalidError):
         self.run_id = run_id
 
 
-def advance(record: RunRecord, event: RunEvent) -> RunRecord:
-    """Return the record of a run after one more event."""
-    state = record.state
-    if event.kind in (EventKind.RUN_STARTED, EventKind.RUN_REOPENED):
-        state = RunState.RUNNING
-    elif event.kind is EventKind.RUN_ENDED:
-        state = RunState(str(event.data["state"]))
-    return RunRecord(record.run_id, record.name, state, record.created_at, event.at, event.seq)
-
-
-def opened(run_id: str, events: Sequence[RunEvent]) -> RunRecord:
-    """Return the record of a run whose first events are *events*."""
-    first = events[0]
-    plan = first.data["plan"]
-    name = str(plan["name"]) if isinstance(plan, Mapping) else ""
-    record = RunRecord(run_id, name, RunState.QUEUED, first.at, first.at, 0)
+def standing(events: Iterable[RunEvent], state: RunState = RunState.QUEUED) -> tuple[RunState, str]:
+    """Return how a run that was at *state* stands after *events*, and when they ended it."""
+    ended_at = ""
     for event in events:
-        record = advance(record, event)
-    return record
+        if event.kind in (EventKind.RUN_STARTED, EventKind.RUN_REOPENED):
+            state, ended_at = RunState.RUNNING, ""
+        elif event.kind is EventKind.RUN_ENDED:
+            state, ended_at = RunState(str(event.data["state"])), event.at
+    return state, ended_at
+
+
+def name_of(created: RunEvent) -> str:
+    """Return the name of the plan with which a run was created."""
+    plan = created.data["plan"]
+    return str(plan["name"]) if isinstance(plan, Mapping) else ""
 
 
 def is_in_force(until: float, seconds: float, now: float) -> bool:
@@ -181,17 +152,17 @@ def is_in_force(until: float, seconds: float, now: float) -> bool:
     return now < until <= now + seconds
 
 
+@dataclass(slots=True)
 class _Kept:
-    """One run in memory: its events, its record, its claim."""
+    """One run in memory: its events, how it stands, its claim."""
 
-    __slots__ = ("events", "holder", "record", "seconds", "token", "until")
-
-    def __init__(self, record: RunRecord) -> None:
-        self.events: list[RunEvent] = []
-        self.record = record
-        self.holder = ""
-        self.token = 0
-        self.until = self.seconds = 0.0
+    name: str
+    events: list[RunEvent] = field(default_factory=list)
+    state: RunState = RunState.QUEUED
+    holder: str = ""
+    token: int = 0
+    until: float = 0.0
+    seconds: float = 0.0
 
 
 class MemoryJournal(Journal):
@@ -206,7 +177,7 @@ class MemoryJournal(Journal):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._runs: dict[str, _Kept] = {}
-        self._appended = asyncio.Event()
+        self._appended: asyncio.Event | None = None  # while somebody follows
         self._is_closed = False
         self._outside: set[asyncio.Queue[str]] = set()
 
@@ -215,7 +186,7 @@ class MemoryJournal(Journal):
     ) -> tuple[Sequence[RunEvent], Lease | None]:
         if run_id in self._runs:
             raise RunExistsError(run_id)
-        kept = self._runs[run_id] = _Kept(opened(run_id, events))
+        kept = self._runs[run_id] = _Kept(name_of(events[0]))
         lease = await self.claim(run_id, holder=holder, seconds=seconds) if holder else None
         return self._store(kept, events), lease
 
@@ -237,11 +208,11 @@ class MemoryJournal(Journal):
 
     async def follow(self, run_id: str, *, after: int = 0) -> AsyncIterator[RunEvent]:
         while True:
-            appended = self._appended
+            appended = self._appended = self._appended or asyncio.Event()
             for event in await self.read(run_id, after=after):
                 after = event.seq
                 yield event
-            if self._kept(run_id).record.state.is_over or self._is_closed:
+            if self._kept(run_id).state.is_over or self._is_closed:
                 return
             await appended.wait()
 
@@ -259,10 +230,11 @@ class MemoryJournal(Journal):
     ) -> Sequence[RunRecord]:
         found: list[RunRecord] = []
         for run_id, kept in sorted(self._runs.items(), reverse=True):
-            record = kept.record
-            if name not in ("", record.name) or (open_only and record.state.is_over):
+            if name not in ("", kept.name) or (open_only and kept.state.is_over):
                 continue
             if len(found) < limit and (not before or run_id < before):
+                first, last = kept.events[0], kept.events[-1]
+                record = RunRecord(run_id, kept.name, kept.state, first.at, last.at, last.seq)
                 found.append(replace(record, holder=kept.holder, is_held=self._is_held(kept)))
         return found
 
@@ -288,7 +260,7 @@ class MemoryJournal(Journal):
 
     async def aclose(self) -> None:
         self._is_closed = True
-        self._appended.set()
+        self._tell()
         for queue in self._outside:
             queue.put_nowait("")
 
@@ -306,13 +278,16 @@ class MemoryJournal(Journal):
         return is_in_force(kept.until, kept.seconds, self._clock.monotonic())
 
     def _store(self, kept: _Kept, events: Sequence[RunEvent]) -> Sequence[RunEvent]:
-        stored = []
-        for seq, event in enumerate(events, start=len(kept.events) + 1):
-            numbered = RunEvent(event.run_id, event.kind, event.at, event.step, event.data, seq)
-            stored.append(numbered)
-            if not event.step or len(stored) == len(events):
-                kept.record = advance(kept.record, numbered)
+        stored = [
+            RunEvent(event.run_id, event.kind, event.at, event.step, event.data, seq)
+            for seq, event in enumerate(events, start=len(kept.events) + 1)
+        ]
         kept.events += stored
-        self._appended.set()
-        self._appended = asyncio.Event()
+        kept.state, _ = standing(stored, kept.state)
+        self._tell()
         return stored
+
+    def _tell(self) -> None:
+        if self._appended is not None:
+            self._appended.set()
+            self._appended = None

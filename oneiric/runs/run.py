@@ -118,8 +118,8 @@ class Run:
         Raises:
             IllegalMoveError: it cannot happen to the run as it stands.
         """
-        if event.kind in _RULES:
-            state, rule = _RULES[event.kind]
+        if found := _RULES.get(event.kind):
+            state, rule = found
             step = self.steps.get(event.step, _NO_STEP)
             if state is not None:
                 if step is _NO_STEP or state not in STEP_MOVES[step.state]:
@@ -209,10 +209,6 @@ def _run_reopened(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunE
     run.cancels.clear()
 
 
-def _run_canceling(run: Run, _step: StepRun, data: Mapping[str, Any], _event: RunEvent) -> None:
-    run.cancels.append(data)
-
-
 def _run_ended(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     run.move(RunState(data["state"]))
     run.error, run.ended_at = data.get("error"), event.at
@@ -220,10 +216,6 @@ def _run_ended(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEven
 
 def _context_set(run: Run, _step: StepRun, data: Mapping[str, Any], _event: RunEvent) -> None:
     run.context.set(data["key"], data["value"], who=data.get("who", ""))
-
-
-def _signaled(run: Run, _step: StepRun, _data: Mapping[str, Any], event: RunEvent) -> None:
-    run.signals[event.seq] = event
 
 
 def _step_started(_run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
@@ -262,10 +254,10 @@ _RULES: Mapping[EventKind, tuple[StepState | None, Rule]] = MappingProxyType(
         EventKind.RUN_STARTED: (None, _run_started),
         EventKind.RUN_EXTENDED: (None, _run_extended),
         EventKind.RUN_REOPENED: (None, _run_reopened),
-        EventKind.RUN_CANCELING: (None, _run_canceling),
+        EventKind.RUN_CANCELING: (None, lambda run, _s, data, _e: run.cancels.append(data)),
         EventKind.RUN_ENDED: (None, _run_ended),
         EventKind.CONTEXT_SET: (None, _context_set),
-        EventKind.SIGNALED: (None, _signaled),
+        EventKind.SIGNALED: (None, lambda run, _s, _d, e: run.signals.update({e.seq: e})),
         EventKind.STEP_STARTED: (StepState.RUNNING, _step_started),
         EventKind.STEP_ASSIGNED: (StepState.ASSIGNED, _step_assigned),
         EventKind.STEP_RETRIED: (StepState.QUEUED, _step_retried),

@@ -261,7 +261,9 @@ class Schedule:
             if step.condition and not self._made(Condition.parse(step.condition)):
                 self.emit(EventKind.STEP_CANCELED, name, {"reason": "condition"})
                 return None
-            value = plain(self._made(Template.parse(step.input)), self._max_bytes)
+            value = step.input
+            if value is not None:
+                value = plain(self._made(Template.parse(value)), self._max_bytes)
             key = self._made(Template.parse(step.cache_key)) if step.cache_key else None
         except InvalidError as error:
             why: Data = {"attempt": run.attempt, "error": error.as_json()["error"]}

@@ -13,7 +13,7 @@ from typing import TypeVar
 from oneiric.clock import Clock
 from oneiric.errors import StoreError
 from oneiric.runs.event import RunEvent
-from oneiric.runs.journal import Journal, Lease, RunRecord, opened
+from oneiric.runs.journal import Journal, Lease, RunRecord
 from oneiric.runs.state import RunState
 from oneiric.stores import run_rows
 from oneiric.stores.commits import InlineWriter, Job, Ledger, ThreadWriter, Writer
@@ -66,11 +66,11 @@ class SqliteJournal(Journal):
     async def create(
         self, run_id: str, events: Sequence[RunEvent], *, holder: str = "", seconds: float = 0
     ) -> tuple[Sequence[RunEvent], Lease | None]:
-        record, texts = opened(run_id, events), run_rows.encoded(events)
+        texts = run_rows.encoded(events)
         monotonic = self._clock.monotonic
         made = await self._write(
             lambda connection: run_rows.create(
-                connection, record, events, texts, holder, seconds, monotonic()
+                connection, events, texts, holder, seconds, monotonic()
             )
         )
         self._watch.appended(run_id, 0)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from sqlite3 import Connection
 from typing import TypeAlias
 
-from oneiric.errors import JSONValue, NotFoundError
+from oneiric.errors import InvalidError, JSONValue, NotFoundError
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.journal import (
-    EventTooLargeError,
     Lease,
     LeaseLostError,
     RunExistsError,
     RunRecord,
-    advance,
     is_in_force,
+    name_of,
+    standing,
 )
 from oneiric.runs.state import RunState
 
@@ -36,22 +35,48 @@ _RECORD = f"""
 """  # noqa: S608 - of constants
 
 
+class EventTooLargeError(InvalidError):
+    """An event has more data than the journal takes."""
+
+    code = "event-too-large"
+
+    def __init__(self, event: RunEvent, size: int, limit: int) -> None:
+        step = f" of the step {event.step}" if event.step else ""
+        super().__init__(
+            f"the event {event.kind}{step} has {size} bytes of data, and {limit} are allowed",
+            hint="keep large results elsewhere, and record where they are",
+        )
+        self.event = event
+        self.size = size
+        self.limit = limit
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {
+            "run_id": self.event.run_id,
+            "kind": str(self.event.kind),
+            "step": self.event.step,
+            "size": self.size,
+            "limit": self.limit,
+        }
+
+
 def encoded(events: Sequence[RunEvent]) -> Sequence[str]:
     """Return the data of *events* as JSON text.
 
     Raises:
         EventTooLargeError: one is longer than `LARGEST_EVENT` bytes.
     """
-    texts = [_ENCODER.encode(event.data) for event in events]
-    for event, text in zip(events, texts, strict=True):
+    texts = []
+    for event in events:
+        text = _ENCODER.encode(event.data)
         if len(text) > LARGEST_EVENT:
             raise EventTooLargeError(event, len(text), LARGEST_EVENT)
+        texts.append(text)
     return texts
 
 
 def create(
     connection: Connection,
-    record: RunRecord,
     events: Sequence[RunEvent],
     texts: Sequence[str],
     holder: str,
@@ -59,9 +84,9 @@ def create(
     now: float,
 ) -> tuple[Sequence[RunEvent], Lease | None]:
     """Store a new run, and with a holder its first claim."""
-    run_id, token = record.run_id, 1 if holder else 0
-    ended_at = record.updated_at if record.state.is_over else ""
-    row = (run_id, record.name, record.state, record.created_at, ended_at)
+    first, token = events[0], 1 if holder else 0
+    run_id, (state, ended_at) = first.run_id, standing(events)
+    row = (run_id, name_of(first), state, first.at, ended_at)
     claimed = (holder, token, now + seconds, seconds)
     query = "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
     if not connection.execute(query, row + claimed).rowcount:
@@ -86,9 +111,8 @@ def append(
     if lease is not None and lease.token != token:
         raise LeaseLostError(run_id, lease.holder)
     stored = _insert(connection, run_id, last, events, texts)
-    if any(event.kind in _TURNS for event in events):
-        record = reduce(advance, events, RunRecord(run_id, "", RunState.QUEUED, "", "", last))
-        values = (record.state, record.updated_at if record.state.is_over else "", run_id)
+    if any(not event.step and event.kind in _TURNS for event in events):
+        values = (*standing(events), run_id)
         connection.execute("UPDATE runs SET state = ?, ended_at = ? WHERE run_id = ?", values)
     if lease is not None or not stored:
         return stored, 0
@@ -218,7 +242,7 @@ def _insert(
         for seq, event in enumerate(events, start=last + 1)
     ]
     rows = [
-        (run_id, event.seq, event.kind, event.at, event.step, text)
+        (run_id, event.seq, str(event.kind), event.at, event.step, text)
         for event, text in zip(stored, texts, strict=True)
     ]
     connection.executemany(_INSERT, rows)

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
 from itertools import groupby
 from pathlib import Path
 from sqlite3 import Connection
@@ -19,8 +18,7 @@ from sqlite3 import Connection
 from oneiric.clock import rfc3339
 from oneiric.errors import InvalidPathError, NotFoundError, StoreError
 from oneiric.runs.event import EventKind
-from oneiric.runs.journal import RunRecord, advance
-from oneiric.runs.state import RunState
+from oneiric.runs.journal import standing
 from oneiric.stores import run_rows
 from oneiric.stores.database import has_table, open_writer, reading, translated
 from oneiric.stores.migrations import STATE
@@ -152,21 +150,21 @@ def _disagreements(connection: Connection) -> Iterator[str]:
         if of_run[0][1] is None:
             yield f"the run {run_id} has no events"
             continue
-        said = _said(run_id, [row[:6] for row in of_run])
+        said = _said([row[:6] for row in of_run])
         if said is None:
             yield f"the run {run_id} has events that cannot be understood"
-        elif (said.state, said.updated_at if said.state.is_over else "") != (state, ended_at):
-            yield f"the run {run_id} is listed as {state}, and its events say {said.state}"
+        elif said != (state, ended_at):
+            yield f"the run {run_id} is listed as {state}, and its events say {said[0]}"
 
 
-def _said(run_id: str, rows: Sequence[run_rows.Row]) -> RunRecord | None:
-    """Return how the run stands by its events, or None when they cannot be understood."""
+def _said(rows: Sequence[run_rows.Row]) -> tuple[str, str] | None:
+    """Return how the run stands and when it ended, or None for events that say nothing."""
     try:
         events = run_rows.decoded(rows)
-        record = reduce(advance, events, RunRecord(run_id, "", RunState.QUEUED, "", "", 0))
+        said = standing(events)
     except (KeyError, TypeError, ValueError):
         return None
-    return record if events[0].kind is EventKind.RUN_CREATED else None
+    return said if events[0].kind is EventKind.RUN_CREATED else None
 
 
 def _delete(connection: Connection, run_ids: Sequence[str], before: str) -> int:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
+import time
+from contextvars import ContextVar
 
 import pytest
 
@@ -12,12 +16,13 @@ from oneiric.runs.body import Assigned
 from oneiric.runs.context import StepContext
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.event import EventKind
-from oneiric.runs.journal import MemoryJournal
+from oneiric.runs.journal import LeaseLostError, MemoryJournal
 from oneiric.runs.plan import OnError, Plan, Retry, Step
 from oneiric.testing import ManualClock
 from tests.runs.worlds import (
     AT_ONCE,
     FUNCTIONS,
+    chain,
     ends,
     states,
 )
@@ -224,3 +229,72 @@ async def test_promise_w5_a_step_has_a_timeout_and_the_run_one_too(
     assert (run.state, states(run)) == ("failed", {"a": "canceled:run-timeout", "z": "succeeded"})
     assert (run.error or {})["code"] == "timeout"
     await engine.close()
+
+
+async def test_a_plain_function_leaves_nothing_behind(journal: MemoryJournal) -> None:
+    """What a body sets of its context is gone with it, whether it is awaited or not."""
+    mark: ContextVar[str] = ContextVar("mark", default="unset")
+
+    def plainly(context: StepContext, value: JSONValue) -> JSONValue:
+        was = mark.get()
+        mark.set(context.step_id)
+        return was
+
+    async def awaited(context: StepContext, value: JSONValue) -> JSONValue:
+        return plainly(context, value)
+
+    engine = RunEngine({"plainly": plainly, "awaited": awaited}, journal=journal)
+    steps = [Step("a", "plainly"), Step("b", "awaited", None, ("a",))]
+    run = await engine.run(Plan("p", (*steps, Step("c", "plainly", None, ("b",)))))
+    assert run.results == {"a": "unset", "b": "unset", "c": "unset"}
+    assert mark.get() == "unset"
+    await engine.close()
+
+
+async def test_plain_functions_let_others_have_their_turn(journal: MemoryJournal) -> None:
+    """A chain of steps that never wait does not keep the loop from whoever else is on it."""
+
+    def work(context: StepContext, value: JSONValue) -> JSONValue:
+        time.sleep(0.002)
+        return len(turns)
+
+    async def other() -> None:
+        while True:
+            turns.append(None)
+            await asyncio.sleep(0)
+
+    turns: list[None] = []
+    engine = RunEngine({"work": work}, journal=journal)
+    task = asyncio.ensure_future(other())
+    run = await engine.run(chain(10))
+    task.cancel()
+    assert len({run.results[name] for name in run.results}) == 10
+    await engine.close()
+
+
+async def test_work_that_is_ended_before_it_began_leaves_nothing(
+    journal: MemoryJournal, clock: ManualClock
+) -> None:
+    """A body that would be awaited, but whose run is let go at that moment, never begins."""
+
+    def leave(context: StepContext, value: JSONValue) -> JSONValue:
+        conductor = engine._under_way["r"]
+        conductor.is_lost = True
+        conductor.wake()
+        return None
+
+    async def late(context: StepContext, value: JSONValue) -> JSONValue:
+        begun.append(context.step_id)
+        await asyncio.Event().wait()
+        return None
+
+    begun: list[str] = []
+    functions = {**FUNCTIONS, "late": late, "leave": leave}
+    engine = RunEngine(functions, journal=journal, clock=clock, lease_seconds=1e9)
+    last = Step("a", "late", None, ("first",)), Step("b", "leave", None, ("first",))
+    handle = await engine.start(Plan("p", (Step("first", "give"), *last)), run_id="r")
+    with pytest.raises(LeaseLostError):
+        await handle
+    await engine.close()
+    gc.collect()
+    assert begun == (["a"] if sys.version_info >= (3, 12) else [])  # there tasks begin at once

@@ -15,10 +15,10 @@ import pytest
 
 from oneiric.errors import ClosedError, InvalidError, NotFoundError, StoreError
 from oneiric.runs.event import EventKind
-from oneiric.runs.journal import EventTooLargeError
 from oneiric.stores.database import SchemaTooNewError
 from oneiric.stores.journal import Durability, SqliteJournal
 from oneiric.stores.migrations import STATE
+from oneiric.stores.run_rows import EventTooLargeError
 from oneiric.stores.selections import SelectionStore, StoredSelection
 from oneiric.stores.upkeep import JournalCheck, check
 from oneiric.stores.watch import Reader, Watch
