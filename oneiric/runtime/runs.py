@@ -21,7 +21,6 @@ from oneiric.runs.state import StepState
 from oneiric.runtime.run_answers import Backup, Pruning, RunListing, RunTold, Soundness
 from oneiric.stores import upkeep
 from oneiric.stores.journal import SqliteJournal
-from oneiric.stores.prunable import prunable
 
 if TYPE_CHECKING:
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
@@ -178,7 +177,7 @@ class RunDesk:
         now = self._clock.now()
         moment, kept = _moment(before, now) if before else now, keep or 0
         if dry_run:
-            count = len(prunable(self._path, ended_before=moment, keep=kept))
+            count = len(upkeep.prunable(self._path, ended_before=moment, keep=kept))
         else:
             count = upkeep.prune(self._path, ended_before=moment, keep=kept)
         return Pruning(rfc3339(moment), kept, count, dry_run)

@@ -62,6 +62,18 @@ def check(path: Path) -> JournalCheck:
         return JournalCheck(runs, events, problems)
 
 
+def prunable(path: Path, *, ended_before: datetime, keep: int = 0) -> Sequence[str]:
+    """Return the runs that `prune` would delete, the latest end first; nothing is written.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    with reading(path, STATE) as connection:
+        if connection is None or not has_table(connection, "runs"):
+            return ()
+        return _ended(connection, rfc3339(ended_before), keep)
+
+
 def prune(path: Path, *, ended_before: datetime, keep: int = 0) -> int:
     """Delete the runs that ended before that moment, except the *keep* that ended last.
 
@@ -75,18 +87,23 @@ def prune(path: Path, *, ended_before: datetime, keep: int = 0) -> int:
     if not path.exists():
         return 0
     before = rfc3339(ended_before)
-    query = """
-        SELECT run_id, ended_at FROM runs WHERE ended_at <> ''
-        ORDER BY ended_at DESC, run_id DESC LIMIT -1 OFFSET ?
-    """
     with translated(path), closing(open_writer(path, STATE, "FULL")) as connection:
-        ended = connection.execute(query, (keep,)).fetchall()
-        run_ids = [run_id for run_id, at in ended if at < before]
+        run_ids = _ended(connection, before, keep)
         done = 0
         for first in range(0, len(run_ids), RUNS_AT_ONCE):
             done += _delete(connection, run_ids[first : first + RUNS_AT_ONCE], before)
         _shrink(connection)
     return done
+
+
+def _ended(connection: Connection, before: str, keep: int) -> list[str]:
+    """Return the runs that ended before that moment, but for the *keep* that ended last."""
+    query = """
+        SELECT run_id, ended_at FROM runs WHERE ended_at <> ''
+        ORDER BY ended_at DESC, run_id DESC LIMIT -1 OFFSET ?
+    """
+    ended = connection.execute(query, (keep,)).fetchall()
+    return [run_id for run_id, at in ended if at < before]
 
 
 def backup(path: Path, to: Path) -> None:
