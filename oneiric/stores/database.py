@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 from oneiric.errors import JSONValue, StoreError
 
 PATIENCE_SECONDS = 5.0
+Connection: TypeAlias = sqlite3.Connection
+"""For those who write statements, and do not open databases."""
 
 _PRIMARY = 0xFF
 _ACCESS = "see that its folder exists and may be written"
@@ -185,6 +188,14 @@ def translated(path: Path) -> Iterator[None]:
 def is_busy(error: sqlite3.Error) -> bool:
     """Tell whether another process held the database; later it may not."""
     return _primary(error) == sqlite3.SQLITE_BUSY
+
+
+def is_damage(error: StoreError) -> bool:
+    """Tell whether the file holds what SQLite never wrote, so that waiting helps nobody."""
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return _primary(cause) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return isinstance(cause, UnicodeDecodeError)
 
 
 def told(path: Path, error: sqlite3.Error) -> StoreError:

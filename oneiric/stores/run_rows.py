@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
 from typing import TypeAlias
 
-from oneiric.errors import InvalidError, JSONValue, NotFoundError
-from oneiric.runs.event import EventKind, RunEvent
-from oneiric.runs.journal import (
-    Lease,
+from oneiric.errors import (
+    DocumentError,
+    InvalidError,
+    JSONValue,
     LeaseLostError,
+    NotFoundError,
     RunExistsError,
-    RunRecord,
-    is_in_force,
-    name_of,
-    standing,
 )
+from oneiric.runs.event import EventKind, RunEvent
+from oneiric.runs.journal import Lease, RunRecord, is_in_force, name_of, standing
 from oneiric.runs.state import RunState
 
 LARGEST_EVENT = 32 << 20  # whoever makes events keeps plans and values well below
@@ -65,10 +64,15 @@ def encoded(events: Sequence[RunEvent]) -> Sequence[str]:
 
     Raises:
         EventTooLargeError: one is longer than `LARGEST_EVENT` bytes.
+        DocumentError: one is no JSON.
     """
     texts = []
     for event in events:
-        text = _ENCODER.encode(event.data)
+        try:
+            text = _ENCODER.encode(event.data)
+        except (ValueError, TypeError, RecursionError) as error:
+            told = f"the data of {event.kind}: {error}"
+            raise DocumentError("not-json", told, source=event.run_id, path=event.step) from None
         if len(text) > LARGEST_EVENT:
             raise EventTooLargeError(event, len(text), LARGEST_EVENT)
         texts.append(text)
@@ -237,10 +241,7 @@ def _insert(
     events: Sequence[RunEvent],
     texts: Sequence[str],
 ) -> Sequence[RunEvent]:
-    stored = [
-        RunEvent(event.run_id, event.kind, event.at, event.step, event.data, seq)
-        for seq, event in enumerate(events, start=last + 1)
-    ]
+    stored = [event.numbered(seq) for seq, event in enumerate(events, start=last + 1)]
     rows = [
         (run_id, event.seq, str(event.kind), event.at, event.step, text)
         for event, text in zip(stored, texts, strict=True)

@@ -76,6 +76,15 @@ class SelectionStore:
             _forget(connection, ended)
             return done.rowcount > 0
 
+    def forget(self, ended: Iterable[StoredSelection]) -> None:
+        """Forget the *ended*, but none that somebody has stored anew since.
+
+        Raises:
+            StoreError: the change was not stored.
+        """
+        with writing(self._path, STATE) as connection:
+            _forget(connection, ended)
+
 
 def _forget(connection: Connection, ended: Iterable[StoredSelection]) -> None:
     """Delete those that nobody has stored anew since."""

@@ -17,10 +17,11 @@ from sqlite3 import Connection
 
 from oneiric.clock import rfc3339
 from oneiric.errors import InvalidPathError, NotFoundError, StoreError
+from oneiric.files import check_place
 from oneiric.runs.event import EventKind
 from oneiric.runs.journal import standing
 from oneiric.stores import run_rows
-from oneiric.stores.database import has_table, open_writer, reading, translated
+from oneiric.stores.database import has_table, is_damage, open_writer, reading, translated
 from oneiric.stores.migrations import STATE
 
 RUNS_AT_ONCE = 50
@@ -44,11 +45,21 @@ class JournalCheck:
 def check(path: Path) -> JournalCheck:
     """Check the file as SQLite does, and that each run is whole and stands as its events say.
 
-    Nothing is written, and others may write meanwhile.
+    Nothing is written, and others may write meanwhile. Damage that SQLite stumbles over is a
+    problem like any other.
 
     Raises:
-        StoreError: the file cannot be read at all.
+        StoreError: the file cannot be read at all, for another reason than damage.
     """
+    try:
+        return _checked(path)
+    except StoreError as error:
+        if not is_damage(error):
+            raise
+        return JournalCheck(0, 0, (error.message,))
+
+
+def _checked(path: Path) -> JournalCheck:
     with reading(path, STATE) as connection:
         if connection is None or not has_table(connection, "outside"):
             return JournalCheck(0, 0, ())
@@ -112,11 +123,12 @@ def backup(path: Path, to: Path) -> None:
     The copy is checked, and stands at *to* whole or not at all, in place of an earlier one.
 
     Raises:
-        InvalidPathError: *to* is the database itself.
-        NotFoundError: there is no database.
+        InvalidPathError: *to* is the database itself, a folder, a pipe or a device.
+        NotFoundError: there is no database, or no folder to put the copy into.
         StoreError: it cannot be read, or the copy cannot be written.
     """
     with translated(to):
+        check_place(to)
         if to.exists() and path.exists() and to.samefile(path):
             raise InvalidPathError(str(to), "it is the database itself")
         temporary = to.parent / f".{secrets.token_hex(12)}.tmp"

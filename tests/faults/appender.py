@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 from oneiric.clock import SystemClock
+from oneiric.errors import LeaseLostError, RunExistsError
 from oneiric.runs.event import EventKind
-from oneiric.runs.journal import Journal, LeaseLostError, RunExistsError
+from oneiric.runs.journal import Journal
 from oneiric.stores.journal import Durability, SqliteJournal
 from tests.runs.journal_laws import created, event
 

@@ -1,8 +1,11 @@
-"""Tell at the end how many faults were met, and what was found after them."""
+"""A folder to work in; and tell at the end how many faults were met, and what was found after."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
+
+from tests.faults.work_folder import Folder
 
 TOLD = pytest.StashKey[list[str]]()
 Tell = Callable[[Mapping[str, object]], None]
@@ -18,6 +21,17 @@ def tell(request: pytest.FixtureRequest) -> Tell:
         lines.append(f"{request.node.name}: {figures}")
 
     return add
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    """A folder; what was started in it is ended with the test."""
+    found = Folder(tmp_path)
+    yield found
+    for child in found.started:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()
 
 
 def pytest_terminal_summary(

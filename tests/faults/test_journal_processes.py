@@ -13,11 +13,12 @@ import pytest
 
 from oneiric.stores.journal import Durability
 from tests.faults.appender import CLAIM_SECONDS
-from tests.faults.children import appender
+from tests.faults.children import Child, appender
 from tests.faults.conftest import Tell
 from tests.faults.test_journal_kills import RUNS, Told
 
 PAUSE_SECONDS = 0.01
+PATIENCE_SECONDS = 60.0
 
 
 def tenures(path: Path, run_id: str) -> Sequence[str]:
@@ -26,6 +27,23 @@ def tenures(path: Path, run_id: str) -> Sequence[str]:
     with closing(sqlite3.connect(path)) as connection:
         data = [json.loads(text) for (text,) in connection.execute(query, (run_id,))]
     return [who for who, _ in groupby(str(each["who"]) for each in data)]
+
+
+def claimed(fighters: Sequence[Child], run_id: str, *, after: int) -> tuple[int, Child]:
+    """Wait until one of *fighters* has made a later claim on a run; return the last and who."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = [
+            (int(line.split()[2]), place)
+            for place, fighter in enumerate(fighters)
+            for line in fighter.lines()
+            if line.startswith(f"claimed {run_id} ")
+        ]
+        token, place = max(found, default=(0, 0))
+        if token > after:
+            return token, fighters[place]
+        assert time.monotonic() < deadline, f"nobody claims {run_id} after {after}"
+        time.sleep(0.01)
 
 
 def claims(path: Path) -> dict[str, int]:
@@ -46,18 +64,17 @@ def compare(path: Path, told: Told) -> None:
 def test_promise_w8_processes_that_fight_for_runs_lose_nothing(
     tmp_path: Path, durability: Durability, tell: Tell
 ) -> None:
-    """Three processes want the same runs; as they are killed in turn, others take over."""
+    """Three processes want the same runs; as who holds one is killed, others take over."""
     path, told = tmp_path / "oneiric.sqlite", Told()
-    fighters = [appender(path, durability, RUNS)]
-    fighters[0].wait_for("r0")
-    fighters += [appender(path, durability, RUNS) for _ in range(2)]
+    fighters = [appender(path, durability, RUNS) for _ in range(3)]
+    token = 0
     for _ in range(4):
-        time.sleep(CLAIM_SECONDS / 2)
-        loser = fighters.pop(0)
+        token, loser = claimed(fighters, "r0", after=token)
+        fighters.remove(loser)
         told.take(loser.kill())
         told.counts["kills"] += 1
         fighters.append(appender(path, durability, RUNS))
-    time.sleep(CLAIM_SECONDS * 2)
+    claimed(fighters, "r0", after=token)
     for fighter in fighters:
         told.take(fighter.kill())
     compare(path, told)

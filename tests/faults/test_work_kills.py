@@ -5,100 +5,24 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-PATIENCE_SECONDS = 30.0
-CONFIG = """
-[runs]
-lease_seconds = 1
-[worker]
-back_seconds = 0.2
-beat_seconds = 0.3
-grace_seconds = {grace}
-[adapters.provider_settings."queue@sqlite"]
-visibility_timeout = 1
-poll_interval = 0.05
+from tests.distributions import install
+from tests.faults.work_folder import LONG_SECONDS, PATIENCE_SECONDS, Folder
+
+SLOW = """
+import time
+from pathlib import Path
+from oneiric.core.plugin import Plugin
+
+Path("loading").touch()
+while not Path("go").exists():
+    time.sleep(0.01)
+PLUGIN = Plugin([])
 """
-
-
-class Folder:
-    """A working directory in which `oneiric --demo` is called and started."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.started: list[subprocess.Popen[str]] = []
-        self.configure(grace=20)
-
-    def configure(self, *, grace: float) -> None:
-        (self.path / "oneiric.toml").write_text(CONFIG.format(grace=grace))
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "oneiric.cli", "--demo", *words]
-        pipe = subprocess.PIPE
-        child = subprocess.Popen(command, cwd=self.path, stdout=pipe, stderr=pipe, text=True)
-        self.started.append(child)
-        return child
-
-    def call(self, *words: str) -> tuple[int, str, str]:
-        child = self.start(*words)
-        out, err = child.communicate(timeout=PATIENCE_SECONDS)
-        return child.returncode, out, err
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self.call(*words, "--json")[1])
-
-    def enqueue(self, seconds: float) -> str:
-        context = json.dumps({"text": "a b", "seconds": seconds})
-        run_id: str = self.json("workflow", "enqueue", "word-report", "--context", context)[
-            "run_id"
-        ]
-        return run_id
-
-    def events(self, run_id: str = "") -> list[tuple[str, str]]:
-        """Return kind and step of every event so far, of one run or of all."""
-        path = self.path / ".oneiric_cache" / "oneiric.sqlite"
-        if not path.exists():
-            return []
-        query = "SELECT kind, step FROM events WHERE ? IN ('', run_id) ORDER BY run_id, seq"
-        with closing(sqlite3.connect(path)) as connection:
-            try:
-                return list(connection.execute(query, (run_id,)))
-            except sqlite3.OperationalError:  # it is being made
-                return []
-
-    def until(self, happens: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not happens():
-            assert time.monotonic() < deadline, self.events()
-            time.sleep(0.02)
-
-    def until_paused(self, run_id: str = "") -> None:
-        """Wait until the step in the middle of the workflow is under way."""
-        self.until(lambda: ("step-started", "pause") in self.events(run_id))
-
-    def messages(self) -> int:
-        path = self.path / ".oneiric_cache" / "queue.sqlite"
-        with closing(sqlite3.connect(path)) as connection:
-            ((count,),) = connection.execute("SELECT count(*) FROM messages")
-            return int(count)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    """A folder; what was started in it is ended with the test."""
-    found = Folder(tmp_path)
-    yield found
-    for child in found.started:
-        if child.poll() is None:
-            child.kill()
-        child.communicate()
 
 
 def kill(child: subprocess.Popen[str]) -> None:
@@ -125,18 +49,23 @@ FINISHED = {
 
 def test_promise_w2_a_killed_workflow_is_finished_from_the_command_line(folder: Folder) -> None:
     """`--resume-checkpoint` goes on with the run; what was recorded is not done again."""
-    first = folder.start("workflow", "run", "word-report", "--context", '{"seconds": 1}')
+    folder.configure(lease=600)
+    context = json.dumps({"seconds": LONG_SECONDS})
+    first = folder.start("workflow", "run", "word-report", "--context", context)
     folder.until_paused()
     kill(first)
-    code, out, err = folder.call(
+    second = folder.start(
         "workflow", "run", "--workflow", "word-report", "--workflow-checkpoints",
         "--resume-checkpoint", "--json",
     )  # fmt: skip
+    assert second.stderr is not None
+    assert "waits until nobody holds the run" in second.stderr.readline()
+    folder.let_go()
+    out, _ = second.communicate(timeout=PATIENCE_SECONDS)
     again = folder.call("workflow", "run", "word-report", "--resume-checkpoint", "--json")
     answer, other = json.loads(out), json.loads(again[1])
 
-    assert (code, answer["state"], answer["resumed"]) == (0, "succeeded", True)
-    assert "waits until nobody holds the run" in err
+    assert (second.returncode, answer["state"], answer["resumed"]) == (0, "succeeded", True)
     assert counted(folder.events(answer["run_id"])) == FINISHED
     assert (again[0], other["resumed"]) == (0, False)
     assert other["run_id"] != answer["run_id"]
@@ -145,7 +74,7 @@ def test_promise_w2_a_killed_workflow_is_finished_from_the_command_line(folder: 
 
 def test_promise_w2_a_killed_workers_run_is_finished_by_another(folder: Folder) -> None:
     """The message comes back, or the run is taken up; its recorded steps are not done again."""
-    run_id = folder.enqueue(1)
+    run_id = folder.enqueue(LONG_SECONDS)
     first = folder.start("worker")
     folder.until_paused(run_id)
     kill(first)
@@ -162,16 +91,35 @@ def test_promise_w2_a_killed_workers_run_is_finished_by_another(folder: Folder) 
 
 def test_promise_c4_a_worker_that_is_told_to_stop_finishes_its_work(folder: Folder) -> None:
     """SIGTERM: no more messages are taken, what is under way is done, and it ends with 0."""
-    run_id = folder.enqueue(1)
+    run_id, left = folder.enqueue(LONG_SECONDS), folder.enqueue(0)
     worker = folder.start("worker", "--concurrency", "1", "--json")
     folder.until_paused(run_id)
-    left = folder.enqueue(0)
     worker.send_signal(signal.SIGTERM)
     out, _ = worker.communicate(timeout=PATIENCE_SECONDS)
 
     assert (worker.returncode, json.loads(out)["done"]) == (0, 1)
     assert ("run-ended", "") in folder.events(run_id)
     assert (folder.messages(), folder.events(left)) == (1, [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_promise_c4_a_signal_before_the_worker_is_ready_is_heeded(
+    folder: Folder, number: signal.Signals
+) -> None:
+    """It ends with 0 and has taken nothing, however far it was: here a plugin still loads."""
+    folder.enqueue(0)
+    slow = install(
+        folder.path / "site", "slow", entry_points={"oneiric.adapters": "slow:PLUGIN"}, module=SLOW
+    )
+    worker = folder.start("worker", "--json", path=slow)
+    folder.until((folder.path / "loading").exists)
+    worker.send_signal(number)
+    (folder.path / "go").touch()
+    out, err = worker.communicate(timeout=PATIENCE_SECONDS)
+
+    assert worker.returncode == 0, err
+    assert (json.loads(out)["done"], "takes messages" in err) == (0, False)
+    assert folder.messages() == 1
 
 
 def test_promise_c4_work_that_outlasts_the_grace_is_given_back(folder: Folder) -> None:
@@ -218,7 +166,8 @@ def test_promise_w8_two_workers_do_each_message_once(folder: Folder) -> None:
 
 def test_promise_w2_a_run_that_waits_outlives_its_worker(folder: Folder) -> None:
     """A run that was left is taken up by any worker, also without a message."""
-    first = folder.start("workflow", "run", "word-report", "--context", '{"seconds": 1}')
+    context = json.dumps({"seconds": LONG_SECONDS})
+    first = folder.start("workflow", "run", "word-report", "--context", context)
     folder.until_paused()
     kill(first)
     worker = folder.start("worker")

@@ -164,8 +164,12 @@ def test_a_backup_that_cannot_be_is_an_error_and_leaves_nothing(path: Path, tmp_
     fill(path)
     with pytest.raises(InvalidPathError, match="the database itself"):
         backup(path, tmp_path / ".." / tmp_path.name / "oneiric.sqlite")
-    with pytest.raises(StoreError):
+    with pytest.raises(NotFoundError, match="nowhere"):
         backup(path, tmp_path / "nowhere" / "copy.sqlite")
+    for odd in (Path("/dev/null"), tmp_path):
+        with pytest.raises(InvalidPathError, match="no regular file"):
+            backup(path, odd)
+    assert Path("/dev/null").is_char_device()
     assert [each.name for each in tmp_path.iterdir()] == ["oneiric.sqlite"]
     assert check(path).is_sound
 
@@ -177,7 +181,14 @@ def test_a_damaged_database_is_not_backed_up(path: Path) -> None:
     copy.write_bytes(b"the copy of yesterday")
     whole = path.read_bytes()
     path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    assert "malformed" in check(path).problems[0]
     with pytest.raises(StoreError, match="malformed"):
         backup(path, copy)
     assert copy.read_bytes() == b"the copy of yesterday"
     assert sorted(each.name for each in path.parent.iterdir()) == ["copy", "oneiric.sqlite"]
+
+
+def test_a_file_that_is_no_database_is_a_problem_to_the_check(path: Path) -> None:
+    """That is what the check is for; a file that may not be read is another matter."""
+    path.write_bytes(b"x" * 5000)
+    assert not check(path).is_sound
