@@ -1,0 +1,1 @@
+"""Offers from afar: signed manifests, verified before any of their content is used."""
