@@ -73,7 +73,7 @@ def load_config(
     problems += _lay_variables(layers, seen, variables, sections)
     checked, more = _check(layers, sections)
     problems += more
-    config = Config(file.path, name, here, MappingProxyType(checked), layers, filed)
+    config = Config(file.path, name, here, MappingProxyType(checked), layers, filed, named)
     if problems:
         problems += further(config, problems) if further else ()
         where = file.shown if file.path else "the environment"

@@ -14,7 +14,8 @@ NAMES = ("oneiric.toml", "oneiric.yaml", "oneiric.yml", "oneiric.json")
 
 _PYPROJECT = "pyproject.toml"
 _TABLE = "tool.oneiric"
-_LIMIT = 1 << 20
+LIMIT = 1 << 20
+"""Bytes that a configuration file may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,16 @@ class CachePaths:
         return self.root / "keys"
 
     @property
+    def trust(self) -> Path:
+        """The folder of what is remembered of each source of manifests, mode 0700."""
+        return self.root / "trust"
+
+    @property
+    def remote_status(self) -> Path:
+        """How the last looks at the sources went."""
+        return self.root / "remote_status.json"
+
+    @property
     def artifacts(self) -> Path:
         """The folder of fetched artifacts, named by digest."""
         return self.root / "artifacts"
@@ -72,6 +83,13 @@ class ConfigFile:
         """Return `oneiric.toml:12`, the line of the key or of its nearest parent."""
         line = line_of(self.lines, f"{self.prefix}{path}")
         return f"{self.shown}:{line}" if line else self.shown
+
+
+def possible_files(folder: Path, *, named: Path | None) -> tuple[Path, ...]:
+    """Return the files that `find_file` looks at, whether they exist or not."""
+    if named is not None:
+        return (folder / named,)
+    return tuple(folder / name for name in (*NAMES, _PYPROJECT))
 
 
 def find_file(folder: Path, *, named: Path | None) -> ConfigFile:
@@ -106,7 +124,7 @@ def _read(path: Path, folder: Path, *, table: str, named: bool) -> ConfigFile:
     kind: Kind = kind_of(path)
     if path.is_symlink() and not path.exists():
         raise InvalidPathError(shown, f"it is a link to {path.readlink()}, which does not exist")
-    data = read_bounded(path, limit=_LIMIT)
+    data = read_bounded(path, limit=LIMIT)
     values = parse(data, kind, source=shown)
     for key in filter(None, table.split(".")):
         values = values.get(key) if isinstance(values, Mapping) else None

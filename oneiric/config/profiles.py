@@ -6,7 +6,10 @@ from oneiric.errors import ConfigError, JSONValue, nearest
 
 PROFILES: Mapping[str, Mapping[str, JSONValue]] = {
     "default": {},
-    "serverless": {"logging": {"emit_json": True}},
+    "serverless": {
+        "logging": {"emit_json": True},
+        "watch": {"enabled": False, "poll_interval": 5.0},
+    },
 }
 """The built-in profiles. A section that was not handed in is left out of them."""
 
@@ -14,8 +17,8 @@ PROFILES: Mapping[str, Mapping[str, JSONValue]] = {
 def built_in(name: str, *, written: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:
     """Return the built-in settings of the profile *name*; none for one that a file defines.
 
-    >>> built_in("serverless", written={})
-    {'logging': {'emit_json': True}}
+    >>> built_in("serverless", written={})["logging"]
+    {'emit_json': True}
 
     Raises:
         ConfigError: neither built in nor *written* in the file.

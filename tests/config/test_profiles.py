@@ -7,8 +7,14 @@ from oneiric.errors import ConfigError
 
 
 def test_the_built_in_profiles() -> None:
-    """`default` changes nothing; `serverless` logs JSON."""
-    assert PROFILES == {"default": {}, "serverless": {"logging": {"emit_json": True}}}
+    """`default` changes nothing; `serverless` logs JSON, and watches no file unless asked to."""
+    assert PROFILES == {
+        "default": {},
+        "serverless": {
+            "logging": {"emit_json": True},
+            "watch": {"enabled": False, "poll_interval": 5.0},
+        },
+    }
 
 
 def test_a_profile_of_the_file_is_known_and_starts_empty() -> None:
