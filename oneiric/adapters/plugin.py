@@ -15,6 +15,7 @@ from oneiric.core.ref import ComponentRef
 EMBEDDED = 50
 COMPOSED = 20
 REMOTE = 10
+_HTTP: Mapping[str, str] = MappingProxyType({"http": "adapter:http"})
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -106,6 +107,33 @@ PLUGIN = Plugin(
             "http.aiohttp:AiohttpClient",
             priority=EMBEDDED,
             capabilities=("http", "rest", "stream"),
+        ),
+        _offer(
+            "adapter:messaging@log",
+            "messaging.log:LogMessenger",
+            priority=EMBEDDED,
+            capabilities=("notifications",),
+        ),
+        _offer(
+            "adapter:messaging@webhook",
+            "messaging.webhook:WebhookMessenger",
+            priority=REMOTE,
+            capabilities=("notifications", "signed"),
+            requires=_HTTP,
+        ),
+        _offer(
+            "adapter:messaging@teams",
+            "messaging.teams:TeamsMessenger",
+            priority=REMOTE - 1,
+            capabilities=("notifications", "chatops"),
+            requires=_HTTP,
+        ),
+        _offer(
+            "adapter:messaging@slack",
+            "messaging.slack:SlackMessenger",
+            priority=REMOTE - 2,
+            capabilities=("notifications", "chatops"),
+            requires=_HTTP,
         ),
     ]
 )

@@ -39,6 +39,13 @@ from oneiric.ports.http import (
     origin,
     retry_after,
 )
+from oneiric.ports.messaging import (
+    MESSAGING,
+    MessageLevel,
+    Messenger,
+    NotificationMessage,
+    SendResult,
+)
 from oneiric.ports.queue import QUEUE, Queue, QueueConsumer, QueueMessage, QueueProducer
 from oneiric.ports.schedules import Progress, ScheduleProgress
 from oneiric.ports.secrets import SECRETS, SecretStore, SecretWriter
@@ -56,6 +63,7 @@ from oneiric.ports.storage import (
 __all__ = [
     "CACHE",
     "HTTP",
+    "MESSAGING",
     "QUEUE",
     "SECRETS",
     "STORAGE",
@@ -76,8 +84,11 @@ __all__ = [
     "InvalidRequestError",
     "InvalidationFeed",
     "Managed",
+    "MessageLevel",
+    "Messenger",
     "NotFoundError",
     "NotSupportedError",
+    "NotificationMessage",
     "ObjectAliases",
     "ObjectData",
     "ObjectStore",
@@ -93,6 +104,7 @@ __all__ = [
     "ScheduleProgress",
     "SecretStore",
     "SecretWriter",
+    "SendResult",
     "StoredObject",
     "UnavailableError",
     "check_counter",

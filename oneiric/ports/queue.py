@@ -75,7 +75,7 @@ class QueueProducer(Adapter, Protocol):
 class QueueConsumer(Adapter, Protocol):
     """Take messages, and say what became of them.
 
-    A delivered message belongs to its reader for the provider's `visibility_timeout`; then,
+    A delivered message belongs to its reader for the time that `visibility` tells; then,
     or when it is given back, it is delivered again with a higher `delivery_count`. A delivery
     that was superseded can no longer be acknowledged: `ack`, `nack` and `extend` count only
     what they did.
@@ -94,7 +94,11 @@ class QueueConsumer(Adapter, Protocol):
         ...
 
     async def extend(self, *messages: QueueMessage) -> int:
-        """Keep messages for another `visibility_timeout` from now, as work goes on."""
+        """Keep messages for another `visibility` from now, as work goes on."""
+        ...
+
+    async def visibility(self) -> float:
+        """Return the seconds for which a message that is delivered now belongs to its reader."""
         ...
 
     async def pending(self) -> int:
@@ -147,6 +151,21 @@ def pack_headers(headers: Mapping[str, str] | None) -> str:
     if len(packed) > HEADERS_LIMIT:
         raise InvalidRequestError("queue", f"headers are more than {HEADERS_LIMIT} bytes")
     return packed
+
+
+def unpack_headers(text: str | bytes) -> dict[str, str] | None:
+    """Read headers back, or None where somebody else wrote what is none.
+
+    >>> unpack_headers(pack_headers({"a": "b"})), unpack_headers(b"[1]")
+    ({'a': 'b'}, None)
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+        return None
+    return found
 
 
 def check_body(body: object) -> bytes:

@@ -22,11 +22,12 @@ from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.resolver import Resolver
 from oneiric.documents.model import validate_settings
 from oneiric.errors import JSONValue
+from tests.contract.chat import SECRET, TOKEN
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-PASSWORD = "hunter2-of-the-tests"
+PASSWORD = TOKEN
 ALLOWED = ("oneiric", "oneiric_example")
 SECRETS = {"db-password": PASSWORD, "empty": ""}
 
@@ -96,6 +97,20 @@ def _aiohttp(here: Surroundings) -> Settings:
     return {"base_url": site, "timeout": 5.0, "headers": {"X-Api-Key": PASSWORD}}
 
 
+def _slack(here: Surroundings) -> Settings:
+    site = f"http://127.0.0.1:{here.http_port}/slack/api"
+    return {"base_url": site, "token": TOKEN, "default_channel": "general", **_QUICK}
+
+
+def _teams(here: Surroundings) -> Settings:
+    return {"webhook_url": f"http://127.0.0.1:{here.http_port}/teams/{TOKEN}", **_QUICK}
+
+
+def _webhook(here: Surroundings) -> Settings:
+    url = f"http://127.0.0.1:{here.http_port}/hook/{TOKEN}"
+    return {"url": url, "secret": SECRET, "headers": {"X-Api-Key": PASSWORD}, **_QUICK}
+
+
 def _sqlite_queue(here: Surroundings) -> Settings:
     return {"path": str(here.folder / "queue.sqlite"), "durable": False}
 
@@ -108,6 +123,7 @@ def _files(here: Surroundings) -> Settings:
     return {"folder": str(here.folder / "cache")}
 
 
+_QUICK: Settings = {"timeout": 5.0, "attempts": 3, "retry_seconds": 0.001}
 _ALL = [
     ProviderCase("adapter:cache@memory", _nothing),
     ProviderCase("adapter:cache@redis", _redis, server="redis"),
@@ -118,6 +134,10 @@ _ALL = [
     ProviderCase("adapter:secrets@file", _file),
     ProviderCase("adapter:storage@local", _local),
     ProviderCase("adapter:http@aiohttp", _aiohttp, server="http"),
+    ProviderCase("adapter:messaging@log", _nothing),
+    ProviderCase("adapter:messaging@webhook", _webhook, server="chat"),
+    ProviderCase("adapter:messaging@teams", _teams, server="chat"),
+    ProviderCase("adapter:messaging@slack", _slack, server="chat"),
 ]
 CANDIDATES: list[Candidate] = list(PLUGIN.candidates)
 if find_spec("oneiric_example") is not None:

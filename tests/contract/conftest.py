@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from tests.contract.cases import SECRETS, Find, ProviderCase, Surroundings, brought_up
+from tests.contract.chat import Chat
 from tests.contract.website import website
 from tests.servers import RedisServer
 
@@ -41,6 +42,19 @@ async def site() -> AsyncIterator[web.TCPSite]:
 
 
 @pytest.fixture
+async def chat() -> AsyncIterator[Chat]:
+    """Slack, Teams and a receiver of webhooks on loopback; `chat.port` is where."""
+    found = Chat()
+    runner = web.AppRunner(found.app(), shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
+    place = web.TCPSite(runner, "127.0.0.1", 0)
+    await place.start()
+    found.port = place.port
+    yield found
+    await runner.cleanup()
+
+
+@pytest.fixture
 def case(request: pytest.FixtureRequest) -> ProviderCase:
     """The case that the test is run for; tests name their cases with `for_each`."""
     found: ProviderCase = request.param
@@ -60,6 +74,8 @@ def here(
         monkeypatch.setenv("TESTS_SECRET_" + name.upper().replace("-", "_"), value)
     if case.server == "redis":
         found.redis_port = request.getfixturevalue("redis_server").port
+    elif case.server == "chat":
+        found.http_port = request.getfixturevalue("chat").port
     elif case.server == "http":
         found.http_port = request.getfixturevalue("site").port
     return found

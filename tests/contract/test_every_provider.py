@@ -12,7 +12,7 @@ from oneiric.core.health import HealthReport
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.resolver import Resolver
 from oneiric.errors import OneiricError
-from oneiric.ports import AdapterError, UnavailableError
+from oneiric.ports import AdapterError, NotificationMessage, UnavailableError
 from tests.contract.cases import (
     ALLOWED,
     CANDIDATES,
@@ -51,12 +51,18 @@ async def _http(client: Any) -> object:
     return (await client.get("/status/204")).status_code
 
 
+async def _messaging(messenger: Any) -> object:
+    message = NotificationMessage(id="1", text="Deploy ready", target="deploys")
+    return bool((await messenger.send_notification(message)).message_id)
+
+
 ONE_CALL: Mapping[str, tuple[Callable[[Any], Awaitable[object]], object]] = {
     "cache": (_cache, "call"),
     "secrets": (_secrets, PASSWORD),
     "storage": (_storage, b"call"),
     "queue": (_queue, b"call"),
     "http": (_http, 204),
+    "messaging": (_messaging, True),
 }
 
 

@@ -11,6 +11,10 @@ from oneiric.adapters.cache.memory import MemoryCache
 from oneiric.adapters.cache.multitier import MultiTierCache
 from oneiric.adapters.cache.redis import RedisCache
 from oneiric.adapters.http.aiohttp import AiohttpClient
+from oneiric.adapters.messaging.log import LogMessenger
+from oneiric.adapters.messaging.slack import SlackMessenger
+from oneiric.adapters.messaging.teams import TeamsMessenger
+from oneiric.adapters.messaging.webhook import WebhookMessenger
 from oneiric.adapters.plugin import PLUGIN
 from oneiric.adapters.queue.redis_streams import RedisStreamsQueue
 from oneiric.adapters.queue.sqlite import SqliteQueue
@@ -20,10 +24,11 @@ from oneiric.adapters.storage.local import LocalStorage
 from oneiric.core.candidate import Candidate
 from oneiric.core.registry import Registry
 from oneiric.core.resolver import Resolver
-from oneiric.ports import CACHE, HTTP, QUEUE, SECRETS, STORAGE
+from oneiric.ports import CACHE, HTTP, MESSAGING, QUEUE, SECRETS, STORAGE
 from oneiric.ports.adapter import Managed
 from oneiric.ports.cache import Cache, InvalidationFeed
 from oneiric.ports.http import HTTPClient
+from oneiric.ports.messaging import Messenger
 from oneiric.ports.queue import Queue
 from oneiric.ports.secrets import SecretStore, SecretWriter
 from oneiric.ports.storage import ObjectStore, Presign
@@ -35,6 +40,7 @@ PORTS: Mapping[str, type] = {
     STORAGE: ObjectStore,
     HTTP: HTTPClient,
     QUEUE: Queue,
+    MESSAGING: Messenger,
 }
 ABILITIES: Mapping[str, type] = {
     "invalidation": InvalidationFeed,
@@ -134,6 +140,10 @@ def typed_as_the_port_says(
     client: AiohttpClient,
     queue: SqliteQueue,
     streams: RedisStreamsQueue,
+    log: LogMessenger,
+    webhook: WebhookMessenger,
+    teams: TeamsMessenger,
+    slack: SlackMessenger,
 ) -> None:
     """Never called: mypy checks here that each provider is what its port says."""
     caches: tuple[Cache, ...] = (memory, redis, tiers)
@@ -142,5 +152,7 @@ def typed_as_the_port_says(
     objects: ObjectStore = local
     clients: HTTPClient = client
     queues: tuple[Queue, ...] = (queue, streams)
+    messengers: tuple[Messenger, ...] = (log, webhook, teams, slack)
     managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client, queue, streams)
-    assert caches, (feed, stores, objects, clients, queues, managed)
+    also_managed: tuple[Managed, ...] = (log, webhook, teams, slack)
+    assert caches, (feed, stores, objects, clients, queues, messengers, managed, also_managed)

@@ -131,7 +131,7 @@ async def refused(case: ProviderCase, proxy: TcpProxy, component: Find) -> None:
     assert "127.0.0.1" in (await instance.health()).detail
     await proxy.accept()
 
-    assert took < 0.5
+    assert took < 3
     assert await healthy_again(instance)
     await call(case, instance)
 
@@ -162,8 +162,8 @@ async def silent(case: ProviderCase, proxy: TcpProxy, component: Find) -> None:
 
     assert {type(result) for result in results} == {UnavailableError}
     assert (bool(healthy), healthy.detail.partition(": ")[2]) == (False, "took too long")
-    assert took < 1.5
-    assert time.monotonic() - began < 1
+    assert took < 8
+    assert time.monotonic() - began < 5
 
 
 @for_each(server="redis")

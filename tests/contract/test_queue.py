@@ -77,6 +77,7 @@ async def test_a_silent_readers_message_goes_to_another(
     """After the visibility timeout, unless the reader says that work goes on."""
     here.changes[case.offer] = {"visibility_timeout": 0.4}
     queue: Queue = await component(case.offer)
+    assert await queue.visibility() == 0.4
     await queue.publish(b"1")
     first = await one(queue)
     await asyncio.sleep(0.25)

@@ -112,7 +112,7 @@ class AiohttpClient(HTTPVerbs):
             ):
                 return HTTPResponse(
                     status_code=answer.status,
-                    headers=Headers(answer.headers.items()),
+                    headers=_headers(answer),
                     content=await self._content(answer),
                     url=str(answer.url),
                 )
@@ -182,7 +182,7 @@ class _Stream:
         self._answer = answer
         self._backend = backend
         self.status_code = answer.status
-        self.headers = Headers(answer.headers.items())
+        self.headers = _headers(answer)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the content as it comes."""
@@ -193,6 +193,18 @@ class _Stream:
             if piece is None:
                 return
             yield piece
+
+
+def _headers(answer: aiohttp.ClientResponse) -> Headers:
+    """Return the headers as UTF-8, or those that are none as Latin-1, which every byte is."""
+    return Headers((name.decode("latin-1"), _text(value)) for name, value in answer.raw_headers)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 @contextmanager

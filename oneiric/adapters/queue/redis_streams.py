@@ -1,6 +1,5 @@
 """A queue on a Redis stream: a consumer group, and the messages of dead consumers reclaimed."""
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,6 +20,7 @@ from oneiric.ports.queue import (
     pack_headers,
     pack_payload,
     subscription,
+    unpack_headers,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _HAS_GROUP = "BUSYGROUP"
 _NO_GROUP = "NOGROUP"
 _MANY = 10_000
+_SCANS = 100
+_START = b"0-0"
 
 # Put a message unless its dedup id was seen; both happen, or neither.
 _PUT_ONCE = """
@@ -99,6 +101,8 @@ class RedisStreamsQueue:
         self._session: RedisSession | None = None
         self._client: Redis | None = None
         self._has_group = False
+        self._idle = ceil(self._settings.visibility_timeout * 1000)
+        self._cursor: bytes | str = _START
 
     async def init(self) -> None:
         """Open the pool; connections follow with the first calls.
@@ -199,6 +203,10 @@ class RedisStreamsQueue:
         """Keep messages for another `visibility_timeout` from now, as work goes on."""
         return await self._settle("extend", messages)
 
+    async def visibility(self) -> float:
+        """Return the `visibility_timeout` of the settings."""
+        return self._settings.visibility_timeout
+
     async def pending(self) -> int:
         """Return how many messages wait or are being worked on; those set aside do not count."""
         return int(await self._run(self._up().xlen(self._settings.stream)))
@@ -222,10 +230,15 @@ class RedisStreamsQueue:
     async def _reclaim(self, count: int) -> list[QueueMessage]:
         """Take over messages whose consumer was silent for too long, or gave them back."""
         stream, group, consumer = self._place
-        idle = ceil(self._settings.visibility_timeout * 1000)
-        _, entries, *_ = await self._grouped(
-            lambda client: client.xautoclaim(stream, group, consumer, idle, count=count)
-        )
+        entries: list[Any] = []
+        for _ in range(_SCANS):  # each looks at ten times as many as it may take over
+            self._cursor, entries, *_ = await self._grouped(
+                lambda client: client.xautoclaim(
+                    stream, group, consumer, self._idle, start_id=self._cursor, count=count
+                )
+            )
+            if entries or self._cursor == _START:
+                break
         if not entries:
             return []
         first, last = entries[0][0], entries[-1][0]
@@ -245,15 +258,16 @@ class RedisStreamsQueue:
         return [self._message(id_, fields, 1) for batch in batches for id_, fields in batch]
 
     def _message(self, id_: bytes, fields: Mapping[bytes, bytes], deliveries: int) -> QueueMessage:
-        key = fields.get(b"key")
-        return QueueMessage(
-            _text(id_),
-            fields.get(b"body", b""),
-            json.loads(fields.get(b"headers", b"{}")),
-            None if key is None else key.decode(),
-            deliveries,
-            f"{self._consumer}:{deliveries}",
-        )
+        """Return a message; one that no queue of ours wrote has no body, so nobody works on it."""
+        body, headers = fields.get(b"body", b""), unpack_headers(fields.get(b"headers", b"{}"))
+        try:
+            key = fields.get(b"key", b"").decode() or None
+        except UnicodeDecodeError:
+            key, headers = None, None
+        if headers is None:
+            body, headers = b"", {}
+        receipt = f"{self._consumer}:{deliveries}"
+        return QueueMessage(_text(id_), body, headers, key, deliveries, receipt)
 
     async def _settle(self, verb: str, messages: Sequence[QueueMessage]) -> int:
         if not messages:

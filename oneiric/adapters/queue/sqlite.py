@@ -1,7 +1,6 @@
 """A queue in a SQLite file: durable, shared by processes of one machine, no server."""
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from oneiric.ports.queue import (
     pack_headers,
     pack_payload,
     subscription,
+    unpack_headers,
 )
 
 SCHEMA = 1
@@ -240,6 +240,10 @@ class SqliteQueue:
         """Keep messages for another `visibility_timeout` from now, as work goes on."""
         return await self._settle(_HOLD_ON, messages)
 
+    async def visibility(self) -> float:
+        """Return the `visibility_timeout` of the settings."""
+        return self._settings.visibility_timeout
+
     async def pending(self) -> int:
         """Return how many messages wait or are being worked on; those set aside do not count."""
         query = "SELECT count(*) FROM messages WHERE queue = :queue AND is_dead = 0"
@@ -292,7 +296,7 @@ class SqliteQueue:
         }
         rows = sorted(await self._run(_READ, values))
         return [
-            QueueMessage(id_, body, json.loads(headers), key, deliveries, receipt)
+            QueueMessage(id_, body, unpack_headers(headers) or {}, key, deliveries, receipt)
             for _, id_, body, headers, key, deliveries in rows
         ]
 

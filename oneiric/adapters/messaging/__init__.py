@@ -1,0 +1,1 @@
+"""Providers that tell people something; each module is loaded only when it serves."""
