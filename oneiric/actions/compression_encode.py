@@ -35,7 +35,7 @@ class CompressionPayload(Payload):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         one_of(self, ("text", "data") if self.mode == "compress" else ("data",))
-        if self.mode == "decompress" and "text" in self.model_fields_set:
+        if self.mode == "decompress" and self.text is not None:
             raise ValueError("decompress takes data, in base64")
         return self
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
-from oneiric.actions.kit import Base64, Payload, Result, one_of
+from oneiric.actions.kit import Base64, Payload, Result, given, one_of
 from oneiric.actions.outbound import HeaderFields, Outbound, OutboundSettings
 from oneiric.clock import Clock, SystemClock
 from oneiric.documents import parse
@@ -55,7 +55,7 @@ class FetchPayload(Payload):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         one_of(self, ("url", "path"))
-        if len(self.model_fields_set & {"json_body", "data", "content"}) > 1:
+        if len(given(self) & {"json_body", "data", "content"}) > 1:
             raise ValueError("give at most one of json, data, content")
         return self
 

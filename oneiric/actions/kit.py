@@ -7,7 +7,17 @@ import binascii
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from oneiric.documents import canonical
 
@@ -25,6 +35,23 @@ class Payload(BaseModel):
     """Take exactly what the schema says: no unknown field, no text for a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema with every spelling of a field, of which one is to be given."""
+        found = handler(core)
+        schema = handler.resolve_ref_schema(found)
+        for field in cls.model_fields.values():
+            if not isinstance(field.validation_alias, AliasChoices):
+                continue
+            names = [name for name in field.validation_alias.choices if isinstance(name, str)]
+            schema["properties"].update(dict.fromkeys(names, schema["properties"][names[0]]))
+            if field.is_required():
+                schema["required"] = [each for each in schema["required"] if each not in names]
+                schema["oneOf"] = [{"required": [name]} for name in names]
+        return found
 
 
 class Result(BaseModel):
@@ -47,17 +74,29 @@ Base64: TypeAlias = Annotated[
 """Bytes as text."""
 
 
+def given(payload: BaseModel) -> set[str]:
+    """Return the fields that say something; null does where any JSON value may stand."""
+    any_value: object = JsonValue
+    fields = type(payload).model_fields
+    return {
+        name
+        for name in payload.model_fields_set
+        if getattr(payload, name) is not None or fields[name].annotation is any_value
+    }
+
+
 def one_of(payload: BaseModel, names: Iterable[str]) -> str:
-    """Return the one of *names* that was given; null counts as given.
+    """Return the one of *names* that was given.
 
     Raises:
         ValueError: none was, or several were.
     """
     wanted = tuple(names)
-    given = [name for name in wanted if name in payload.model_fields_set]
-    if len(given) != 1:
-        raise ValueError(f"give exactly one of {', '.join(wanted)}")
-    return given[0]
+    found = [name for name in wanted if name in given(payload)]
+    if len(found) != 1:
+        several = f"exactly one of {', '.join(wanted)}" if len(wanted) > 1 else wanted[0]
+        raise ValueError(f"give {several}")
+    return found[0]
 
 
 def content_of(text: str | None, value: JsonValue, data: str | None) -> bytes:
@@ -81,10 +120,10 @@ def needs(payload: BaseModel, mode: str, required: Mapping[str, tuple[str, ...]]
         ValueError: names all such fields.
     """
     used = required[mode]
-    given = payload.model_fields_set
-    missing = [name for name in used if name not in given]
+    found = given(payload)
+    missing = [name for name in used if name not in found]
     others = {name for names in required.values() for name in names} - set(used)
-    surplus = sorted(others & given)
+    surplus = sorted(others & found)
     told = [f"its mode needs {', '.join(missing)}"] if missing else []
     told += [f"its mode does not use {', '.join(surplus)}"] if surplus else []
     if told:

@@ -31,7 +31,7 @@ class SecurePayload(Payload):
 
     mode: Mode
     length: int = Field(default=32, ge=16, le=1024)
-    password: SecretStr | None = Field(default=None, max_length=4096)
+    password: SecretStr | None = Field(default=None, min_length=1, max_length=4096)
     hash: str | None = Field(default=None, max_length=1024)
     left: SecretStr | None = None
     right: SecretStr | None = None

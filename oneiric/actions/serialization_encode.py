@@ -51,7 +51,7 @@ class SerializationPayload(Payload):
             one_of(self, ("text", "path"))
             if valued:
                 raise ValueError("decode takes text or a path, not a value")
-        elif "text" in self.model_fields_set:
+        elif self.text is not None:
             raise ValueError("encode takes a value, not text")
         elif not valued:
             raise ValueError("encode needs a value")
@@ -115,11 +115,14 @@ class SerializationEncode:
     def _path(self, text: str) -> Path:
         """Return the real path, below the first folder that holds it."""
         roots = self._roots or (Path.cwd(),)
-        root = next((each for each in roots if Path(text).is_relative_to(each)), None)
-        relative = str(Path(text).relative_to(root)) if root else text
-        if any(part.startswith(".") for part in Path(relative).parts if part != ".."):
+        given = Path(text)
+        root = next((each for each in roots if given.is_relative_to(each)), None)
+        relative = given.relative_to(root) if root else given
+        real = confined(root or roots[0], str(relative))
+        reached = real.relative_to((root or roots[0]).resolve())
+        if any(part.startswith(".") for part in (*relative.parts, *reached.parts)):
             raise InvalidPathError(text, "it is hidden, or lies in a hidden folder")
-        return confined(root or roots[0], relative)
+        return real
 
 
 def _encoded(value: JsonValue, form: Format) -> str:

@@ -34,11 +34,6 @@ class SchedulePayload(Payload):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        given = [
-            getattr(self, name) for name in self.model_fields_set & {"cron", "interval_seconds"}
-        ]
-        if None in given:
-            raise ValueError("cron and interval_seconds are left out, not null")
         try:
             rule_of(self)
         except InvalidScheduleError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
@@ -13,6 +14,9 @@ from oneiric.actions.kit import Payload, Record, Result
 from oneiric.clock import Clock, SystemClock
 from oneiric.domains.actions import InvalidPayloadError
 
+MOST_BEFORE = 100
+MOST_CIRCLES = 10
+
 
 class OrchestrateStep(Payload):
     """One step, the action that it calls, and the steps that come before it."""
@@ -20,7 +24,7 @@ class OrchestrateStep(Payload):
     step_id: str = Field(min_length=1)
     name: str = ""
     action: str = Field(min_length=1)
-    depends_on: list[str] = Field(default_factory=list)
+    depends_on: list[str] = Field(default_factory=list, max_length=MOST_BEFORE)
     retry_attempts: int = Field(default=0, ge=0)
     timeout_seconds: float | None = Field(default=None, gt=0)
     metadata: Record = Field(default_factory=dict)
@@ -76,7 +80,7 @@ class WorkflowOrchestrate:
         """Plan it.
 
         Raises:
-            InvalidPayloadError: ids given twice, unknown steps, cycles; all of them.
+            InvalidPayloadError: ids given twice, unknown steps, ten cycles at most; all at once.
         """
         if problems := list(_problems(payload)):
             raise InvalidPayloadError.of(problems)
@@ -115,7 +119,8 @@ def _problems(payload: OrchestratePayload) -> Iterator[tuple[str, str]]:
     for name in payload.target_steps or ():
         if name not in counts:
             yield "target_steps", f"there is no step {name}"
-    for circle in _circles({step.step_id: step.depends_on for step in payload.steps}):
+    circles = _circles({step.step_id: step.depends_on for step in payload.steps})
+    for circle in islice(circles, MOST_CIRCLES):
         yield "steps", f"a circle: {' -> '.join(circle)}"
 
 

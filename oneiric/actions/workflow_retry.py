@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from oneiric.actions.kit import Payload, Result
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 
 
 class RetryPayload(Payload):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from oneiric.clock import rfc3339
+from oneiric.clock import ID, rfc3339
 from oneiric.core.ref import ComponentRef, is_name
 from oneiric.documents import parse
 from oneiric.documents.model import validate_settings
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 KINDS = ("workflow", "task")
 CATEGORY = "queue"
 PUT_SECONDS = 30.0
-_RUN_ID = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}"
 
 
 class InvalidMessageError(InvalidError):
@@ -65,7 +64,7 @@ class WorkMessage:
 class _Sent(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
-    run_id: str | None = Field(default=None, pattern=f"^{_RUN_ID}$")
+    run_id: str | None = Field(default=None, pattern=f"^{ID}$")
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     queued_at: str = ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.errors import InvalidError, JSONValue, nearest
 from oneiric.runs.plan import Retry
 

@@ -171,18 +171,17 @@ class Schedule:
     max_runs: int | None = None
     payload: JSONValue = None
 
-    def is_due(self, state: Progress, now: datetime) -> bool:
-        """Tell whether anything was due since it was last dealt with."""
-        return any(True for _ in islice(self._past(state, now), 1))
-
     def due(self, state: Progress, now: datetime, tolerance: timedelta) -> list[datetime]:
         """Return what is to be begun now, the earliest first.
 
-        What is due no longer ago than *tolerance* was not missed.
+        What is due no longer ago than *tolerance* was not missed; of several such, unless all
+        are to be made up for, the latest counts.
         """
         seen = list(islice(self._past(state, now), MOST_MISSED))
         fresh = [each for each in seen if each >= now - tolerance]
         old = seen[len(fresh) :]
+        if self.missed != "all":
+            fresh = fresh[:1]
         made_up = old[:1] if self.missed == "once" and not fresh else []
         found = [*fresh, *(old if self.missed == "all" else made_up)][::-1]
         return found if self.max_runs is None else found[: max(0, self.max_runs - state.taken)]

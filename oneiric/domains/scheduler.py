@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from oneiric.clock import rfc3339, uuid7
 from oneiric.core.logging import get_logger
 from oneiric.domains.schedule import InvalidScheduleError, Schedule, read_schedule
-from oneiric.errors import OneiricError, PausedError, UnavailableError
+from oneiric.errors import OneiricError, PausedError, RunExistsError, UnavailableError
 from oneiric.ports.schedules import Progress
-from oneiric.runs.journal import RunExistsError
 
 if TYPE_CHECKING:
     from oneiric.clock import Clock
@@ -83,6 +82,8 @@ class Scheduler:
 
     async def _look_at(self, schedule: Schedule, now: datetime) -> datetime | None:
         stored = await self._progress.get(schedule.ref)
+        if stored is not None and stored.last > now + self._tolerance:
+            stored = await self._set_back(schedule, stored, now)
         if stored is None or stored.digest != schedule.digest:
             begun = Progress(schedule.digest, now, now)
             await self._progress.put(schedule.ref, begun, after=stored)
@@ -98,6 +99,13 @@ class Scheduler:
             if await self._progress.put(schedule.ref, progress, after=stored):
                 stored = progress
         return schedule.next(stored, now)
+
+    async def _set_back(self, schedule: Schedule, stored: Progress, now: datetime) -> Progress:
+        """Look from *now* on again after the date was wrong; what was begun is not begun twice."""
+        self._log.warning("clock-set-back", ref=schedule.ref, looked=rfc3339(stored.last))
+        right = replace(stored, last=now, since=min(stored.since, now))
+        await self._progress.put(schedule.ref, right, after=stored)
+        return right
 
     async def _begin(self, schedule: Schedule, due: datetime) -> bool:
         """Begin one run, and tell whether it is dealt with."""

@@ -10,8 +10,10 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from oneiric.core.candidate import SourceKind
 from oneiric.core.decision import Decision, Reason
 from oneiric.core.guard import attempt
+from oneiric.core.logging import get_logger
 from oneiric.core.ref import ComponentRef
 from oneiric.documents import digest
 from oneiric.errors import (
@@ -19,6 +21,7 @@ from oneiric.errors import (
     InvalidRefError,
     JSONValue,
     NoCandidateError,
+    PausedError,
     nearest,
 )
 from oneiric.runs.body import Bodies, Body, Given, Provenance
@@ -49,6 +52,8 @@ class ComponentBodies(Bodies):
         self.actions = actions
         self._digests: dict[tuple[str, Candidate], str] = {}
         self._generation = -1
+        self._log = get_logger(__name__)
+        self._waited: dict[str, str] = {}
 
     def problem(self, target: str) -> str:
         try:
@@ -87,6 +92,12 @@ class ComponentBodies(Bodies):
             found = self._digests[target, candidate] = decision_digest(decision)
         return found
 
+    def waits(self, ref: str, error: PausedError) -> None:
+        """Log that a step waits for a component that takes no work, once until that changes."""
+        if self._waited.get(ref) != error.message:
+            self._waited[ref] = error.message
+            self._log.warning("step-waits", ref=ref, reason=error.message)
+
     def _places(self) -> list[ComponentRef[Any]]:
         registry = self.lifecycle.resolver.registry
         return [ref for domain in DOMAINS for ref in registry.refs(domain)]
@@ -110,9 +121,9 @@ class _Opened(AbstractAsyncContextManager[Body]):
 
     async def __aenter__(self) -> Body:
         try:
-            component = await self._handle.__aenter__()
-        except NoCandidateError:
-            self._check_paused()
+            component = await self._entered()
+        except PausedError as error:
+            self._bodies.waits(self._ref, error)
             raise
         candidate = self._handle.candidate
         assert candidate is not None
@@ -120,6 +131,13 @@ class _Opened(AbstractAsyncContextManager[Body]):
             return self._body(component, candidate)
         except BaseException:
             self._handle.leave()
+            raise
+
+    async def _entered(self) -> Any:
+        try:
+            return await self._handle.__aenter__()
+        except NoCandidateError:
+            self._check_paused()
             raise
 
     async def __aexit__(
@@ -132,11 +150,11 @@ class _Opened(AbstractAsyncContextManager[Body]):
 
     def _body(self, component: Any, candidate: Candidate) -> Body:
         bodies = self._bodies
-        manifest = candidate.metadata.get("manifest_digest", "")
+        is_from_afar = candidate.source.kind is SourceKind.MANIFEST
         provenance = Provenance(
             candidate.provider,
             candidate.version or candidate.source.version,
-            manifest if isinstance(manifest, str) else "",
+            candidate.source.detail if is_from_afar else "",
             bodies.decision_digest(self._ref, candidate),
         )
         if self._ref.domain == "action":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -18,9 +19,9 @@ from oneiric.errors import (
     InvalidError,
     NotFoundError,
     OneiricError,
+    RunExistsError,
     UnavailableError,
 )
-from oneiric.runs.journal import RunExistsError
 
 if TYPE_CHECKING:
     from oneiric.clock import Clock
@@ -36,6 +37,7 @@ T = TypeVar("T")
 
 READ_SECONDS = 1.0
 CALL_SECONDS = 30.0
+_BEATS = 3
 
 
 class Fate(StrEnum):
@@ -68,6 +70,9 @@ class Inbox(Protocol):
 
     async def extend(self, *messages: QueueMessage) -> int:
         """Keep messages for longer, as work goes on."""
+
+    async def visibility(self) -> float:
+        """Return the seconds after which others get a message that is not prolonged."""
 
 
 class Processor(Protocol):
@@ -153,9 +158,9 @@ class EventMessages(Processor):
 class WorkerLimits:
     """How much a worker takes on, and its times in seconds.
 
-    `beat` is how often messages that are worked on are prolonged in the queue: well below its
-    visibility timeout. One that cannot be worked on now is given back after `back`; one that
-    failed to begin `deliveries` times is set aside.
+    `beat` is how often messages that are worked on are prolonged in the queue; it is more often
+    where a third of the queue's own time is less. One that cannot be worked on now is given back
+    after `back`; one that failed to begin `deliveries` times is set aside.
     """
 
     concurrency: int = 4
@@ -233,13 +238,16 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             beat = group.create_task(self._beat())
             try:
-                await self._read(group, until_empty=until_empty)
+                is_readable = await self._read(group, until_empty=until_empty)
                 await self._drain()
             finally:
                 beat.cancel()
+        if not is_readable:
+            raise UnavailableError("the queue cannot be read", hint="the log says why")
         return self.report
 
-    async def _read(self, group: asyncio.TaskGroup, *, until_empty: bool) -> None:
+    async def _read(self, group: asyncio.TaskGroup, *, until_empty: bool) -> bool:
+        """Take messages until there is an end to it; tell whether the queue could be read."""
         while not self._stopping:
             free = self._limits.concurrency - len(self._busy)
             if free <= 0:
@@ -249,17 +257,18 @@ class Worker:
             found = await self._ask(read, "read")
             if found is None:
                 if until_empty:
-                    raise UnavailableError("the queue cannot be read")
+                    return False
                 await self._clock.sleep(READ_SECONDS)
             elif not found and until_empty:
                 if not self._busy:
-                    return
+                    return True
                 await self._change()
             for message in found or ():
                 self._held[message.receipt + message.id] = message
                 task = group.create_task(self._work(message, group))
                 self._busy.add(task)
                 task.add_done_callback(self._ended)
+        return True
 
     async def _change(self) -> None:
         self._changed.clear()
@@ -319,7 +328,8 @@ class Worker:
     async def _beat(self) -> None:
         """Prolong what is worked on, for as long as the worker runs."""
         while True:
-            await self._clock.sleep(self._limits.beat)
+            kept = await self._ask(self._queue.visibility, "tell its visibility timeout")
+            await self._clock.sleep(min(self._limits.beat, (kept or math.inf) / _BEATS))
             if self._held:
                 await self._ask(partial(self._queue.extend, *self._held.values()), "extend")
 

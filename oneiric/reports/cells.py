@@ -34,7 +34,11 @@ def fit(text: str, columns: int) -> str:
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """Return *text* as lines of at most *columns*, broken at blanks where that is possible."""
+    """Return *text* as lines of at most *columns*, broken at blanks where that is possible.
+
+    Some characters take two columns, so fewer are none at all.
+    """
+    columns = max(columns, 2)
     lines, line = [], ""
     for word in text.split():
         while line and cells(line) + 1 + cells(word) > columns:

@@ -68,7 +68,7 @@ def _case(suite: Element, report: RunReport, step: StepReport) -> None:
         SubElement(case, "skipped", message=_clean(why))
     earlier = [span for span in step.spans[:-1] if span.error is not None]
     if earlier:
-        lines = [f"attempt {span.attempt}: {told(span.error or {})}" for span in earlier]
+        lines = [f"{span.title}: {told(span.error or {})}" for span in earlier]
         SubElement(case, "system-out").text = _clean("\n".join(lines))
 
 

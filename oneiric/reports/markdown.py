@@ -68,7 +68,7 @@ def _failures(report: RunReport) -> Iterator[str]:
         yield from ("", f"### {_code(step.name)}", "")
         for span in step.spans:
             if span.error is not None:
-                head = f"attempt {span.attempt}, {duration(span.duration_ms)}:"
+                head = f"{span.title}, {duration(span.duration_ms)}:"
                 yield from (head, "", *_block(cut(told(span.error), _LONGEST_VALUE), "text"), "")
     yield from _left_out(len(failed) - _MOST_SHOWN)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,13 @@ class Span:
         """How long it took, or has taken until now."""
         return self.end_ms - self.begin_ms
 
+    @property
+    def title(self) -> str:
+        """What it is: which attempt, the wait for somebody outside, or an end before any."""
+        if self.is_wait:
+            return "waiting"
+        return f"attempt {self.attempt}" if self.attempt else "not begun"
+
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
@@ -61,6 +69,7 @@ class StepReport:
     place: int
     run: StepRun
     spans: tuple[Span, ...] = ()
+    is_signaled: bool = False
 
     @property
     def name(self) -> str:
@@ -89,6 +98,8 @@ class StepReport:
         if step.error is not None:
             return told(step.error)
         if step.state is StepState.ASSIGNED:
+            if self.is_signaled:
+                return f"got the signal {step.signal}; goes on when the run is taken up"
             return f"waits for the signal {step.signal}"
         if step.state is StepState.QUEUED and step.failures:
             return f"will be tried again after {told(step.failures[-1])}"
@@ -143,7 +154,11 @@ class RunReport:
         drawing.finish(drawing.moment(last), is_over=run.state.is_over)
         found = [(step, tuple(drawing.spans.get(name, ()))) for name, step in run.steps.items()]
         found.sort(key=lambda each: each[1][0].begin_ms if each[1] else float("inf"))
-        steps = tuple(StepReport(n, *each) for n, each in enumerate(found, start=1))
+        signaled = _signaled(run)
+        steps = tuple(
+            StepReport(n, *each, each[0].step.id in signaled)
+            for n, each in enumerate(found, start=1)
+        )
         return cls(run, steps, began_at, drawing.last)
 
     @property
@@ -172,6 +187,23 @@ class RunReport:
             return ""
         who, why = (str((run.cancels or [{}])[0].get(key) or "") for key in ("actor", "reason"))
         return f"canceled{f' by {who}' if who else ''}{f': {why}' if why else ''}"
+
+
+def _signaled(run: Run) -> set[str]:
+    """Return the steps that got their signal and wait for somebody to take the run up."""
+    waiting = [(name, each) for name, each in run.steps.items() if each.signal]
+    found: set[str] = set()
+    for event in run.signals.values():
+        takers = (
+            name
+            for name, each in waiting
+            if event.step in ("", name)
+            and each.signal == event.data["name"]
+            and each.state is StepState.ASSIGNED
+            and name not in found
+        )
+        found.update(islice(takers, 1))
+    return found
 
 
 @dataclass(slots=True)
@@ -215,7 +247,7 @@ class _Drawing:
 
     def _end(self, name: str, at: float, outcome: Outcome, data: _Data) -> None:
         """End a span, or draw a moment for what ended without having begun."""
-        self._open.setdefault(name, (data.attempt, False, at, ""))
+        self._open.setdefault(name, (data.attempt, False, at, data.text("provider")))
         self._close(name, at, outcome, data.error)
 
     def _close(

@@ -1,5 +1,6 @@
 """`data.sanitize`: what is allowed, dropped and masked, and where."""
 
+from oneiric.actions.data_sanitize import SanitizePayload
 from oneiric.text.redaction import MASK
 from tests.actions.conftest import Act
 
@@ -51,3 +52,12 @@ async def test_only_allowed_fields_stay_at_the_top(act: Act) -> None:
 
     assert found["data"] == {"name": "Ann", "password": MASK}
     assert found["applied"]["dropped"] == ["Card-No", "orders"]
+
+
+def test_the_schema_knows_both_spellings_of_the_record() -> None:
+    """A payload that is taken fits the schema that is shown: exactly one of the two is given."""
+    schema = SanitizePayload.model_json_schema()
+
+    assert {"data", "record"} <= schema["properties"].keys()
+    assert schema["oneOf"] == [{"required": ["data"]}, {"required": ["record"]}]
+    assert "data" not in schema["required"]

@@ -88,3 +88,19 @@ async def test_a_mode_takes_its_own_fields_only(act: Act) -> None:
     with pytest.raises(InvalidPayloadError) as caught:
         await act(SECURE, mode="password-verify", password="p", left="l")
     assert str(caught.value).endswith("payload: its mode needs hash; its mode does not use left")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"mode": "compare", "left": None, "right": None},
+        {"mode": "compare", "left": None, "right": ""},
+        {"mode": "password-hash", "password": None},
+        {"mode": "password-hash", "password": ""},
+        {"mode": "password-verify", "password": None, "hash": "x"},
+    ],
+)
+async def test_a_secret_that_is_missing_equals_nothing(act: Act, payload: dict[str, Any]) -> None:
+    """Two secrets that were not found are not the same secret."""
+    with pytest.raises(InvalidPayloadError):
+        await act("security.secure", **payload)

@@ -115,3 +115,16 @@ async def test_a_mode_takes_its_own_fields_only(act: Act) -> None:
     ):
         with pytest.raises(InvalidPayloadError):
             await act(KEY, **wrong)
+
+
+async def test_defect_oneiric_z1_no_hidden_file_through_a_link(
+    act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a visible link leads to counts, not what it is called."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".state").mkdir()
+    (tmp_path / "visible").symlink_to(".state")
+
+    with pytest.raises(InvalidPathError, match="hidden"):
+        await act(KEY, mode="encode", value=1, path="visible/x")
+    assert list((tmp_path / ".state").iterdir()) == []

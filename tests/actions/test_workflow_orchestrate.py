@@ -1,5 +1,6 @@
 """`workflow.orchestrate`: the order of a graph, and all that is wrong with one."""
 
+import time
 from typing import Any
 
 import pytest
@@ -72,3 +73,19 @@ async def test_a_workflow_without_steps_is_refused(act: Act) -> None:
     for steps in ([], [{"step_id": "", "action": ""}]):
         with pytest.raises(InvalidPayloadError):
             await act("workflow.orchestrate", workflow_id="w", steps=steps)
+
+
+async def test_a_thicket_of_circles_is_told_in_no_time(act: Act) -> None:
+    """The first ten are enough to begin with, and nobody else has to wait for the rest."""
+    names = [f"s{number}" for number in range(1000)]
+    steps = [
+        {"step_id": name, "action": "a", "depends_on": names[number % 900 :][:100]}
+        for number, name in enumerate(names)
+    ]
+    begun = time.process_time()
+
+    with pytest.raises(InvalidPayloadError) as caught:
+        await act("workflow.orchestrate", workflow_id="w", steps=steps)
+
+    assert str(caught.value.details()).count("circle") >= 10
+    assert time.process_time() - begun < 5

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.domains.events import (
     DeclinedError,
     Event,

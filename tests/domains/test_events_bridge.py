@@ -208,6 +208,76 @@ async def test_promise_a1_events_for_a_paused_component_wait_until_it_resumes(
         assert (keeper.kept, other.kept) == (["a.first"], ["a.first"])
 
 
+async def test_promise_a1_events_for_a_paused_offer_wait_until_it_resumes(
+    events: EventBridge,
+) -> None:
+    """Where no other stands in for it, its events are kept under the name of the key."""
+    offer(events, "k")
+    offer(events, "all", provider="a", event_providers="all")
+    offer(events, "all", provider="b", event_providers="all")
+    await events.pause("k@p")
+    await events.pause("all@b")
+
+    results = await events.emit("a.first")
+
+    assert sorted((each.handler, str(each.outcome)) for each in results) == [
+        ("all@a", "handled"),
+        ("all@b", "deferred"),
+        ("k", "deferred"),
+    ]
+    await events.resume("k@p")
+    await events.resume("all@b")
+    assert await events.letters() == []
+    async with events.use("k") as keeper, events.use("all@b") as other:
+        assert (keeper.kept, other.kept) == (["a.first"], ["a.first"])
+
+
+async def test_promise_e2_events_for_a_handler_in_quarantine_are_kept(events: EventBridge) -> None:
+    """However often its start failed, no event is lost without a dead letter."""
+
+    def refused() -> Keeper:
+        raise ConnectionError("refused")
+
+    offer(events, "bad", refused)
+
+    results = [await events.emit("a", number) for number in range(6)]
+
+    assert [[(each.handler, each.success) for each in found] for found in results] == [
+        [("bad", False)]
+    ] * 6
+    assert [letter.handler for letter in await events.letters()] == ["bad"] * 6
+    assert "quarantined" in results[-1][0].error
+
+
+async def test_promise_e2_the_next_best_handles_for_an_offer_that_is_out(
+    events: EventBridge,
+) -> None:
+    """Nobody is told twice, and nothing is kept, while somebody stands in."""
+    offer(events, "k", provider="first", priority=9)
+    offer(events, "k", Second, provider="second")
+    await events.pause("k@first")
+
+    assert await told(events) == [("k", "Second")]
+    assert await events.letters() == []
+
+
+async def test_promise_a1_what_waited_is_delivered_to_those_that_take_work(
+    events: EventBridge,
+) -> None:
+    """Resumed by whom nobody heard, a handler gets what waited; one still paused does not."""
+    offer(events, "k")
+    offer(events, "other")
+    await events.pause("k")
+    await events.pause("other")
+    await events.emit("a.first")
+    await events.lifecycle.resume("event:k")
+
+    replays = await events.replay_deferred()
+
+    assert len(replays) == 1
+    assert [letter.handler for letter in await events.letters()] == ["other"]
+
+
 async def test_promise_e3_a_paused_exclusive_component_is_passed_over(events: EventBridge) -> None:
     """The next exclusive one handles the event, and nothing is kept."""
     for key, priority in (("picky", 9), ("best", 5), ("next", 1)):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.domains.retry import longest_seconds, read_retry, retry_json
 from oneiric.errors import InvalidError, JSONValue
 from oneiric.runs.plan import Retry

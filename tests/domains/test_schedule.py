@@ -170,3 +170,15 @@ def test_what_is_no_schedule_is_refused(table: JSONValue, what: str) -> None:
     """With what is wrong about it."""
     with pytest.raises(InvalidScheduleError, match=what):
         read_schedule("task:report", table)
+
+
+@pytest.mark.parametrize(("missed", "begun"), [("skip", 1), ("once", 1), ("all", 6)])
+def test_a_short_interval_makes_up_for_no_more_than_it_says(missed: str, begun: int) -> None:
+    """What a process of six seconds away did not begin is not begun at once in a heap."""
+    schedule = Schedule("task:tick", Rule.of(interval_seconds=1), missed=missed)
+    state = Progress("d", NEW_YEAR, NEW_YEAR)
+
+    due = schedule.due(state, NEW_YEAR + timedelta(seconds=6.5), timedelta(seconds=60))
+
+    assert len(due) == begun
+    assert due[-1] == NEW_YEAR + timedelta(seconds=6)

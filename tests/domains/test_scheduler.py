@@ -41,8 +41,9 @@ async def scheduled(
 
 
 async def settled(place: Workplace) -> None:
-    for record in await place.journal.runs(open_only=True):
-        await (await place.engine.resume(record.run_id))
+    records = await place.journal.runs(open_only=True)
+    for handle in [await place.engine.resume(record.run_id) for record in records]:
+        await handle
 
 
 async def test_what_is_due_is_begun_once(clock: ManualClock, store: ScheduleStore) -> None:
@@ -188,3 +189,24 @@ async def test_what_cannot_be_scheduled_is_told_once_and_stops_nobody(
     events = [each["event"] for each in told if isinstance(each, dict)]
     assert events == ["schedule-left-out", "scheduled-run-not-begun"]
     assert script.names == ["report"]
+
+
+@pytest.mark.parametrize("missed", ["once", "skip"])
+async def test_a_date_that_was_wrong_for_a_while_stops_no_schedule(
+    clock: ManualClock, store: ScheduleStore, missed: str
+) -> None:
+    """A year ahead at one look and put right: every hour from then on is begun, once."""
+    hourly = {"cron": "0 * * * *", "missed": missed}
+    report = task("report", Script().task("report"), metadata={"schedule": hourly})
+    async with scheduled(report, clock=clock, store=store) as (place, scheduler):
+        await scheduler.look()
+        clock.set_date(EPOCH + timedelta(days=365, minutes=30))
+        await scheduler.look()
+        clock.set_date(EPOCH + timedelta(seconds=10))
+        for _ in range(12):
+            await scheduler.look()
+            clock.advance(3600)
+        begun = [record.run_id for record in await place.journal.runs()]
+    right = {occurrence_id("task:report", EPOCH + timedelta(hours=hour)) for hour in range(1, 12)}
+    assert right <= set(begun)
+    assert len(begun) <= 12

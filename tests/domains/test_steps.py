@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from oneiric.core.candidate import Candidate, Source, SourceKind
 from oneiric.core.precedence import Selection
 from oneiric.domains.steps import decision_digest
-from oneiric.runs.plan import Plan, PlanError, Step
+from oneiric.errors import PlanError
+from oneiric.runs.plan import Plan, Step
 from oneiric.runs.state import RunState, StepState
 from oneiric.testing import ManualClock
 from tests.domains.works import InThread, Knowing, Script, task, workplace
@@ -93,10 +94,9 @@ async def test_a_component_without_run_fails_its_step() -> None:
 async def test_promise_w7_a_step_records_who_did_it_and_the_decision() -> None:
     """Provider, version, manifest digest, and the digest of the decision in force then."""
     script = Script()
-    source = Source(SourceKind.MANIFEST, "acme", version="4")
-    signed = {"manifest_digest": "sha256:feed"}
+    source = Source(SourceKind.MANIFEST, "acme", version="4", detail="sha256:feed")
     first = task("work", script.task("first"), provider="first", priority=2, version="1.2")
-    second = task("work", script.task("second"), provider="second", metadata=signed, source=source)
+    second = task("work", script.task("second"), provider="second", source=source)
     async with workplace(first, second) as place:
         resolver = place.lifecycle.resolver
         before = decision_digest(resolver.explain("task:work"))

@@ -4,8 +4,7 @@ import pytest
 
 from oneiric.core.candidate import Candidate
 from oneiric.domains.metadata import InvalidMetadataError
-from oneiric.errors import NoCandidateError, PausedError
-from oneiric.runs.journal import RunExistsError
+from oneiric.errors import NoCandidateError, PausedError, RunExistsError
 from oneiric.runs.state import RunState
 from tests.domains.works import Script, task, workplace
 

@@ -256,8 +256,12 @@ async def test_no_more_messages_are_worked_on_than_allowed(queues: Opened) -> No
         worker.stop()
 
 
-async def test_a_long_run_keeps_its_message(any_queue: Opened) -> None:
-    """It is prolonged for as long as the work goes on, so nobody else gets it."""
+@pytest.mark.parametrize("beat", [0.2, 15.0])
+async def test_a_long_run_keeps_its_message(any_queue: Opened, beat: float) -> None:
+    """It is prolonged for as long as the work goes on, so nobody else gets it.
+
+    A beat that is longer than the queue keeps a message gives way to what the queue says.
+    """
     script = Script(gates={"charge": asyncio.Event()})
     more: Any = {"clock": SystemClock(), "also": charging(script)}
     async with (
@@ -267,7 +271,7 @@ async def test_a_long_run_keeps_its_message(any_queue: Opened) -> None:
         asyncio.TaskGroup() as group,
     ):
         await queue.enqueue(asked("r-1"))
-        worker = working(place, queue, beat=0.2)
+        worker = working(place, queue, beat=beat)
         group.create_task(worker.run())
         await script.until("charge")
         assert await other.read(timeout=1.8) == []

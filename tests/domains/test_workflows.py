@@ -9,11 +9,16 @@ import pytest
 from oneiric.core.candidate import Candidate
 from oneiric.domains.metadata import InvalidMetadataError
 from oneiric.domains.workflows.bridge import DECISIONS
-from oneiric.errors import InvalidError, JSONValue, NoCandidateError, PausedError
-from oneiric.runs.check import PlanChangedError
+from oneiric.errors import (
+    InvalidError,
+    JSONValue,
+    NoCandidateError,
+    PausedError,
+    PlanChangedError,
+    PlanError,
+)
 from oneiric.runs.event import EventKind
 from oneiric.runs.journal import MemoryJournal
-from oneiric.runs.plan import PlanError
 from oneiric.runs.state import RunState, StepState
 from oneiric.testing import ManualClock
 from tests.domains.works import Script, task, workflow, workplace
@@ -338,3 +343,14 @@ async def test_unfinished_is_the_newest_open_run_or_the_last_if_it_failed() -> N
         assert found is not None
         assert (found.run_id, found.is_open) == (left, True)
         assert await place.workflows.unfinished("order", {"n": 2}) is None
+
+
+async def test_an_open_run_is_found_behind_any_number_of_newer_ones() -> None:
+    """However many were done since, the one that waits is the one to go on with."""
+    async with workplace(workflow("order", CHARGE), also=tasks(Script(), "charge")) as place:
+        left = await place.engine.enqueue(place.workflows.plan("order"), {"n": 1})
+        for _ in range(101):
+            await place.workflows.run("order")
+        found = await place.workflows.unfinished("order")
+    assert found is not None
+    assert (found.run_id, found.is_open) == (left, True)

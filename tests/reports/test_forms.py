@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.errors import JSONValue
 from oneiric.reports import RunReport
 from oneiric.reports.cells import cells

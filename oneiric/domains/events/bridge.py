@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from oneiric.core.activity import ActivityState
 from oneiric.core.decision import Place
 from oneiric.core.ref import ComponentRef
 from oneiric.domains.bridge import ActivityVerbs, DomainBridge
@@ -87,13 +88,13 @@ class EventBridge(DomainBridge):
             return
         handlers: list[EventHandler] = []
         problems: list[InvalidHandlerError] = []
-        for candidate, ref, handles in self._offers():
+        for candidate, name, held in self._offers():
             try:
-                handler = handler_of(candidate, ref, partial(self._handle, ref, candidate))
+                handler = handler_of(candidate, name, partial(self._handle, held, candidate))
             except InvalidHandlerError as error:
                 problems.append(error)
             else:
-                handlers += [handler] if handles else []
+                handlers += [handler] if held else []
         self.dispatcher.replace(handlers)
         self.problems = tuple(problems)
         self._seen = generation
@@ -155,33 +156,53 @@ class EventBridge(DomainBridge):
         await self.replay_deferred(key)
         return activity
 
-    async def replay_deferred(self, key: str) -> list[Replay]:
-        """Deliver what arrived for *key* while it was paused.
+    async def replay_deferred(self, key: str = "") -> list[Replay]:
+        """Deliver what arrived for *key* while it was paused; without one, to all that take work.
 
         Raises:
             UnavailableError: the letters cannot be read or changed.
         """
-        names = {handler.name for handler in self.handlers() if _key(handler.name) == _key(key)}
+        names = {
+            handler.name
+            for handler in self.handlers()
+            if _key(key) in ("", _key(handler.name)) and self._takes_work(handler.name)
+        }
         return await self.replay(
             chosen=lambda letter: (
                 letter.reason == HandlerOutcome.DEFERRED and letter.handler in names
             )
         )
 
-    def _offers(self) -> Iterator[tuple[Candidate, ComponentRef[Any], bool]]:
-        """Give every offer, the reference by which it is held, and whether it handles."""
+    def _takes_work(self, name: str) -> bool:
+        return self.lifecycle.activity.get(self.ref(name)).state is ActivityState.ACTIVE
+
+    def _offers(self) -> Iterator[tuple[Candidate, ComponentRef[Any], ComponentRef[Any] | None]]:
+        """Give every offer, what its handler is named after, and what is held while it handles.
+
+        Nothing is held by who does not handle. An offer that is out for a time only, paused or
+        in quarantine, handles where nobody stands in for it: so its events become dead letters.
+        """
         for decision in self.decisions():
+            served = decision.winner is not None
             for standing in decision.standings:
                 candidate = standing.candidate
+                place, offer = candidate.ref, candidate.offer
+                passing = standing.rejection is not None and standing.rejection.reason.passing
                 if candidate.metadata.get("event_providers") == ALL_PROVIDERS:
-                    yield candidate, candidate.offer, standing.place is not Place.REJECTED
+                    held = offer if passing or standing.place is not Place.REJECTED else None
+                    yield candidate, offer, held
                 elif standing.place is Place.SELECTED:
-                    yield candidate, candidate.ref, True
+                    yield candidate, place, place
+                elif passing and not served:
+                    served = True
+                    yield candidate, place, offer
                 else:
-                    yield candidate, candidate.offer, False
+                    yield candidate, offer, None
 
-    async def _handle(self, ref: ComponentRef[Any], candidate: Candidate, event: Event) -> object:
-        async with self.lifecycle.use(ref) as component:
+    async def _handle(
+        self, ref: ComponentRef[Any] | None, candidate: Candidate, event: Event
+    ) -> object:
+        async with self.lifecycle.use(ref or candidate.ref) as component:
             function = partial(component.handle, event)
             if candidate.blocking and not inspect.iscoroutinefunction(component.handle):
                 outcome = await self.lifecycle.builder.guard.call(

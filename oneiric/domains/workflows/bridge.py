@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from oneiric.runs.state import RunState
 
 if TYPE_CHECKING:
     from oneiric.core.lifecycle import LifecycleManager
+    from oneiric.core.ref import ComponentRef
     from oneiric.domains.domain import Domain
     from oneiric.domains.steps import ComponentBodies
     from oneiric.domains.workflows.spec import Workflow
@@ -138,17 +140,26 @@ class WorkflowBridge(DomainBridge):
         That is the newest that has not ended; without such the newest of all, if it failed.
         With a context only runs that were begun on the same are looked at.
         """
-        name = str(self.ref(key).place)
-        newest: RunRecord | None = None
-        for record in await self._journal.runs(name=name, limit=_MOST_LOOKED_AT):
-            if context is not None and (await self.engine.get(record.run_id)).input != context:
-                continue
-            newest = newest or record
-            if not record.state.is_over:
-                return Unfinished(record.run_id, is_open=True)
-        if newest is not None and newest.state is RunState.FAILED:
-            return Unfinished(newest.run_id, is_open=False)
+        async for record in self._records(key, context, open_only=True):
+            return Unfinished(record.run_id, is_open=True)
+        async for record in self._records(key, context, most=_MOST_LOOKED_AT):
+            failed = record.state is RunState.FAILED
+            return Unfinished(record.run_id, is_open=False) if failed else None
         return None
+
+    async def _records(
+        self, key: str, context: JSONValue, *, open_only: bool = False, most: float = math.inf
+    ) -> AsyncIterator[RunRecord]:
+        """Give the runs of *key*, the newest first; with a context only those begun on the same."""
+        name, before, left = str(self.ref(key).place), "", most
+        while left > 0:
+            page = await self._journal.runs(name=name, open_only=open_only, before=before)
+            for record in page:
+                if context is None or (await self.engine.get(record.run_id)).input == context:
+                    yield record
+            if not page:
+                return
+            before, left = page[-1].run_id, left - len(page)
 
     async def go_on(self, key: str, found: Unfinished, *, force: bool = False) -> WorkflowRun:
         """Go on with a run that stopped: what it recorded is kept, and not done again.
@@ -189,6 +200,19 @@ class WorkflowBridge(DomainBridge):
         """Return the newest runs of *key*."""
         return await self._journal.runs(name=str(self.ref(key).place), limit=limit)
 
+    def under_way(self, ref: ComponentRef[object]) -> tuple[str, ...]:
+        """Return the runs of a workflow that are worked on here, for whoever drains it.
+
+        Those that wait for somebody outside are not. A run counts for the offer that served
+        when it was begun.
+        """
+        found = [run for run in self.engine.under_way if run.plan.name == ref.place]
+        return tuple(
+            f"run {run.run_id}"
+            for run in found
+            if not run.is_waiting and ref.provider in ("", _provider(run))
+        )
+
     def _decisions(self, key: str, plan: Plan) -> dict[str, JSONValue]:
         targets = {str(self.ref(key)): None}
         targets.update((step.target, None) for step in plan.steps if step.target)
@@ -202,6 +226,13 @@ class WorkflowBridge(DomainBridge):
                 said = {"provider": provider, "why": why, "digest": decision_digest(decision)}
                 found[target] = said
         return found
+
+
+def _provider(run: Run) -> JSONValue:
+    """Return who served a workflow when a run of it was begun."""
+    kept = run.metadata.get(DECISIONS)
+    said = kept.get(run.plan.name) if isinstance(kept, Mapping) else None
+    return said.get("provider") if isinstance(said, Mapping) else None
 
 
 def _table(context: JSONValue) -> JSONValue:

@@ -12,10 +12,10 @@ from oneiric.documents import json_value
 from oneiric.documents.model import validate_settings
 from oneiric.domains.metadata import InvalidMetadataError, problem_of
 from oneiric.domains.retry import read_retry
-from oneiric.errors import ConfigError, DocumentError, InvalidError, JSONValue, Problem
+from oneiric.errors import ConfigError, DocumentError, InvalidError, JSONValue, PlanError, Problem
 from oneiric.expressions.template import SPREAD
 from oneiric.runs.check import check_plan
-from oneiric.runs.plan import Limits, OnError, Plan, PlanError, Retry, Step
+from oneiric.runs.plan import Limits, OnError, Plan, Retry, Step
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from oneiric.domains.retry import retry_json
+from oneiric.text.layout import paragraph
 
 if TYPE_CHECKING:
     from oneiric.domains.workflows.spec import Workflow
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _SPECIAL = re.compile(r"[^\w ./,@:-]", re.ASCII)
 _LONGEST = 60
+_LEVEL = "   "
 
 
 def topology(workflow: Workflow, *, category: str, provider: str) -> dict[str, JSONValue]:
@@ -76,31 +79,43 @@ def mermaid(plan: Plan) -> str:
     return "\n".join(_flowchart(plan))
 
 
-def drawing(plan: Plan) -> str:
-    """Return the plan as lines: each step below what it depends on, one further in a level."""
+def drawing(plan: Plan, *, columns: int = 100) -> str:
+    """Return the plan as lines: each step below what it depends on, one further in a level.
+
+    Where a line would be longer than *columns*, what there is to say of a step goes below it,
+    and deep levels are drawn no further in.
+    """
     depths, steps = _depths(plan), in_order(plan)
-    names = {step.id: f"{'   ' * depths[step.id]}{_mark(step)} {step.id}" for step in steps}
+    deepest = columns // (3 * len(_LEVEL))
+    names = {
+        step.id: f"{_LEVEL * min(depths[step.id], deepest)}{_mark(step)} {step.id}"
+        for step in steps
+    }
     width = max(map(len, names.values()), default=0)
     targets = max((len(_who(step)) for step in steps), default=0)
-    return "\n".join(
+    lines = [
         f"{names[step.id]:<{width}}  {_who(step):<{targets}}  {_when(step)}".rstrip()
         for step in steps
-    )
+    ]
+    if max(map(len, lines), default=0) > columns:
+        lines = [line for step in steps for line in _below(step, names[step.id], columns)]
+    return "\n".join(lines)
+
+
+def _below(step: Step, name: str, columns: int) -> Iterator[str]:
+    """Yield the name of a step, and below it who does it and when, within *columns*."""
+    yield name
+    further = " " * (len(name) - len(step.id))
+    for text in filter(None, (_who(step), _when(step))):
+        yield from paragraph(text, columns, first=further, then=further)
 
 
 def _depths(plan: Plan) -> Mapping[str, int]:
     """Return for each step how long the longest chain before it is, without recursion."""
-    steps = {step.id: step for step in plan.steps}
     depths: dict[str, int] = {}
-    for first in steps:
-        waiting = [first]
-        while waiting:
-            step = steps[waiting[-1]]
-            if missing := [name for name in step.depends_on if name not in depths]:
-                waiting += missing
-            else:
-                depths[step.id] = max((depths[name] + 1 for name in step.depends_on), default=0)
-                waiting.pop()
+    waiting = {step.id: set(step.depends_on) for step in plan.steps}
+    for name in TopologicalSorter(waiting).static_order():
+        depths[name] = max((depths[before] + 1 for before in waiting[name]), default=0)
     return depths
 
 
