@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oneiric.clock import Clock, rfc3339
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
     from oneiric.core.status import DrainReport
 
 POLL_SECONDS = 0.5
+PACE_SECONDS = 0.05
 
 
 async def _nobody(_: ComponentRef[object]) -> None:
     """Do nothing."""
+
+
+def _nothing(_: ComponentRef[object]) -> tuple[str, ...]:
+    return ()
 
 
 class ActivityFollower:
@@ -39,12 +45,16 @@ class ActivityFollower:
     itself. What only the lifecycle was told is nobody's business here. Nothing is written
     before something was paused or drained.
 
+    `work` tells what is under way here of a component without holding it, by name; whoever
+    does such work sets it. A drain counts that too.
+
     Args:
         lifecycle: whose components take work or do not.
         store: what all processes share.
         clock: paces the polls.
         interval: seconds between two polls.
         resumed: called with what takes work again because another process said so.
+        accepted: called with what takes work again, whoever said so.
     """
 
     def __init__(
@@ -55,12 +65,15 @@ class ActivityFollower:
         clock: Clock,
         interval: float = POLL_SECONDS,
         resumed: Callable[[ComponentRef[object]], Awaitable[None]] = _nobody,
+        accepted: Callable[[ComponentRef[object]], Awaitable[None]] = _nobody,
     ) -> None:
         self.store = store
         self.interval = interval
         self._lifecycle = lifecycle
         self._clock = clock
         self._resumed = resumed
+        self.work: Callable[[ComponentRef[object]], tuple[str, ...]] = _nothing
+        self._accepted = accepted
         self._turn = asyncio.Lock()
         self._known: Mapping[str, Activity] = {}
         self._unmet: dict[str, str] = {}
@@ -101,7 +114,14 @@ class ActivityFollower:
             NotFoundError, StoreError: as in `pause`.
         """
         await self._say(ref, Activity(ActivityState.DRAINING, note, actor, self._clock.now()))
-        return await self._lifecycle.drained(ref, limit=limit)
+        seconds = self._lifecycle.builder.limits.drain if limit is None else limit
+        end = self._clock.monotonic() + seconds
+        report = await self._lifecycle.drained(ref, limit=seconds)
+        while (left := self.work(report.ref)) and self._clock.monotonic() < end:
+            await self._clock.sleep(PACE_SECONDS)
+        return replace(
+            report, in_flight=report.in_flight + len(left), holders=(*report.holders, *left)
+        )
 
     async def _say(self, ref: str, wanted: Activity) -> None:
         named: ComponentRef[object] = ComponentRef(ref)
@@ -158,9 +178,10 @@ class ActivityFollower:
             if self._me is None:
                 self._me = await asyncio.to_thread(self._join)
             for ref, activity in draining.items():
-                count = self._lifecycle.in_flight(ref)
+                work = self.work(ComponentRef(ref))
+                count = self._lifecycle.in_flight(ref) + len(work)
                 if self._me and self._answered.get(ref) != (activity, count):
-                    at, holders = rfc3339(self._clock.now()), self._lifecycle.holders(ref)
+                    at, holders = rfc3339(self._clock.now()), self._lifecycle.holders(ref) + work
                     said = DrainAnswer(ref, self._me.id, count, holders, at)
                     await asyncio.to_thread(self.store.answer, self._me, said)
                     self._answered[ref] = (activity, count)
@@ -224,6 +245,8 @@ class ActivityFollower:
             if wanted.state is ActivityState.ACTIVE:
                 self._unmet[ref] = error.message
             raise
+        if wanted.state is ActivityState.ACTIVE:
+            await self._accepted(ref)
 
     @contextmanager
     def _told_once(self, what: str) -> Iterator[None]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oneiric.core.status import ComponentStatus
     from oneiric.errors import JSONValue
     from oneiric.runtime.discovery import Discovered
+    from oneiric.runtime.notification_answers import NotificationAnswer
     from oneiric.runtime.stored import Dormant
 
 
@@ -203,19 +204,27 @@ class ConfigListing:
 
 @dataclass(frozen=True, slots=True)
 class ActionAnswer:
-    """What an action gave, who served it, and in which process."""
+    """What an action gave, who served it, and in which process; what was sent, if that was said."""
 
     ref: str
     provider: str
     result: JSONValue
     applied: str = "local"
+    notification: NotificationAnswer | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0, but 1 where its result was to be sent and was not."""
+        return self.notification.exit_code if self.notification else 0
 
     def as_json(self) -> dict[str, JSONValue]:
-        """Return `oneiric.action-result/1`."""
+        """Return `oneiric.action-result/1`; `notification` where there is one."""
+        sent = {"notification": self.notification.as_json()} if self.notification else {}
         return {
             "schema": "oneiric.action-result/1",
             "applied": self.applied,
             "ref": self.ref,
             "provider": self.provider,
             "result": self.result,
+            **sent,
         }

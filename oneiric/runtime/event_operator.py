@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from oneiric.domains.events import Event
 from oneiric.runtime.event_answers import Emission, HandlerListing, LetterListing, ReplayAnswer
+from oneiric.runtime.notifications import is_notification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ class EventOperator:
         return LetterListing(tuple(asyncio.run(self._letters())))
 
     def replay(self, letter_id: str = "") -> ReplayAnswer:
-        """Tell the handler of one dead letter again, or those of all.
+        """Tell the handler of one dead letter again, or those of all; messages are sent again.
 
         Raises:
             NotFoundError: there is no such letter, or its handler is gone.
@@ -62,9 +63,17 @@ class EventOperator:
 
         async def replay() -> ReplayAnswer:
             async with runtime:
-                return ReplayAnswer(tuple(await runtime.events.replay(letter_id)))
+                replays = await runtime.notifications.replay(letter_id)
+                if not (letter_id and replays):
+                    replays += await runtime.events.replay(letter_id, chosen=_is_for_a_handler)
+                order = sorted(replays, key=lambda each: (each.letter.at, each.letter.id))
+                return ReplayAnswer(tuple(order))
 
         return asyncio.run(replay())
 
     async def _letters(self) -> Sequence[DeadLetter]:
         return await self._operator.orchestrator.events.letters()
+
+
+def _is_for_a_handler(letter: DeadLetter) -> bool:
+    return not is_notification(letter)

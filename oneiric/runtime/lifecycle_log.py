@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _components = logging.getLogger("oneiric.lifecycle")
 _activity = logging.getLogger("oneiric.activity")
+_config = logging.getLogger("oneiric.config")
 _plugins = logging.getLogger("oneiric.plugins")
 
 
@@ -115,10 +116,57 @@ def log_activity_store_failed(error: StoreError) -> None:
     _emit(_activity, logging.ERROR, "activity-store-failed", {"reason": error.message})
 
 
-def log_replay_failed(ref: ComponentRef[Any], reason: str) -> None:
-    """Log `replay-failed`, to the same logger, when a resume could not deliver what waited."""
-    keys = {"domain": ref.domain, "key": ref.key, "reason": reason}
+def log_replay_failed(domain: str, key: str, reason: str) -> None:
+    """Log `replay-failed`, to the same logger, when what waited could not be delivered."""
+    keys = {"domain": domain, "key": key, "reason": reason}
     _emit(_activity, logging.ERROR, "replay-failed", keys)
+
+
+def log_reloaded(
+    file: str, *, sections: Sequence[str], concerned: Sequence[str], restart: Sequence[str]
+) -> None:
+    """Log `config-reloaded`, to the logger `oneiric.config`."""
+    keys = {
+        "file": file,
+        "sections": list(sections),
+        "concerned": list(concerned),
+        "awaiting_restart": list(restart),
+    }
+    _emit(_config, logging.INFO, "config-reloaded", keys)
+
+
+def log_rejected(file: str, error: OneiricError) -> None:
+    """Log `config-rejected`, to the same logger, with every problem; the last good one holds."""
+    keys = {"file": file, "reason": error.message, "problems": list(error.lines())}
+    _emit(_config, logging.ERROR, "config-rejected", keys)
+
+
+def log_watch_troubled(reason: str) -> None:
+    """Log `config-watch-troubled`, to the same logger, where the system tells of no change."""
+    _emit(_config, logging.WARNING, "config-watch-troubled", {"reason": reason})
+
+
+def log_change_deferred(ref: ComponentRef[Any], activity: Activity) -> None:
+    """Log `change-deferred`, to the same logger, for what takes no work at present."""
+    keys = {"domain": ref.domain, "key": ref.key, "state": str(activity.state)}
+    _emit(_config, logging.INFO, "change-deferred", keys)
+
+
+def log_change_retried(ref: ComponentRef[Any], attempt: int, seconds: float, reason: str) -> None:
+    """Log `change-retried`, to the same logger, for a swap that did not hold."""
+    keys = {
+        "domain": ref.domain,
+        "key": ref.key,
+        "attempt": attempt,
+        "seconds": seconds,
+        "reason": reason,
+    }
+    _emit(_config, logging.WARNING, "change-retried", keys)
+
+
+def log_swaps_not_forgotten(error: StoreError) -> None:
+    """Log `swaps-not-forgotten`, to the same logger, where ended selections stay stored."""
+    _emit(_config, logging.WARNING, "swaps-not-forgotten", {"reason": error.message})
 
 
 def _log_of(level: int, event: str, generation: Generation[Any], **keys: object) -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
     from oneiric.domains import ActionDescription
     from oneiric.runtime.event_operator import EventOperator
+    from oneiric.runtime.notification_operator import Notice, NotificationOperator
+    from oneiric.runtime.remote_operator import RemoteOperator
     from oneiric.runtime.stored import Dormant
 
 
@@ -48,6 +50,10 @@ class Operator:
     """
 
     events: Part[EventOperator] = Part("oneiric.runtime.event_operator:EventOperator")
+    notifications: Part[NotificationOperator] = Part(
+        "oneiric.runtime.notification_operator:NotificationOperator"
+    )
+    remote: Part[RemoteOperator] = Part("oneiric.runtime.remote_operator:RemoteOperator")
 
     def __init__(
         self,
@@ -285,15 +291,19 @@ class Operator:
         return self.orchestrator.actions.describe(ref.key, provider=ref.provider)
 
     async def invoke_action(
-        self, key: str, payload: JSONValue, *, provider: str = ""
+        self, key: str, payload: JSONValue, *, provider: str = "", notice: Notice | None = None
     ) -> ActionAnswer:
         """Run an action in this process, bringing up what it needs, and close it all again.
+
+        With a *notice* the result is sent as that says; `NotificationOperator.invoke` tells more.
 
         Raises:
             NoCandidateError, UnknownSelectionError: nobody may serve it.
             InvalidPayloadError: the payload is not what it takes; every problem.
             OneiricError: it failed, was refused or took too long.
         """
+        if notice is not None:
+            return await self.notifications.invoke(key, payload, notice, provider=provider)
         ref = self._action(key, provider)
         async with self.orchestrator as runtime:
             candidate = runtime.resolver.resolve(ref)

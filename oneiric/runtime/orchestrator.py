@@ -14,28 +14,30 @@ from pydantic import BaseModel
 from oneiric.clock import Clock, SystemClock
 from oneiric.config import CachePaths, Config, load_config
 from oneiric.core.activity import Activity
+from oneiric.core.candidate import SourceKind
 from oneiric.core.guard import attempt_async
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.plugin import Plugin
-from oneiric.core.precedence import Selection, StackOrder
 from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Resolver
 from oneiric.core.status import DrainReport
 from oneiric.core.swap import SwapReport
 from oneiric.domains import ALL, ActionBridge, DomainBridge, DomainSettings
 from oneiric.errors import Problem, StoreError, nearest
+from oneiric.remote.settings import RemoteSettings
 from oneiric.runtime.activity import ActivityFollower
 from oneiric.runtime.discovery import discover, prefixes
-from oneiric.runtime.lifecycle_log import LifecycleLog, log_plugins, log_replay_failed
+from oneiric.runtime.lifecycle_log import log_plugins, log_replay_failed
 from oneiric.runtime.part import Part
 from oneiric.runtime.provider_settings import ProviderSettings
+from oneiric.runtime.rules import put_in_force
+from oneiric.runtime.running import Running
 from oneiric.runtime.settings import (
     SECTIONS,
     VARIABLES,
     ActivitySettings,
     LifecycleSettings,
     PluginSettings,
-    ResolverSettings,
 )
 from oneiric.runtime.settings_in_use import SettingsInUse
 from oneiric.runtime.stored import StoredSwaps
@@ -43,15 +45,24 @@ from oneiric.stores.activity import DomainActivityStore
 
 if TYPE_CHECKING:
     from oneiric.domains.events import EventBridge
+    from oneiric.remote.hydration import Hydration
+    from oneiric.remote.obtain import Progress
+    from oneiric.remote.report import SyncReport
+    from oneiric.remote.sync import RemoteSync
+    from oneiric.runtime.notifications import NotificationRouter
+    from oneiric.runtime.reloads import Reloads
+    from oneiric.runtime.watchers import SelectionWatcher
 
 M = TypeVar("M", bound=BaseModel)
+MANIFEST = SourceKind.MANIFEST
 
 
 class RuntimeOrchestrator:
     """Compose everything from one configuration, and end it in order.
 
-    Making one reads the configuration, the plugins of installed distributions and the
-    stored selections; it brings nothing up and writes nothing. Use it as `async with`:
+    Making one reads the configuration, the plugins of installed distributions, what the
+    sources of manifests brought before and the stored selections; it brings nothing up, asks
+    no server and writes nothing. Use it as `async with`:
     entering is refused where the stored selections cannot be read, for another provider
     might serve than was selected; leaving closes every component.
 
@@ -63,6 +74,11 @@ class RuntimeOrchestrator:
     """
 
     events: Part[EventBridge] = Part("oneiric.runtime.event_part:events_of")
+    notifications: Part[NotificationRouter] = Part("oneiric.runtime.notifications:router_of")
+    hydration: Part[Hydration] = Part("oneiric.runtime.hydration:hydration_of")
+    remote: Part[RemoteSync] = Part("oneiric.runtime.remote:remote_of")
+    reloads: Part[Reloads] = Part("oneiric.runtime.reloads:Reloads")
+    watcher: Part[SelectionWatcher] = Part("oneiric.runtime.watchers:SelectionWatcher")
 
     def __init__(
         self, config: Config, *, plugins: Iterable[Plugin] = (), clock: Clock | None = None
@@ -74,6 +90,7 @@ class RuntimeOrchestrator:
         self.discovered = discover(self._section("plugins", PluginSettings))
         self.stored = StoredSwaps(self.paths.database, config, self.clock)
         lifecycle = self._section("lifecycle", LifecycleSettings)
+        self.running = Running()
         self.lifecycle = LifecycleManager(
             self.resolver,
             settings=ProviderSettings(config),
@@ -81,8 +98,9 @@ class RuntimeOrchestrator:
             allowed=prefixes(self.discovered, self._section("plugins", PluginSettings)),
             quarantine=lifecycle.quarantine,
             clock=self.clock,
-            observer=LifecycleLog(),
+            observer=self.running,
         )
+        self.running.watch(self.lifecycle)
         activity = self._section("activity", ActivitySettings)
         kept = config.folder / activity.store if activity.store else self.paths.activity
         self.activity = ActivityFollower(
@@ -91,12 +109,15 @@ class RuntimeOrchestrator:
             clock=self.clock,
             interval=activity.poll_interval,
             resumed=self._deliver,
+            accepted=self._follow_winner,
         )
         self.activity_problem: StoreError | None = None
         self._following: asyncio.Task[None] | None = None
         self.actions = ActionBridge(ALL["action"], self.lifecycle, verbs=self.activity)
         self._register(plugins)
-        self._rule(lifecycle)
+        if self._has_sources:
+            self.hydration.hydrate()
+        self._rule()
 
     @classmethod
     def open(
@@ -138,15 +159,28 @@ class RuntimeOrchestrator:
         }
         return MappingProxyType(plain | {"action": self.actions, "event": self.events})
 
-    @cached_property
+    @property
     def settings_in_use(self) -> SettingsInUse:
         """The settings of the providers that are configured or serve."""
+        return self.settings_under(self.config)
+
+    def settings_under(self, config: Config) -> SettingsInUse:
+        """Return what `settings_in_use` would be if *config* counted."""
         return SettingsInUse(
-            self.config,
+            config,
             self.resolver,
             allowed=self.lifecycle.builder.allowed,
             limit=self._section("plugins", PluginSettings).load_timeout,
         )
+
+    def reload(self, config: Config) -> tuple[ComponentRef[object], ...]:
+        """Put what *config* says about selections, stacks and providers in force, in one step.
+
+        Returned are the places that are up and were made from something else; `watcher` swaps
+        them. A stored swap ends where the file says something else about its place than it did.
+        What else *config* says counts for what is made from now on, or after a restart.
+        """
+        return self.reloads.apply(config)
 
     async def swap(
         self, ref: str, *, provider: str = "", clear: bool = False, actor: str = ""
@@ -176,6 +210,20 @@ class RuntimeOrchestrator:
                 self.stored.remember, report.ref.place, provider=report.after, actor=actor
             )
         return report
+
+    async def sync_remote(
+        self, source: str = "", *, progress: Progress | None = None
+    ) -> SyncReport:
+        """Look at every source of manifests, or at one, and apply what is new.
+
+        What a source brings is verified before any of it is used, and applied whole or not at
+        all; running components whose winner changed are swapped. What is wrong with a source
+        is in the report, and stops no other.
+
+        Raises:
+            NotFoundError: there is no source of that name.
+        """
+        return await self.remote.sync(source, progress=progress)
 
     def load_activity(self) -> None:
         """Refuse work for what is stored as paused or draining, for who looks and enters nothing.
@@ -266,10 +314,14 @@ class RuntimeOrchestrator:
         lost = [f"selections made with swap are left out: {unread.message}"] if unread else []
         if self.activity_problem is not None:
             lost.append(f"what is paused is left out: {self.activity_problem.message}")
-        return [*lost, *broken, *self._unheard(), *self._settings_for_nobody()]
+        afar = self.hydration.warnings() if self._has_sources else ()
+        return [*lost, *broken, *afar, *self._unheard(), *self._settings_for_nobody()]
 
     def _unheard(self) -> Iterator[str]:
-        if self.resolver.registry.refs("event"):
+        """Yield which offers of handlers are wrong; what manifests offer is told by who asks."""
+        registry = self.resolver.registry
+        offers = (each for ref in registry.refs("event") for each in registry.offers(ref))
+        if "events" in vars(self) or any(each.source.kind is not MANIFEST for each in offers):
             self.events.refresh()
             yield from (problem.message for problem in self.events.problems)
 
@@ -283,13 +335,24 @@ class RuntimeOrchestrator:
         if not following.cancelled():
             following.result()
 
+    async def deliver_deferred(self, key: str = "") -> None:
+        """Deliver the events that waited for a handler which takes work again, or for all such.
+
+        What fails is logged, and stays a dead letter.
+        """
+        outcome = await attempt_async(self.events.replay_deferred(key))
+        if outcome.error is not None:  # whatever it is, others go on
+            log_replay_failed(self.events.domain.name, key, outcome.reason)
+
     async def _deliver(self, ref: ComponentRef[object]) -> None:
-        """Deliver the events that waited for a handler which another process resumed."""
         if ref.domain == self.events.domain.name:
-            replay = self.events.replay_deferred(ref.partition(":")[2])
-            outcome = await attempt_async(replay)
-            if outcome.error is not None:  # whatever it is, following goes on
-                log_replay_failed(ref, outcome.reason)
+            await self.deliver_deferred(ref.partition(":")[2])
+
+    async def _follow_winner(self, ref: ComponentRef[object]) -> None:
+        """Do the swap that a sync put off until *ref* took work again."""
+        remote: RemoteSync | None = vars(self).get("remote")  # who never synced put nothing off
+        if remote is not None:
+            await remote.resumed(ref)
 
     def _settings_for_nobody(self) -> Iterator[str]:
         registry = self.resolver.registry
@@ -304,6 +367,12 @@ class RuntimeOrchestrator:
                     hint = f"; did you mean {close}?" if close else ""
                     yield f"{path} ({self.config.place(path)}): no such provider{hint}"
 
+    @property
+    def _has_sources(self) -> bool:
+        """Whether any manifests are configured; without one nothing of that room is imported."""
+        remote = self._section("remote", RemoteSettings)
+        return remote.enabled and bool(remote.sources)
+
     def _section(self, name: str, model: type[M]) -> M:
         section = self.config.section(name)
         assert isinstance(section, model)
@@ -316,21 +385,7 @@ class RuntimeOrchestrator:
             for candidate in candidates:
                 self.resolver.register(candidate)
 
-    def _rule(self, lifecycle: LifecycleSettings) -> None:
-        settings = self._section("resolver", ResolverSettings)
-        origin = self.config.origin("resolver.stack_order")
-        self.resolver.configure(
-            selections=self._configured(),
-            stacks=StackOrder.parse(settings.stack_order, origin=origin),
-            strict_selections=settings.strict_selections,
-            failover=lifecycle.failover,
-        )
+    def _rule(self) -> None:
+        put_in_force(self.config, self.resolver)
         for choice in self.stored.in_force():
             self.resolver.select(choice)
-
-    def _configured(self) -> Iterator[Selection]:
-        for domain in ALL.values():
-            chosen = self._section(domain.section, DomainSettings).selections
-            for key, provider in chosen.items():
-                origin = self.config.origin(f"{domain.section}.selections.{key}")
-                yield Selection.of(f"{domain.name}:{key}", provider, origin=origin)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, JsonValue
 
 from oneiric.config.layers import DEFAULT, Layers
+from oneiric.core.candidate import SourceKind
 from oneiric.documents.model import validate_settings
 from oneiric.domains import ALL, DomainSettings
-from oneiric.errors import ConfigError, Problem
+from oneiric.errors import ConfigError, JSONValue, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from oneiric.config import Config
     from oneiric.core.candidate import Candidate
 
@@ -23,7 +26,8 @@ _KEY = re.compile(r"(?<=\.provider_settings\.)[^@]*@")
 class ProviderSettings:
     """Find providers' settings in `[<domain>s.provider_settings.<provider>]`.
 
-    Those under `"<key>@<provider>"` are laid over them, key by key.
+    Those under `"<key>@<provider>"` are laid over them, key by key, and all of these over what
+    the manifest says that a candidate came with.
     """
 
     __slots__ = ("_config",)
@@ -38,6 +42,7 @@ class ProviderSettings:
             ConfigError: a setting is wrong; names the key, and the file and line.
         """
         layers = Layers()
+        layers.lay(brought(candidate), lambda _: "")
         for path in self.written(candidate):
             layers.lay(self._tables(candidate)[path], lambda _: "")
         key, _ = paths_of(candidate)
@@ -72,7 +77,29 @@ class ProviderSettings:
             if self._config.origin(path) != DEFAULT:
                 return Problem(path, problem.what, self._config.place(path))
         path = f"{(self.written(candidate) or [wide])[-1]}{below}"
+        if is_brought(candidate, below.removeprefix(".")):
+            return Problem(path, problem.what, str(candidate.source))
         return Problem(path, problem.what, self._config.place(path))
+
+
+def brought(candidate: Candidate) -> Mapping[str, JSONValue]:
+    """Return the settings that *candidate*'s manifest came with; none for other candidates."""
+    told = candidate.metadata.get("settings")
+    if candidate.source.kind is not SourceKind.MANIFEST or not isinstance(told, dict):
+        return {}
+    return told
+
+
+def is_brought(candidate: Candidate, path: str) -> bool:
+    """Tell whether the manifest of *candidate* sets what lies at a dotted path, or above it."""
+    found: JSONValue = brought(candidate)
+    for key in path.split("."):
+        if not isinstance(found, dict):
+            return True
+        if key not in found:
+            return False
+        found = found[key]
+    return True
 
 
 def paths_of(candidate: Candidate) -> tuple[str, str]:

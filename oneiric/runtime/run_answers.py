@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from oneiric.runs.state import RunState
+from oneiric.text.redaction import redacted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from oneiric.errors import JSONValue
     from oneiric.runs.journal import RunRecord
+    from oneiric.runs.run import Run
     from oneiric.stores.upkeep import JournalCheck
+
+FAILED, WAITING = 1, 4
+
+
+def state_of(run: Run) -> str:
+    """Return how a run stands: a state, or `waiting` where only somebody outside can go on."""
+    waiting = run.state is RunState.RUNNING and run.is_waiting
+    return "waiting" if waiting else str(run.state)
+
+
+def exit_code_of(run: Run) -> int:
+    """Return 0 for a run that succeeded, 4 for one that waits, else 1."""
+    return {"succeeded": 0, "waiting": WAITING}.get(state_of(run), FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +85,39 @@ class RunTold:
             "step": self.step,
             "awaited": self.is_awaited,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class RunCarried:
+    """A run that was gone on with, or opened again, by which verb and where.
+
+    `applied` is `local` where it was carried on in this process, `stored` where it was opened
+    for whoever takes it up next.
+    """
+
+    run: Run
+    verb: str
+    applied: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a run that succeeded or was left to others, 4 for one that waits, else 1."""
+        return 0 if self.applied == "stored" else exit_code_of(self.run)
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.run-carried/1`, its secrets masked."""
+        found: dict[str, JSONValue] = {
+            "schema": "oneiric.run-carried/1",
+            "run_id": self.run.run_id,
+            "verb": self.verb,
+            "applied": self.applied,
+            "name": self.run.plan.name,
+            "state": state_of(self.run),
+            "results": self.run.results,
+            "error": self.run.error,
+            "steps": {name: str(step.state) for name, step in self.run.steps.items()},
+        }
+        return cast("dict[str, JSONValue]", redacted(found))
 
 
 @dataclass(frozen=True, slots=True)

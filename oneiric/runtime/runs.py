@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from oneiric.errors import InvalidError, JSONValue, NotFoundError
 from oneiric.reports import RunReport
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.event import EventKind, RunEvent
-from oneiric.runs.journal import RunRecord
+from oneiric.runs.journal import Journal, RunRecord
 from oneiric.runs.run import Run, fold
 from oneiric.runs.state import StepState
 from oneiric.runtime.run_answers import Backup, Pruning, RunListing, RunTold, Soundness
@@ -52,6 +53,17 @@ class AmbiguousRunError(InvalidError):
         return self.found
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who tells a run something, and why."""
+
+    actor: str = "cli"
+    reason: str = ""
+
+
+CLI = Told()
+
+
 class RunDesk:
     """Answer for commands about runs, from the state database of a configuration.
 
@@ -79,7 +91,7 @@ class RunDesk:
         """Return the report of a run, until now where it has not ended."""
 
         async def shown(journal: SqliteJournal) -> RunReport:
-            record = await _record(journal, run)
+            record = await found_run(journal, run)
             return await self._report(journal, record.run_id)
 
         return self._do(shown)
@@ -88,15 +100,19 @@ class RunDesk:
         """Tell each event of a run, those to come included, and return its report at the end."""
 
         async def followed(journal: SqliteJournal) -> RunReport:
-            record = await _record(journal, run)
+            record = await found_run(journal, run)
             async for event in journal.follow(record.run_id):
                 tell(event)
             return await self._report(journal, record.run_id)
 
         return self._do(followed)
 
-    def signal(self, run: str, name: str, value: JSONValue = None, *, step: str = "") -> RunTold:
+    def signal(
+        self, run: str, name: str, value: JSONValue = None, *, step: str = "", said: Told = CLI
+    ) -> RunTold:
         """Complete a step from outside; without *step*, the first that waits for that signal.
+
+        With a reason the step fails for it.
 
         Raises:
             NotFoundError: there is no such step.
@@ -104,7 +120,7 @@ class RunDesk:
         """
 
         async def signaled(journal: SqliteJournal) -> RunTold:
-            record = await _record(journal, run)
+            record = await found_run(journal, run)
             run_id = record.run_id
             steps = fold(await journal.read(run_id)).steps  # before somebody heeds the signal
             awaited = any(
@@ -112,14 +128,14 @@ class RunDesk:
                 for key, each in steps.items()
             )
             await RunEngine(journal=journal, clock=self._clock).signal(
-                run_id, name, value, step=step, actor="cli"
+                run_id, name, value, step=step, actor=said.actor, error=said.reason
             )
             applied = "live" if record.is_held else "stored"
             return RunTold(run_id, "signal", applied, name, step, awaited)
 
         return self._do(signaled)
 
-    def cancel(self, run: str, *, reason: str = "") -> RunTold:
+    def cancel(self, run: str, *, said: Told = CLI) -> RunTold:
         """Ask that a run be canceled; one that nobody holds is ended here, if that is no work.
 
         A run with final steps to do waits for somebody who can do them.
@@ -129,24 +145,24 @@ class RunDesk:
         """
 
         async def canceled(journal: SqliteJournal) -> RunTold:
-            record = await _record(journal, run)
+            record = await found_run(journal, run)
             run_id = record.run_id
             found = fold(await journal.read(run_id))
             if found.state.is_over:
                 raise InvalidError(f"the run {run_id} is over: {found.state}")
             if record.is_held or _has_work_at_its_end(found):
-                at, data = rfc3339(self._clock.now()), {"actor": "cli", "reason": reason}
+                at, data = rfc3339(self._clock.now()), {"actor": said.actor, "reason": said.reason}
                 event = RunEvent(run_id, EventKind.RUN_CANCELING, at, "", data)
                 await journal.append(run_id, [event])
                 return RunTold(run_id, "cancel", "live" if record.is_held else "stored")
-            return await self._end(journal, run_id, reason)
+            return await self._end(journal, run_id, said)
 
         return self._do(canceled)
 
-    async def _end(self, journal: SqliteJournal, run_id: str, reason: str) -> RunTold:
+    async def _end(self, journal: SqliteJournal, run_id: str, said: Told) -> RunTold:
         engine = RunEngine(journal=journal, clock=self._clock)
         try:
-            await engine.cancel(run_id, actor="cli", reason=reason)
+            await engine.cancel(run_id, actor=said.actor, reason=said.reason)
             async for _ in journal.follow(run_id):
                 pass
         finally:
@@ -202,8 +218,12 @@ class RunDesk:
         return asyncio.run(done())
 
 
-async def _record(journal: SqliteJournal, text: str) -> RunRecord:
-    """Return the run of that id, or the only one whose id begins so."""
+async def found_run(journal: Journal, text: str) -> RunRecord:
+    """Return the run of that id, or the only one whose id begins so.
+
+    Raises:
+        NotFoundError, AmbiguousRunError: there is none, or more than one.
+    """
     whole = await journal.runs(before=f"{text}\0", limit=1)
     if whole and whole[0].run_id == text:
         return whole[0]

@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.core.build import PhaseLimits
 from oneiric.core.precedence import StackOrder
 from oneiric.core.quarantine import QuarantinePolicy
 from oneiric.documents.model import refused
 from oneiric.domains import ALL, DomainSettings
 from oneiric.errors import ConfigError
+from oneiric.remote.settings import RemoteSettings
 
 
 class AppSettings(BaseModel):
@@ -115,6 +116,8 @@ class RunSettings(BaseModel):
     """What a stored step outlives; with the faster `kill`, a loss of power may undo the last."""
     lease_seconds: float = Field(30.0, ge=1, le=86_400)
     """Seconds after which a run whose process was killed can be taken up."""
+    recover_at_once: int = Field(16, ge=1, le=10_000)
+    """Runs that were left, and that a worker works on at the same time beside its messages."""
 
 
 class WorkerSettings(BaseModel):
@@ -125,13 +128,26 @@ class WorkerSettings(BaseModel):
     concurrency: int = Field(4, ge=1, le=1_000)
     """Messages that are worked on at the same time."""
     beat_seconds: float = Field(15.0, gt=0, le=86_400)
-    """How often messages under way are prolonged; a third of the queue's visibility timeout."""
+    """How often messages under way are prolonged; never rarer than thrice a visibility timeout."""
     back_seconds: float = Field(5.0, gt=0, le=86_400)
     """Seconds after which a message that cannot be worked on now is given back."""
     max_deliveries: int = Field(5, ge=1, le=1_000)
     """Deliveries after which a message whose work cannot be begun is set aside."""
     grace_seconds: float = Field(30.0, ge=0, le=86_400)
     """Seconds that work under way gets to finish after SIGTERM or SIGINT."""
+
+
+class WatchSettings(BaseModel):
+    """Whether a running program follows its configuration file, and how it notices a change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    """Whether the file is watched; without, it is read again only when somebody asks for that."""
+    poll_interval: float = Field(0.0, ge=0, le=3_600)
+    """Seconds between two looks at the file, where the system tells nothing; 0 has it tell."""
+    debounce: float = Field(0.1, ge=0, le=60)
+    """Seconds for which nothing more may change before a change counts."""
 
 
 class PluginSettings(BaseModel):
@@ -170,7 +186,9 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "lifecycle": LifecycleSettings,
         "activity": ActivitySettings,
         "plugins": PluginSettings,
+        "remote": RemoteSettings,
         "runs": RunSettings,
+        "watch": WatchSettings,
         "worker": WorkerSettings,
         "logging": LoggingSettings,
     }

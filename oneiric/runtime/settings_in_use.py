@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, get_args, get_origin
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from oneiric.config import Setting
+from oneiric.config.layers import DEFAULT
 from oneiric.core.guard import attempt, attempt_within
 from oneiric.documents.model import alternatives, annotation_at
 from oneiric.domains import ALL, DomainSettings
 from oneiric.errors import ConfigError, Problem
-from oneiric.runtime.provider_settings import ProviderSettings, paths_of
+from oneiric.runtime.provider_settings import ProviderSettings, brought, is_brought, paths_of
 from oneiric.targets import load
 from oneiric.text.redaction import is_secret_name, redacted
 
@@ -94,12 +95,30 @@ class SettingsInUse:
             for domain in ALL.values()
         }
         found = self._config.settings(
-            secret=partial(_is_secret, models), instead=tables, origin=self._source.origin
+            secret=partial(_is_secret, models), instead=tables, origin=self._origins()
         )
         return tuple(
             Setting(each.path, redacted(each.value), each.origin)  # type: ignore[arg-type]
             for each in found
         )
+
+    def _origins(self) -> Callable[[str], str]:
+        """Return what tells who set the value at a path: the configuration, or a manifest."""
+        tables = {
+            f"{table}.": each
+            for each in self._in_use()
+            if brought(each)
+            for table in paths_of(each)
+        }
+
+        def origin(path: str) -> str:
+            found = self._source.origin(path)
+            for table, candidate in tables.items() if found == DEFAULT else ():
+                if path.startswith(table) and is_brought(candidate, path.removeprefix(table)):
+                    return str(candidate.source)
+            return found
+
+        return origin
 
     def _in_use(self) -> Iterator[Candidate]:
         for ref in self._resolver.registry.refs():

@@ -103,6 +103,23 @@ class StoredSwaps:
             return None
         return Dormant(stored, profile, filed)
 
+    def follow(self, config: Config) -> tuple[str, ...]:
+        """Hold them against *config* from now on; return the places whose selection has ended."""
+        self._config = config
+        return tuple(each.ref for each in self._ended())
+
+    def forget_ended(self) -> None:
+        """Delete those that have ended, so that none comes back if the file changes back.
+
+        Raises:
+            StoreError: nothing was deleted; they stay out of force.
+        """
+        ended = self._ended()
+        if ended:
+            self._store.forget(ended)
+            gone = {each.ref for each in ended}
+            self._kept = {place: each for place, each in self._kept.items() if place not in gone}
+
     def remember(self, ref: str, *, provider: str, actor: str = "") -> None:
         """Store the selection of *provider* for a place, or without one forget it.
 
@@ -111,8 +128,7 @@ class StoredSwaps:
         """
         if self.problem is not None:
             raise self.problem.again()
-        dormant = [self.dormant(each) for each in self._kept]
-        ended = [each.stored for each in dormant if each is not None and each.ended]
+        ended = self._ended()
         gone = {ref, *(each.ref for each in ended)}
         kept = {place: each for place, each in self._kept.items() if place not in gone}
         if provider:
@@ -122,6 +138,10 @@ class StoredSwaps:
         else:
             self._store.clear(ref, ended=ended)
         self._kept = kept
+
+    def _ended(self) -> list[StoredSelection]:
+        dormant = [self.dormant(each) for each in self._kept]
+        return [each.stored for each in dormant if each is not None and each.ended]
 
     def _filed(self, ref: str) -> str:
         """Return the provider that the file and its profile select for a place, or nothing."""

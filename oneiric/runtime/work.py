@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -21,6 +20,7 @@ from oneiric.ports.cache import CACHE
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.journal import Journal, MemoryJournal
 from oneiric.runtime.settings import RunSettings, WorkerSettings
+from oneiric.runtime.stop import StopSignals
 from oneiric.stores.journal import Durability, SqliteJournal
 from oneiric.stores.schedules import ScheduleStore
 
@@ -50,6 +50,7 @@ class Work:
         self.runtime = runtime
         self.lease_seconds = settings.lease_seconds
         self._settings = worker
+        self._at_once = settings.recover_at_once
         clock, lifecycle = runtime.clock, runtime.lifecycle
         self.bodies = ComponentBodies(lifecycle, runtime.actions)
         self.journal: Journal = MemoryJournal(clock)
@@ -74,6 +75,7 @@ class Work:
             bodies=self.bodies,
             verbs=runtime.activity,
         )
+        runtime.activity.work = self.workflows.under_way
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -119,35 +121,37 @@ class Work:
         )
 
     async def serve(
-        self, worker: Worker, *, events: bool = False, ready: Callable[[], object] = bool
+        self,
+        worker: Worker,
+        *,
+        stop: StopSignals,
+        events: bool = False,
+        ready: Callable[[], object] = bool,
     ) -> WorkerReport:
         """Work until SIGTERM or SIGINT; begin what is due and take up what was left meanwhile.
 
-        A worker on events does only that. *ready* is called when signals are heeded. At the end
-        nothing new is begun, and what is under way gets the grace to finish; the rest is given
-        back.
+        A worker on events does only that, after what waited for handlers that take work again.
+        *ready* is called unless *stop* was asked before. At the end nothing new is begun, and what
+        is under way gets the grace to finish; the rest is given back.
         """
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        for number in numbers:
-            loop.add_signal_handler(number, worker.stop)
+        stop.then(worker.stop)
+        if stop.is_asked:
+            return await worker.run()
         ready()
         clock = self.runtime.clock
-        recovery = Recovery(self.engine, self.journal, self.bodies, clock=clock)
+        recovery = Recovery(
+            self.engine, self.journal, self.bodies, clock=clock, at_once=self._at_once
+        )
         store = ScheduleStore(self.runtime.paths.database)
         scheduler = Scheduler(self.tasks, self.workflows, store, clock=clock)
-        try:
-            async with asyncio.TaskGroup() as group:
-                also = () if events else (recovery, scheduler)
-                others = [group.create_task(each.run()) for each in also]
-                try:
-                    return await worker.run()
-                finally:
-                    for task in others:
-                        task.cancel()
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
+        async with asyncio.TaskGroup() as group:
+            also = [self.runtime.deliver_deferred] if events else [recovery.run, scheduler.run]
+            others = [group.create_task(each()) for each in also]
+            try:
+                return await worker.run()
+            finally:
+                for task in others:
+                    task.cancel()
 
 
 class _LinkedCache:
@@ -186,3 +190,7 @@ class _LinkedQueue:
     async def extend(self, *messages: QueueMessage) -> int:
         async with self._link.use() as queue:
             return await queue.extend(*messages)
+
+    async def visibility(self) -> float:
+        async with self._link.use() as queue:
+            return await queue.visibility()

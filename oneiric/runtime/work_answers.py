@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oneiric.runs.state import RunState
+from oneiric.runtime.run_answers import exit_code_of, state_of
 
 if TYPE_CHECKING:
     from oneiric.domains.metadata import InvalidMetadataError
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from oneiric.errors import JSONValue
     from oneiric.runs.plan import Plan
     from oneiric.runs.run import Run
-
-FAILED, WAITING = 1, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +50,12 @@ class WorkflowAnswer:
     @property
     def state(self) -> str:
         """How the run stands: a state, or `waiting` where only somebody outside can go on."""
-        run = self.run
-        waiting = run.state is RunState.RUNNING and run.is_waiting
-        return "waiting" if waiting else str(run.state)
+        return state_of(self.run)
 
     @property
     def exit_code(self) -> int:
         """0 for a run that succeeded, 4 for one that waits, else 1."""
-        return {"succeeded": 0, "waiting": WAITING}.get(self.state, FAILED)
+        return exit_code_of(self.run)
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.workflow-run/1`."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from oneiric.core.ref import ComponentRef
 from oneiric.domains.messages import CATEGORY
 from oneiric.domains.metadata import InvalidMetadataError
+from oneiric.domains.workflows import WorkflowRun
 from oneiric.domains.workflows.topology import topology
 from oneiric.errors import InvalidError, InvalidRefError, JSONValue, LockedError, NotFoundError
 from oneiric.runtime.runs import RunDesk
+from oneiric.runtime.stop import StopSignals
 from oneiric.runtime.work import Work
 from oneiric.runtime.work_answers import WorkerAnswer, WorkflowAnswer, WorkflowPlans
 
 if TYPE_CHECKING:
     from oneiric.domains.messages import Enqueued
-    from oneiric.domains.workflows import Workflow, WorkflowRun
+    from oneiric.domains.workflows import Workflow
     from oneiric.domains.workflows.bridge import Unfinished
     from oneiric.reports import RunReport
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
@@ -87,10 +90,18 @@ class WorkDesk:
         async def ran(work: Work) -> WorkflowAnswer:
             bridge = work.workflows
             found = await bridge.unfinished(named, context) if resume else None
-            if found is None:
-                done = await bridge.run(named, context)
-            else:
-                done = await _gone_on(work, named, found, force=force, notice=notice)
+            run_id = found.run_id if found else ""
+            try:
+                if found is None:
+                    handle = await bridge.start(named, context)
+                    run_id = handle.run_id
+                    done = WorkflowRun(await handle.settled())
+                else:
+                    done = await _gone_on(work, named, found, force=force, notice=notice)
+            except asyncio.CancelledError:
+                if run_id and checkpoints:
+                    notice(f"the run {run_id} was left; --resume-checkpoint goes on with it")
+                raise
             return WorkflowAnswer(named, done.run, done.resumed, resume, checkpoints)
 
         return self._do(ran, checkpoints=checkpoints)
@@ -144,8 +155,11 @@ class WorkDesk:
         queue: str = "",
         concurrency: int = 0,
         notice: Callable[[str], object] = str,
+        stop: StopSignals | None = None,
     ) -> WorkerAnswer:
         """Take messages from a queue until SIGTERM or SIGINT, or with *once* until it is empty.
+
+        *stop* is who heeds the signals already; they mean nothing special to *once*.
 
         Raises:
             NoCandidateError, UnknownSelectionError: there is no such queue.
@@ -159,12 +173,16 @@ class WorkDesk:
             ready = partial(notice, f"takes messages from {candidate.offer}")
             if once:
                 ready()
+                if events:
+                    await self._runtime.deliver_deferred()
                 report = await worker.run(until_empty=True)
             else:
-                report = await work.serve(worker, events=events, ready=ready)
+                report = await work.serve(worker, stop=heeded, events=events, ready=ready)
             return WorkerAnswer(report, str(candidate.offer))
 
-        return self._do(worked)
+        heeded = stop or StopSignals()
+        with nullcontext() if once or stop else heeded:
+            return self._do(worked)
 
     def _shape(self, workflow: Workflow) -> dict[str, JSONValue]:
         category = workflow.queue_category or CATEGORY
@@ -194,6 +212,11 @@ async def _gone_on(
         except LockedError:
             if clock.monotonic() > deadline:
                 raise
+        except InvalidError:
+            run = await work.engine.get(found.run_id)
+            if not (found.is_open and run.state.is_over):
+                raise
+            return WorkflowRun(run, resumed=True)  # whom was waited for has finished it
         if not told:
             notice(f"waits until nobody holds the run {found.run_id}")
             told = True

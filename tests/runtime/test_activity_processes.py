@@ -224,13 +224,13 @@ def test_promise_a2_a_stopped_process_that_holds_the_lock_stops_nobody(
 
     begun = time.monotonic()
     assert other.do("try").startswith("refused")
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 4.0
     finished = told(tmp_path, "resume", REF)
     assert error_of(Finished(finished.code, "", finished.err.partition("\n")[2])) == (5, "store")
     assert finished.err.startswith("warning: what is paused is left out: ")
     begun = time.monotonic()
     assert other.do("try").startswith("refused")
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 4.0
 
     locking.kill()
     assert told(tmp_path, "resume", REF).code == 0

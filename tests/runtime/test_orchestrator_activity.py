@@ -14,6 +14,7 @@ from oneiric.core.activity import Activity, ActivityState
 from oneiric.core.candidate import Candidate
 from oneiric.core.handle import Link
 from oneiric.core.plugin import Plugin
+from oneiric.demo.plugin import PLUGIN
 from oneiric.domains.events import Event
 from oneiric.errors import NotFoundError, PausedError
 from oneiric.runtime import Operator, RuntimeOrchestrator
@@ -247,3 +248,16 @@ async def test_leaving_ends_the_following(tmp_path: Path) -> None:
         await fail()
     await runtime.stop()
     assert asyncio.all_tasks() == before
+
+
+async def test_a_drain_waits_for_work_that_holds_no_component(tmp_path: Path) -> None:
+    """Such as the runs of a workflow: it names them after its limit, and ends with the last."""
+    left = ["run r-1"]
+    async with RuntimeOrchestrator.open(folder=tmp_path, plugins=(PLUGIN,)) as runtime:
+        runtime.activity.work = lambda _ref: tuple(left)
+        report = await runtime.drain("workflow:word-report", limit=0.1)
+        assert (report.in_flight, report.holders) == (1, ("run r-1",))
+
+        asyncio.get_running_loop().call_later(0.05, left.clear)
+        report = await runtime.drain("workflow:word-report", limit=30)
+        assert (report.in_flight, report.holders) == (0, ())

@@ -1,0 +1,88 @@
+"""What a person can have sent: the result of `workflow.notify`, by routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oneiric.domains.steps import ComponentBodies
+from oneiric.domains.workflows.spec import read_workflow
+from oneiric.errors import InvalidError, JSONValue
+from oneiric.runtime.answers import ActionAnswer
+from oneiric.runtime.notification_answers import NotificationAnswer
+from oneiric.runtime.notification_route import NotificationRoute, routes_of
+
+if TYPE_CHECKING:
+    from oneiric.runtime.operator import Operator
+
+NOTIFY = "workflow.notify"
+NOWHERE = NotificationRoute()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Whether and where the result of an action is to be sent.
+
+    Args:
+        workflow: whose routes are taken; empty for none.
+        send: whether it is sent at all.
+        override: the provider, target and title that are laid over every route, or are the
+            only one where there is none.
+    """
+
+    workflow: str = ""
+    send: bool = False
+    override: NotificationRoute = NOWHERE
+
+
+class NotificationOperator:
+    """Run `workflow.notify` and send what it gave, from the runtime of an operator."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    async def invoke(
+        self, key: str, payload: JSONValue, notice: Notice, *, provider: str = ""
+    ) -> ActionAnswer:
+        """Run the action in this process, and send its result as *notice* says.
+
+        Everything that is wrong with the routes is told before anything is done.
+
+        Raises:
+            InvalidError: it is another action, or an override is given and nothing is sent.
+            NoCandidateError: nobody may serve the action or the workflow.
+            NotFoundError: nobody offers the provider of the override.
+            InvalidMetadataError: the workflow's routes cannot be followed.
+            OneiricError: the action failed, was refused or took too long.
+        """
+        operator, runtime = self._operator, self._operator.orchestrator
+        ref = operator.ref(key, domain="action", provider=provider)
+        if ref.key != NOTIFY:
+            raise InvalidError(f"{ref} gives nothing to send", hint=f"{NOTIFY} does")
+        if not notice.send and notice.override != NOWHERE:
+            raise InvalidError(
+                "a route is given, and nothing to be sent", hint="--send-notification"
+            )
+        workflow, routes = self._routes(notice)
+        async with runtime:
+            candidate = runtime.resolver.resolve(ref)
+            result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
+            wanted = routes if notice.send else ()
+            outcomes = await runtime.notifications.send_all(result, wanted, workflow=workflow)
+        answer = NotificationAnswer(workflow, routes, outcomes, asked=notice.send)
+        return ActionAnswer(str(candidate.ref), candidate.provider, result, notification=answer)
+
+    def _routes(self, notice: Notice) -> tuple[str, tuple[NotificationRoute, ...]]:
+        """Return the key of the workflow, and its routes with what is laid over them."""
+        operator, runtime, override = self._operator, self._operator.orchestrator, notice.override
+        if override.provider:
+            runtime.lifecycle.check_known(override.ref)
+        if not notice.workflow:
+            return "", () if override == NOWHERE else (override,)
+        ref = operator.ref(notice.workflow, domain="workflow")
+        bodies = ComponentBodies(runtime.lifecycle, runtime.actions)
+        found = routes_of(read_workflow(runtime.resolver.resolve(ref), bodies))
+        if not found and override != NOWHERE:
+            return ref.key, (override,)
+        laid = [override.over(route) for route in found]
+        return ref.key, tuple(each for n, each in enumerate(laid) if each not in laid[:n])

@@ -1,0 +1,48 @@
+"""SIGTERM and SIGINT as a wish to be heeded, from before there is anything to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """Heed both signals for as long as the block lasts, on the main thread.
+
+    One that comes while something is still made ready is kept for `then`.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._stop: Callable[[], object] | None = None
+        self._before: Mapping[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._ask) for number in NUMBERS}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def then(self, stop: Callable[[], object]) -> None:
+        """Have *stop* called on the running loop at each signal, and now if one came already."""
+        self._stop = partial(asyncio.get_running_loop().call_soon_threadsafe, stop)
+        if self.is_asked:
+            stop()
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.is_asked = True
+        if self._stop is not None:
+            self._stop()
