@@ -15,6 +15,7 @@ from oneiric.files import read_bounded
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
+    from oneiric.runtime.notification_operator import Notice
 
 PAYLOAD_LIMITS = DocumentLimits(max_bytes=16 * 1024 * 1024)
 
@@ -52,16 +53,42 @@ def invoke(
         str, typer.Option(help="A JSON value, or @FILE for one in a file.", metavar="JSON|@FILE")
     ] = "{}",
     provider: Provider = "",
+    workflow: Annotated[
+        str, typer.Option(help="Take the routes of this workflow.", metavar="KEY")
+    ] = "",
+    send_notification: Annotated[
+        bool, typer.Option("--send-notification", help="Send what workflow.notify gives.")
+    ] = False,
+    notify_provider: Annotated[
+        str, typer.Option(help="Send through this provider, not that of the routes.")
+    ] = "",
+    notify_target: Annotated[str, typer.Option(help="Send to this channel only.")] = "",
+    notify_title: Annotated[str, typer.Option(help="Send under this title.")] = "",
     as_json: AsJSON = False,
 ) -> None:
-    """Run an action in this process and print its result."""
+    """Run an action in this process and print its result; that of workflow.notify can be sent."""
     given = _payload(payload)
+    override = (notify_provider, notify_target, notify_title)
+    notice = _notice(workflow, override, send=send_notification)
     operator = session_of(context).operator
-    answer = asyncio.run(operator.invoke_action(key, given, provider=provider))
+    answer = asyncio.run(operator.invoke_action(key, given, provider=provider, notice=notice))
     if as_json:
         show_json(answer.as_json())
-        return
-    show(_indented(answer.result))
+    else:
+        show(_indented(answer.result))
+        show("\n".join(answer.notification.lines()) if answer.notification else "")
+    raise typer.Exit(answer.exit_code)
+
+
+def _notice(workflow: str, override: tuple[str, str, str], *, send: bool) -> Notice | None:
+    if not (workflow or send or any(override)):
+        return None
+    from oneiric.runtime.notification_operator import Notice  # for commands that send
+    from oneiric.runtime.notification_route import NotificationRoute
+
+    provider, target, title = override
+    route = NotificationRoute(provider=provider, target=target, title=title)
+    return Notice(workflow=workflow, send=send, override=route)
 
 
 def _payload(text: str) -> JSONValue:

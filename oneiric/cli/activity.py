@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +10,7 @@ import typer
 
 from oneiric.cli.complete import domains, keys, refs, stored_refs
 from oneiric.cli.output import AsJSON, session_of, show, show_json, show_table
+from oneiric.cli.who import Actor, user
 
 if TYPE_CHECKING:
     from oneiric.runtime.activity_answers import ActivityChange
@@ -27,7 +26,6 @@ Domain = Annotated[
 ]
 Key = Annotated[str, typer.Option(help="The key, if not given before.", autocompletion=keys)]
 Note = Annotated[str, typer.Option(help="Why; it is told to whoever is refused.")]
-Actor = Annotated[str, typer.Option(help="Who says so; the name of the user unless given.")]
 
 
 def pause(
@@ -43,7 +41,7 @@ def pause(
     """Let a component take no new work, in any process; what is in flight goes on."""
     operator = session_of(context).operator
     named = operator.ref(ref, domain=domain, key=key)
-    _show_change(operator.pause(named, note=note, actor=actor or _user()), as_json=as_json)
+    _show_change(operator.pause(named, note=note, actor=actor or user()), as_json=as_json)
 
 
 def resume(
@@ -93,7 +91,7 @@ def drain(
         answer = operator.drain(
             named,
             note=note,
-            actor=actor or _user(),
+            actor=actor or user(),
             wait=wait or timeout is not None,
             limit=timeout,
             told=progress,
@@ -165,10 +163,3 @@ def _progress() -> Callable[[Sequence[Share]], None]:
         shown = text
 
     return show_progress
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return "cli"

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from oneiric.cli.usage import USAGE, UsageError
 from oneiric.errors import OneiricError, UnavailableError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from oneiric.runtime.operator import Operator
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -42,6 +45,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "action-invoke": ("oneiric.cli.action:invoke", "Run an action once."),
         "plugins": ("oneiric.cli.inspect:plugins", "List plugins, and what each brought."),
         "event": ("oneiric.cli.event:app", "Emit events, and replay what was not handled."),
+        "manifest": ("oneiric.cli.manifest:app", "Write, pack, sign and compare manifests."),
+        "trust": ("oneiric.cli.trust:app", "Say whose manifests are trusted."),
+        "remote-sync": ("oneiric.cli.remote:sync", "Apply what sources of manifests publish."),
+        "remote-status": ("oneiric.cli.remote:status", "Show how each source stands."),
         "config": ("oneiric.cli.config:app", "Show the configuration, and who set what."),
     }
 )
@@ -152,6 +159,9 @@ def root(
     context.obj = Session(config=config, profile=profile, demo=demo, debug=debug)
 
 
+INTERRUPTED, TERMINATED = 130, 143
+
+
 def main() -> None:
     """Run the command line; every error ends in one line and an exit code."""
     arguments = sys.argv[1:]
@@ -160,6 +170,7 @@ def main() -> None:
     if sys.stdout is None:
         _report(UnavailableError("stdout is closed"), [])
         raise SystemExit(UnavailableError.exit_code)
+    ended = _heed_sigterm()
     try:
         status = app(standalone_mode=False, prog_name="oneiric")
         sys.stdout.flush()
@@ -170,7 +181,7 @@ def main() -> None:
         _report(error, arguments)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        status = INTERRUPTED
     except BrokenPipeError:
         _let_go_of_stdout()
         raise SystemExit(1) from None
@@ -181,7 +192,26 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  the last resort: a bug, told in one line
         _report(_bug(error), arguments)
         raise SystemExit(1) from None
-    raise SystemExit(status or 0)
+    raise SystemExit(TERMINATED if ended and status == INTERRUPTED else status or 0)
+
+
+def _heed_sigterm() -> list[int]:
+    """End at SIGTERM as at Ctrl-C, so that what is held is let go of; return where that is noted.
+
+    Commands that serve replace this by a wish to stop that they heed themselves.
+    """
+    ended: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.append(number)
+        interrupt = signal.getsignal(signal.SIGINT)  # a running loop has one of its own
+        if callable(interrupt):
+            interrupt(signal.SIGINT, frame)
+        else:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    return ended
 
 
 def _report(error: OneiricError, arguments: list[str]) -> None:

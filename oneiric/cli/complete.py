@@ -17,6 +17,8 @@ from oneiric.core.ref import DOMAINS
 if TYPE_CHECKING:
     from oneiric.runtime.operator import Operator
 
+_MOST_RUNS = 1_000
+
 
 class CompletedCommand(TyperCommand):
     """Complete a reference from where bash splits it: at its colon."""
@@ -93,6 +95,17 @@ def providers(context: typer.Context, incomplete: str) -> list[str]:
         registry = operator.orchestrator.resolver.registry
         places = named or _refs(context, operator)
         return sorted({offer.provider for ref in places for offer in registry.offers(ref)})
+
+    return _asked(context, find)
+
+
+def runs(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the newest runs."""
+    from oneiric.runtime.runs import RunDesk
+
+    def find(operator: Operator) -> list[str]:
+        found = RunDesk(operator.orchestrator).list(limit=_MOST_RUNS).records
+        return [each.run_id for each in found if each.run_id.startswith(incomplete)]
 
     return _asked(context, find)
 

@@ -55,16 +55,25 @@ def composed(session: Session) -> Operator:
     return Operator(path=session.config, profile=session.profile, plugins=plugins)
 
 
-def operator_for(session: Session) -> Operator:
-    """Return the operator that the root options describe, with logs and warnings on stderr."""
+def operator_for(session: Session, *, warns: bool = True) -> Operator:
+    """Return the operator that the root options describe, with logs and warnings on stderr.
+
+    A command that first changes what would be warned of may do so itself later.
+    """
     operator = composed(session)
     with foreign_aside():
         settings = operator.orchestrator.config.section("logging")
     if session.debug or settings != LoggingSettings():
         begin_logging(session, operator)
+    if warns:
+        show_warnings(operator)
+    return operator
+
+
+def show_warnings(operator: Operator) -> None:
+    """Print on stderr what is wrong but stops nothing."""
     for warning in operator.orchestrator.warnings():
         sys.stderr.write(printable(f"warning: {warning}\n"))
-    return operator
 
 
 def begin_logging(session: Session, operator: Operator) -> None:

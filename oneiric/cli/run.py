@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from oneiric.cli.complete import runs
 from oneiric.cli.output import (
     AsJSON,
     colour,
@@ -21,6 +22,7 @@ from oneiric.cli.output import (
     show_table,
     width,
 )
+from oneiric.cli.who import Actor, user
 from oneiric.documents import parse
 from oneiric.errors import JSONValue
 from oneiric.files import write_atomic
@@ -33,8 +35,11 @@ from oneiric.reports.markdown import markdown
 from oneiric.reports.mermaid import mermaid
 from oneiric.reports.timeline import timeline
 from oneiric.runs.event import RunEvent
-from oneiric.runtime.runs import RunDesk
+from oneiric.runtime.runs import RunDesk, Told
 from oneiric.text.printable import printable
+
+if TYPE_CHECKING:
+    from oneiric.runtime.run_answers import RunCarried
 
 PIPED_WIDTH = 100
 EXIT_CODES: Mapping[str, int] = MappingProxyType({"failed": 1, "canceled": 1, "waiting": 4})
@@ -43,7 +48,15 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Look at runs, and tell them something."
 )
 
-RunId = Annotated[str, typer.Argument(help="A run's id, or the beginning of one.", metavar="RUN")]
+RunId = Annotated[
+    str,
+    typer.Argument(help="A run's id, or the beginning of one.", metavar="RUN", autocompletion=runs),
+]
+
+
+Force = Annotated[
+    bool, typer.Option("--force", help="Go on even if what it is a run of has changed since.")
+]
 
 
 class Format(StrEnum):
@@ -134,18 +147,7 @@ def follow(context: typer.Context, run: RunId, *, as_json: AsJSON = False) -> No
 
     It ends with exit code 1 for a run that failed or was canceled.
     """
-    began = ""
-
-    def tell(event: RunEvent) -> None:
-        nonlocal began
-        began = began or event.at
-        if as_json:
-            line = json.dumps(event_document(event), ensure_ascii=False)
-        else:
-            line = happening(event, began_at=began)
-        sys.stdout.write(printable(line) + "\n")
-        sys.stdout.flush()
-
+    tell = _lines(sys.stdout, as_json=as_json)
     _end(_desk(context).follow(run, tell))
 
 
@@ -156,14 +158,19 @@ def signal(
     name: Annotated[str, typer.Argument(help="The signal that a step waits for.")],
     *,
     value: Annotated[str, typer.Option(help="The step's result, as JSON.")] = "null",
+    error: Annotated[
+        str, typer.Option(help="Why the step failed, as a refusal does, instead of a result.")
+    ] = "",
     step: Annotated[
         str, typer.Option(help="The step; else the first that waits for the signal.")
     ] = "",
+    actor: Actor = "",
     as_json: AsJSON = False,
 ) -> None:
     """Complete a step that waits for somebody outside, as an approval does."""
     given: JSONValue = parse(value.encode(), "json", source="--value")
-    answer = _desk(context).signal(run, name, given, step=step)
+    said = Told(actor or user(), error)
+    answer = _desk(context).signal(run, name, given, step=step, said=said)
     if as_json:
         show_json(answer.as_json())
         return
@@ -177,15 +184,53 @@ def cancel(
     run: RunId,
     *,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks at the run.")] = "",
+    actor: Actor = "",
     as_json: AsJSON = False,
 ) -> None:
     """Ask that a run be canceled; asked again, its final steps are stopped too."""
-    answer = _desk(context).cancel(run, reason=reason)
+    answer = _desk(context).cancel(run, said=Told(actor or user(), reason))
     if as_json:
         show_json(answer.as_json())
         return
     what = "was canceled" if answer.applied == "local" else "was asked to cancel"
     show(f"{_applied(answer.applied)}: {answer.run_id} {what}")
+
+
+@app.command()
+def resume(
+    context: typer.Context, run: RunId, *, force: Force = False, as_json: AsJSON = False
+) -> None:
+    """Go on with a run that was left, in this process, and print what came of it.
+
+    It ends with exit code 1 for a run that failed, with 3 for one that another process holds,
+    and with 4 for one that waits for somebody outside.
+    """
+    from oneiric.runtime.carried import CarryDesk  # brings all that runs need
+
+    desk = CarryDesk(session_of(context).operator.orchestrator)
+    _show_carried(desk.resume(run, force=force, tell=_progress(as_json=as_json)), as_json=as_json)
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    run: RunId,
+    *,
+    force: Force = False,
+    leave: Annotated[
+        bool, typer.Option("--leave", help="Only open it, for whichever worker takes it up.")
+    ] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Open a run that failed or was canceled, and do again what did not succeed.
+
+    It ends as `oneiric run resume` does.
+    """
+    from oneiric.runtime.carried import CarryDesk  # brings all that runs need
+
+    desk = CarryDesk(session_of(context).operator.orchestrator)
+    tell = _progress(as_json=as_json)
+    _show_carried(desk.retry(run, force=force, leave=leave, tell=tell), as_json=as_json)
 
 
 @app.command()
@@ -239,6 +284,42 @@ def check(context: typer.Context, *, as_json: AsJSON = False) -> None:
         show("\n".join(found.problems) or f"sound: {found.runs} runs, {found.events} events")
     if not answer.found.is_sound:
         raise typer.Exit(1)
+
+
+def _lines(stream: TextIO, *, as_json: bool = False) -> Callable[[RunEvent], None]:
+    """Return what writes each event that it is told as a line."""
+    began = ""
+
+    def tell(event: RunEvent) -> None:
+        nonlocal began
+        began = began or event.at
+        if as_json:
+            line = json.dumps(event_document(event), ensure_ascii=False)
+        else:
+            line = happening(event, began_at=began)
+        stream.write(printable(line) + "\n")
+        stream.flush()
+
+    return tell
+
+
+def _progress(*, as_json: bool) -> Callable[[RunEvent], object]:
+    """Return what tells a person on stderr how a run comes on; a program gets the end alone."""
+    return str if as_json else _lines(sys.stderr)
+
+
+def _show_carried(answer: RunCarried, *, as_json: bool) -> None:
+    found = answer.as_json()
+    if as_json:
+        show_json(found)
+    else:
+        what = "was opened again" if answer.applied == "stored" else found["state"]
+        show(f"{_applied(answer.applied)}: {found['run_id']}, {found['name']}, {what}")
+        if isinstance(error := found["error"], Mapping):
+            show(f"{error.get('code')}: {error.get('message')}")
+        if answer.applied == "local":
+            show(json.dumps(found["results"], indent=2, ensure_ascii=False))
+    raise typer.Exit(answer.exit_code)
 
 
 def _desk(context: typer.Context) -> RunDesk:

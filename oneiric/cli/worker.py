@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from oneiric.cli.output import AsJSON, begin_logging, session_of, show, show_json
-from oneiric.runtime.workflows import WorkDesk
+from oneiric.runtime.stop import StopSignals
 from oneiric.text.printable import printable
 
 
@@ -18,7 +19,12 @@ def work(
     events: Annotated[
         bool, typer.Option("--events", help="Messages are events; tell their handlers.")
     ] = False,
-    once: Annotated[bool, typer.Option("--once", help="End when the queue is empty.")] = False,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="End when the queue is empty; nothing is begun that no message asks for."
+        ),
+    ] = False,
     queue: Annotated[
         str, typer.Option(help="The queue's provider, instead of who serves.", metavar="PROVIDER")
     ] = "",
@@ -29,19 +35,23 @@ def work(
 ) -> None:
     """Take messages from the queue and run what they ask for, until SIGTERM or SIGINT.
 
-    It also begins what tasks and workflows schedule, and takes up runs that were left.
+    It also begins what tasks and workflows schedule, and takes up runs that were left; with
+    --once or --events it does neither.
     """
 
     def notice(text: str) -> None:
         sys.stderr.write(printable(f"worker {text}\n"))
         sys.stderr.flush()
 
-    session = session_of(context)
-    operator = session.operator
-    begin_logging(session, operator)
-    answer = WorkDesk(operator.orchestrator).work(
-        events=events, once=once, queue=queue, concurrency=concurrency, notice=notice
-    )
+    with nullcontext() if once else StopSignals() as stop:
+        from oneiric.runtime.workflows import WorkDesk  # takes its time
+
+        session = session_of(context)
+        operator = session.operator
+        begin_logging(session, operator)
+        answer = WorkDesk(operator.orchestrator).work(
+            events=events, once=once, queue=queue, concurrency=concurrency, notice=notice, stop=stop
+        )
     if as_json:
         show_json(answer.as_json())
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneiric.cli.output import AsJSON, colour, session_of, show, show_json, show_table, width
-from oneiric.cli.run import EXIT_CODES, PIPED_WIDTH
+from oneiric.cli.run import EXIT_CODES, PIPED_WIDTH, RunId
 from oneiric.documents import parse
 from oneiric.domains.workflows.bridge import DECISIONS
 from oneiric.domains.workflows.topology import drawing, mermaid
@@ -60,7 +60,8 @@ def plan(
         shape = answer.topologies[name]
         queue = f"{shape['queue_category']}@{shape['queue_provider'] or 'nobody'}"
         counts = f"{shape['node_count']} nodes, {shape['edge_count']} edges"
-        show(f"{name}@{shape['provider']}  {counts}, queue {queue}\n\n{drawing(each)}\n")
+        drawn = drawing(each, columns=width())
+        show(f"{name}@{shape['provider']}  {counts}, queue {queue}\n\n{drawn}\n")
     if not answer.plans:
         show("there are no workflows")
 
@@ -170,9 +171,7 @@ def runs(
 @app.command("show")
 def show_one(
     context: typer.Context,
-    run_id: Annotated[
-        str, typer.Argument(help="A run's id, or the beginning of one.", metavar="RUN")
-    ],
+    run_id: RunId,
     *,
     as_json: AsJSON = False,
 ) -> None:

@@ -1,32 +1,13 @@
 """The commands about actions: what they print, where, and how they end."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from oneiric.cli.app import main
+from tests.cli.calls import Call
 
-Call = Callable[..., tuple[int, str, str]]
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """Return a caller of `oneiric` in *tmp_path* that gives exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["oneiric", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return int(caught.value.code or 0), printed.out, printed.err
-
-    return run
 
 
 def test_describe_prints_the_schemas(call: Call) -> None:

@@ -1,43 +1,17 @@
 """The commands about activity in this process: what they print, and how they end."""
 
 import getpass
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from oneiric.cli.app import main
+from tests.cli.calls import Call, document
 
-Call = Callable[..., tuple[int, str, str]]
+BEFORE = ("--demo",)
+COLUMNS = "120"
 USER = getpass.getuser()
 WITHIN = "running processes follow within 0.5 s"
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """Return a caller of `oneiric --demo` in *tmp_path* that gives exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["oneiric", "--demo", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return int(caught.value.code or 0), printed.out, printed.err
-
-    return run
-
-
-def document(result: tuple[int, str, str]) -> Any:
-    """Return the JSON that a command printed, which must be all that it printed."""
-    code, out, err = result
-    assert (code, err) == (0, "")
-    return json.loads(out)
 
 
 @pytest.mark.parametrize(

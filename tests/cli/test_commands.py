@@ -4,45 +4,19 @@ import asyncio
 import json
 import re
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from oneiric.cli.app import COMMANDS, main
+from oneiric.cli.app import COMMANDS
 from oneiric.domains.events import Event
 from oneiric.ports import DeadLetter
 from oneiric.stores.dead_letters import DeadLetterStore
+from tests.cli.calls import Call, document
 
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """Return a caller of `oneiric` in *tmp_path* that gives exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["oneiric", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return int(caught.value.code or 0), printed.out, printed.err
-
-    return run
-
-
-def document(result: tuple[int, str, str]) -> Any:
-    """Return the JSON that a command printed, which must be all that it printed."""
-    code, out, err = result
-    assert (code, err) == (0, "")
-    return json.loads(out)
+GROUPS = ("action", "config", "workflow", "event", "manifest", "trust")
 
 
 def test_list_shows_who_serves_and_by_which_rule(call: Call) -> None:
@@ -373,6 +347,9 @@ def test_without_a_command_the_help_is_shown(arguments: list[str], call: Call) -
         "event list",
         "event dead-letters",
         *(f"workflow {verb}" for verb in ("plan", "run", "enqueue", "runs", "show")),
+        *(f"manifest {verb}" for verb in ("init", "pack", "keygen", "sign", "verify")),
+        *(f"manifest {verb}" for verb in ("inspect", "diff", "lint")),
+        *(f"trust {verb}" for verb in ("init", "show", "rotate", "revoke", "sign")),
     ],
 )
 def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> None:
@@ -385,7 +362,7 @@ def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> N
     assert f"Usage: oneiric {name}" in out
     assert max(map(len, out.splitlines())) <= 80
     assert "completion" not in out
-    assert ("--json" in out) is (name not in ("action", "config", "workflow", "event"))
+    assert ("--json" in out) is (name not in GROUPS)
 
 
 def test_the_root_help_lists_every_command_with_what_it_is_for(call: Call) -> None:

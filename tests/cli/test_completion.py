@@ -132,3 +132,14 @@ def test_the_script_for_bash_works_in_bash(tmp_path: Path) -> None:
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "payment\n", "")
+
+
+def test_the_ids_of_runs_are_completed(tmp_path: Path) -> None:
+    """Where there are runs: by the beginning of one, for whichever verb."""
+    assert in_bash("oneiric run resume ", tmp_path) == set()
+    asked = ("workflow", "run", "word-report", "--json")
+    run_id = oneiric("--demo", *asked, folder=tmp_path).document["run_id"]
+
+    assert in_bash(f"oneiric run show {run_id[:4]}", tmp_path) == {run_id}
+    assert in_bash("oneiric workflow show ", tmp_path) == {run_id}
+    assert in_bash("oneiric run retry nope", tmp_path) == set()

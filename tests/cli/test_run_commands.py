@@ -11,12 +11,10 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from oneiric.cli.app import main
 from oneiric.clock import SystemClock
 from oneiric.errors import JSONValue
 from oneiric.runs.context import StepContext
@@ -24,29 +22,13 @@ from oneiric.runs.engine import RunEngine
 from oneiric.runs.plan import Plan, Step
 from oneiric.stores.journal import SqliteJournal
 from tests.acceptance.commands import ROOT, environment, listing
+from tests.cli.calls import Call, document
 
-Call = Callable[..., tuple[int, str, str]]
+BEFORE = ("run",)
 GOOD = Plan("good", (Step("a", "double", "${ input }"), Step("b", "double", depends_on=("a",))))
 BAD = Plan("bad", (Step("a", "fail"), Step("b", "double", depends_on=("a",))))
 ASKS = Plan("asks", (Step("a", signal="go"), Step("b", "double", depends_on=("a",))))
 TIDY = Plan("tidy", (Step("a", signal="go"), Step("end", "double", is_final=True)))
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """Return a caller of `oneiric run` in *tmp_path* that gives exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["oneiric", "run", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return int(caught.value.code or 0), printed.out, printed.err
-
-    return run
 
 
 @contextmanager
@@ -105,12 +87,6 @@ def within(folder: Path, work: Callable[[RunEngine], Awaitable[None]]) -> None:
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
     """Return every file with its time of change and content; SQLite shares memory meanwhile."""
     return {name: found for name, found in listing(folder).items() if (folder / name).is_file()}
-
-
-def document(result: tuple[int, str, str], code: int = 0) -> Any:
-    """Return the JSON that a command printed, which must be all that it printed."""
-    assert (result[0], result[2]) == (code, "")
-    return json.loads(result[1])
 
 
 def test_without_a_database_there_are_no_runs_and_none_is_made(call: Call, tmp_path: Path) -> None:
@@ -274,6 +250,30 @@ def test_promise_c1_signal_is_stored_for_whoever_takes_the_run_up(
     assert (found["state"], found["steps"][0]["result"]) == ("succeeded", {"ok": True})
 
 
+def test_a_stored_signal_is_seen_with_who_gave_it(call: Call, tmp_path: Path) -> None:
+    """Who looks at the run knows that it was approved, by whom, and what is missing now."""
+    engine(tmp_path, ("r1", ASKS))
+    assert call("signal", "r1", "go", "--actor", "ada")[0] == 0
+
+    shown = call("show", "r1")
+
+    assert "got the signal go; goes on when the run is taken up" in " ".join(shown[1].split())
+    within(tmp_path, finished)
+    assert "ada" in call("follow", "r1", "--json")[1]
+
+
+def test_a_refusal_fails_the_step(call: Call, tmp_path: Path) -> None:
+    """Its reason is the step's error, and the run fails as its plan says."""
+    engine(tmp_path, ("r1", ASKS))
+    assert call("signal", "r1", "go", "--error", "too expensive", "--actor", "ada")[0] == 0
+
+    within(tmp_path, finished)
+
+    found = document(call("show", "r1", "--json"), 1)
+    assert found["state"] == "failed"
+    assert found["steps"][0]["error"]["message"] == "too expensive"
+
+
 async def finished(engine: RunEngine) -> None:
     """Take up what was left open, and wait until it is over."""
     for handle in await engine.recover():
@@ -328,10 +328,14 @@ def test_promise_c1_cancel_ends_a_run_here_that_nobody_holds(call: Call, tmp_pat
     """There is nothing to do but to say so: it is ended in this process."""
     engine(tmp_path, ("r1", ASKS))
 
-    assert call("cancel", "r1", "--reason", "wrong day") == (0, "local: r1 was canceled\n", "")
+    assert call("cancel", "r1", "--reason", "wrong day", "--actor", "ada") == (
+        0,
+        "local: r1 was canceled\n",
+        "",
+    )
 
     found = document(call("show", "r1", "--json"), 1)
-    assert (found["state"], found["problem"]) == ("canceled", "canceled by cli: wrong day")
+    assert (found["state"], found["problem"]) == ("canceled", "canceled by ada: wrong day")
     assert call("cancel", "r1")[0] == 2
 
 

@@ -1,39 +1,13 @@
 """The commands about workflows and workers: what they print, where, and how they end."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from oneiric.cli.app import main
+from tests.cli.calls import Call, answer, left
 
-Call = Callable[..., tuple[int, str, str]]
+BEFORE = ("--demo",)
 REPORT = "word-report"
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Call:
-    """Return a caller of `oneiric --demo` in *tmp_path*: exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["oneiric", "--demo", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        printed = capsys.readouterr()
-        return int(caught.value.code or 0), printed.out, printed.err
-
-    return run
-
-
-def answer(found: tuple[int, str, str], code: int = 0) -> Any:
-    """Return the document that a command printed, after a look at how it ended."""
-    assert found[0] == code, found
-    return json.loads(found[1])
 
 
 def test_a_plan_is_shown_as_data_as_a_drawing_and_as_mermaid(call: Call, tmp_path: Path) -> None:
@@ -92,7 +66,7 @@ def test_without_checkpoints_nothing_is_stored(call: Call, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "code", "what"),
     [
-        (["run", "nope"], 6, "did you mean workflow:word-report?"),
+        (["run", "word-repot"], 6, "did you mean workflow:word-report?"),
         (["plan", "wrd-report"], 6, "did you mean workflow:word-report?"),
         (["run"], 2, "name a workflow"),
         (["run", "a", "--workflow", "b"], 2, "two workflows were given, a and b"),
@@ -125,6 +99,21 @@ def test_what_is_enqueued_a_worker_does(call: Call) -> None:
     assert (report["state"], report["metadata"]["who"]) == ("succeeded", "t")
 
 
+def test_promise_a1_a_worker_delivers_what_waited_for_a_resumed_handler(call: Call) -> None:
+    """Paused, told and resumed while nobody ran: the next worker on events delivers it."""
+    handler = answer(call("event", "list", "--json"))["handlers"][0]
+    call("pause", f"event:{handler['name']}")
+    code, _, _ = call("event", "emit", "--topic", handler["topics"][0].replace("*", "x"))
+    kept = answer(call("event", "dead-letters", "--json"))["dead_letters"]
+    call("resume", f"event:{handler['name']}")
+
+    done = call("worker", "--events", "--once")
+
+    assert (code, [letter["reason"] for letter in kept]) == (3, ["deferred"])
+    assert done[0] == 0
+    assert answer(call("event", "dead-letters", "--json"))["dead_letters"] == []
+
+
 def test_a_worker_tells_events_to_their_handlers(call: Call) -> None:
     """What is no event is set aside, and that is told on stderr."""
     answer(call("workflow", "enqueue", REPORT, "--json"))
@@ -133,3 +122,11 @@ def test_a_worker_tells_events_to_their_handlers(call: Call) -> None:
     assert (code, out) == (0, "done: 0, given back: 0, set aside: 1\n")
     assert "message-set-aside" in err
     assert call("worker", "--queue", "nope")[0] == 6
+
+
+def test_a_worker_with_once_does_only_what_messages_ask_for(call: Call, tmp_path: Path) -> None:
+    """A run that somebody left is not taken up, so that it ends when the queue is empty."""
+    left(tmp_path, "run-1")
+    assert answer(call("worker", "--once", "--json"))["done"] == 0
+    rows = answer(call("run", "list", "--json"))["runs"]
+    assert [(row["run_id"], row["state"]) for row in rows] == [("run-1", "queued")]
