@@ -47,7 +47,7 @@ def _workflow(provider: str, kind: str, priority: int) -> Candidate:
         priority=priority,
         stack="demo",
         requires={"words": "task:demo-words"},
-        metadata={"dag": _REPORT},
+        metadata={"dag": _REPORT, "notifications": {"channel": "reports"}},
     )
 
 

@@ -92,6 +92,10 @@ class ManualClock:
             if not woken.done():
                 woken.set_result(None)
 
+    def set_date(self, moment: datetime) -> None:
+        """Set the date, forward or back, as people and time servers do; nobody's wait changes."""
+        self._start = moment - timedelta(seconds=self._elapsed)
+
     async def until_waiting(self, sleepers: int = 1) -> None:
         """Let other tasks run until at least so many sleep on this clock."""
         while self.waiting < sleepers:

@@ -19,7 +19,7 @@ COMPLETIONS = [
         1,
         set(COMMANDS),
     ),
-    ("oneiric action-invoke --", 2, {"--payload", "--provider", "--json", "--help"}),
+    ("oneiric remote-status --", 2, {"--json", "--help"}),
     ("oneiric ex", 1, {"explain"}),
     ("oneiric swap --", 2, {"--provider", "--clear", "--dry-run", "--json", "--help"}),
     ("oneiric --demo config ", 3, {"show"}),
