@@ -17,7 +17,7 @@ HERE := $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executa
   "%d.%d" % sys.version_info[:2])' 2>/dev/null) in $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-rivals soak manifests docs clean
+.PHONY: help run test check bench bench-rivals fuzz soak manifests docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -46,10 +46,10 @@ $(STAMP): pyproject.toml constraints.txt $(EXAMPLE)
 	fi; \
 	echo '$(HERE)' >$(BORN); touch $@; echo "$(VENV) is ready after $$(( $$(date +%s) - begin )) s"
 
-run: $(STAMP)  ## run the demonstration
+run: $(STAMP) manifests  ## run the demonstration
 	@$(RUN) main.py
 
-test: $(STAMP)  ## run the whole suite
+test: $(STAMP) manifests  ## run the whole suite
 	@$(RUN) -m pytest $(PYTEST_ARGS)
 
 check: $(STAMP)  ## lint, format, types, architecture
@@ -67,13 +67,14 @@ bench: $(STAMP)  ## measure, and compare with the floors of the same run
 bench-rivals: $(STAMP)  ## measure beside other engines, installed apart; needs a network
 	@$(RUN) -m tests.benchmarks.rivals
 
+fuzz: $(STAMP)  ## let a fuzzer look for faults, installed apart; needs a network
+	@$(RUN) -m tests.fuzz.run
+
 soak: $(STAMP)  ## run the long forms of the tests
 	@$(RUN) -m pytest -m soak --timeout=1800
 
-manifests:  ## check the manifests under manifests/
-	@test ! -d manifests || \
-	  { echo "error: manifests/ has sources that this target does not check yet" >&2; exit 1; }
-	@echo "manifests: there are no sources under manifests/, so nothing to check"
+manifests: $(STAMP)  ## sign our own manifests into build/manifests
+	@$(RUN) -m manifests.publish
 
 docs: $(STAMP)  ## write the reference pages anew
 	@$(RUN) -m tests.docs.reference
