@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oneiric.core.health import HealthReport
     from oneiric.core.lifecycle import LifecycleManager
     from oneiric.core.plugin import Plugin
+    from oneiric.core.policy import Policy, Verdict
     from oneiric.core.precedence import Selection, StackOrder
     from oneiric.core.ref import ComponentRef
     from oneiric.core.registry import Registry
@@ -52,6 +53,7 @@ __all__ = [
     "PhaseLimits",
     "Plan",
     "Plugin",
+    "Policy",
     "Registry",
     "Resolver",
     "Retry",
@@ -64,6 +66,7 @@ __all__ = [
     "Standing",
     "Step",
     "SwapReport",
+    "Verdict",
 ]
 
 _HOMES: Mapping[str, str] = MappingProxyType(
@@ -88,6 +91,7 @@ _HOMES: Mapping[str, str] = MappingProxyType(
         "PhaseLimits": "oneiric.core.build",
         "Plan": "oneiric.runs.plan",
         "Plugin": "oneiric.core.plugin",
+        "Policy": "oneiric.core.policy",
         "Registry": "oneiric.core.registry",
         "Resolver": "oneiric.core.resolver",
         "Retry": "oneiric.runs.plan",
@@ -100,6 +104,7 @@ _HOMES: Mapping[str, str] = MappingProxyType(
         "Standing": "oneiric.core.decision",
         "Step": "oneiric.runs.plan",
         "SwapReport": "oneiric.core.swap",
+        "Verdict": "oneiric.core.policy",
     }
 )
 

@@ -1,8 +1,8 @@
-"""Ways through a graph that lead back to where they began."""
+"""Ways through a graph: how far they lead, and which lead back to where they began."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 N = TypeVar("N", bound=Hashable)
 
@@ -21,7 +21,7 @@ def closed_ways(edges: Mapping[N, Iterable[N]]) -> dict[N, list[N]]:
     try:
         TopologicalSorter(edges).prepare()
     except CycleError:
-        ways = {start: _ways(start, edges) for start in edges}
+        ways = {start: ways_from(start, edges) for start in edges}
         closed = {start for start in edges if start in ways[start]}
         return {
             start: _way_back(start, ways[start])
@@ -31,8 +31,65 @@ def closed_ways(edges: Mapping[N, Iterable[N]]) -> dict[N, list[N]]:
     return {}
 
 
-def _ways(start: N, edges: Mapping[N, Iterable[N]]) -> dict[N, N]:
-    """Return all that *start* leads to, each with its predecessor on a shortest way."""
+def in_order(edges: Mapping[N, Iterable[N]]) -> tuple[list[N], list[N]]:
+    """Return the members, each after all that it leads to, and a closed way if there is one.
+
+    Who is on a closed way, or leads to one, is not among those in order.
+
+    >>> in_order({"c": "ab", "b": "a", "a": ""})
+    (['a', 'b', 'c'], [])
+    >>> in_order({"a": "", "b": "ac", "c": "b"})
+    (['a'], ['b', 'c', 'b'])
+    """
+    sorter, closed, members = TopologicalSorter(edges), list[N](), list[N]()
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        closed = error.args[1][::-1]
+    while ready := sorter.get_ready():
+        members += ready
+        sorter.done(*ready)
+    return members, closed
+
+
+class Order(Generic[N]):
+    """Know what comes before what in a graph of any size; whom a member leads to comes first.
+
+    `depth` is how many members the longest way has, `closed` a closed way if there is one. Who
+    is on a closed way, or leads to one, has no place in the order.
+
+    >>> order = Order({"c": "b", "b": "a", "a": "", "d": "a"})
+    >>> order.is_before("a", "c"), order.is_before("d", "c"), order.depth, order.closed
+    (True, False, 3, [])
+    """
+
+    def __init__(self, edges: Mapping[N, Iterable[N]]) -> None:
+        members, self.closed = in_order(edges)
+        self._bit = {member: 1 << place for place, member in enumerate(members)}
+        self._before: dict[N, int] = {}  # a set as a number: each member has its bit
+        depths: dict[N, int] = {}
+        for member in members:
+            before = depth = 0
+            for each in edges.get(member, ()):
+                before |= self._before[each] | self._bit[each]
+                depth = max(depth, depths[each])
+            self._before[member], depths[member] = before, depth + 1
+        self.depth = max(depths.values(), default=0)
+
+    def __contains__(self, member: N) -> bool:
+        return member in self._before
+
+    def is_before(self, first: N, member: N) -> bool:
+        """Tell whether *member* leads to *first*, however far."""
+        return bool(self._before.get(member, 0) & self._bit.get(first, 0))
+
+
+def ways_from(start: N, edges: Mapping[N, Iterable[N]]) -> dict[N, N]:
+    """Return all that *start* leads to, each with its predecessor on a shortest way.
+
+    >>> ways_from("c", {"c": "b", "b": "a", "d": "a"})
+    {'b': 'c', 'a': 'b'}
+    """
     ways: dict[N, N] = {}
     pending = [start]
     for member in pending:

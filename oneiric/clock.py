@@ -1,10 +1,16 @@
 """Time and ids: the one source of both, so that tests can move time by hand."""
 
 import asyncio
+import re
 import secrets
 import time
 from datetime import UTC, datetime
 from typing import Protocol
+
+from oneiric.errors import InvalidError
+
+ID = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}"
+"""What an id may look like that somebody else made."""
 
 
 class Clock(Protocol):
@@ -25,6 +31,21 @@ class Clock(Protocol):
     def new_id(self) -> str:
         """Return a new UUIDv7 as text: unique, and sortable by time."""
         ...
+
+
+def checked_id(text: str) -> str:
+    """Return an id that somebody else made, if it may be one.
+
+    >>> checked_id("2026-11-21:nightly")
+    '2026-11-21:nightly'
+
+    Raises:
+        InvalidError: it is too long, or holds what ids do not.
+    """
+    if not re.fullmatch(ID, text):
+        what = "up to 200 letters, digits and any of _.:-, the first a letter or digit"
+        raise InvalidError(f"{text[:80]!r} is no id: {what}")
+    return text
 
 
 class SystemClock:

@@ -6,18 +6,26 @@
     │   ├── InvalidCandidateError        an offer that no registry would take
     │   ├── InvalidPathError             a path that leaves its root, or is no plain file
     │   ├── DocumentError                bytes that are not one strict JSON, YAML or TOML value
-    │   └── ConfigError                  settings that are wrong, and where
+    │   ├── ConfigError                  settings that are wrong, and where
+    │   ├── PlanError                    a plan that cannot be run
+    │   ├── IllegalMoveError             an event that cannot happen to a run as it stands
+    │   └── RunExistsError               there is a run of that id already
     ├── RefusedError                  3  refused: policy, trust, activity
     │   ├── PausedError                  the component takes no new work
-    │   └── ForbiddenFactoryError        the factory is under no allowed prefix
+    │   ├── ForbiddenFactoryError        the factory is under no allowed prefix
+    │   ├── PlanChangedError             the run was begun with another plan
+    │   └── PolicyRefusedError           a policy denies it
+    │       └── ApprovalRequiredError 4  it has to be approved first
     ├── UnavailableError              5  unavailable or timed out
     │   ├── LockedError                  another holds what this one needs (exit code 3)
     │   ├── StoreError                   a store cannot be read or written
-    │   └── ClosedError                  the manager was closed, or never had a loop
+    │   ├── ClosedError                  the manager was closed, or never had a loop
+    │   └── LeaseLostError               another holder claimed the run
     ├── NotFoundError                 6  not found
     │   ├── NoCandidateError             nobody may serve
     │   └── UnknownSelectionError        a selection names nobody
-    └── ComponentError                1  foreign code failed: which, in which phase, why
+    ├── ComponentError                1  foreign code failed: which, in which phase, why
+    └── StoppedError                  1  the work of a step should not go on
 
 The number is the exit code of a command that ends with the error. A room may
 derive its own errors from these; `code` is public and stable, wording is not.
@@ -99,10 +107,32 @@ class OneiricError(Exception):
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the known word closest in spelling to *word*, or an empty string.
 
+    Of references those of one domain are compared by their keys, for that they share the
+    domain says nothing.
+
     >>> nearest("adaptor", ["adapter", "service"])
     'adapter'
+    >>> nearest("adapter:cash", ["adapter:cache", "adapter:http"]), nearest("task:x", ["task:y"])
+    ('adapter:cache', '')
     """
-    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+    words = list(known)
+    head = word[: word.find(":") + 1]
+    own = [each.removeprefix(head) for each in words if each.startswith(head)]
+    close = get_close_matches(word.removeprefix(head), own, n=1, cutoff=0.6)
+    if close or not head:
+        return f"{head}{close[0]}" if close else ""
+    others = [each for each in words if not each.startswith(head)]
+    return next(iter(get_close_matches(word, others, n=1, cutoff=0.8)), "")
+
+
+def unknown(word: str, known: Iterable[str]) -> str:
+    """Return *word*, and the known one that may have been meant.
+
+    >>> unknown("colour", ["color", "size"]), unknown("x", ["color"])
+    ('colour; did you mean color?', 'x')
+    """
+    close = nearest(word, known)
+    return f"{word}; did you mean {close}?" if close else word
 
 
 class InvalidError(OneiricError):
@@ -226,6 +256,39 @@ class ConfigError(InvalidError):
         return [str(problem) for problem in self.problems]
 
 
+class PlanError(InvalidError):
+    """A plan that cannot be run: everything that is wrong with it, at once."""
+
+    code = "invalid-plan"
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        super().__init__(f"the plan {name} cannot be run" if name else "this is no plan")
+        self.name = name
+        self.problems = tuple(problems)
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"plan": self.name, "problems": [problem.as_json() for problem in self.problems]}
+
+    def lines(self) -> Sequence[str]:
+        return [f"{problem.key}: {problem.what}" for problem in self.problems]
+
+
+class IllegalMoveError(InvalidError):
+    """An event that cannot happen to a run or step as it stands."""
+
+    code = "illegal-move"
+
+
+class RunExistsError(InvalidError):
+    """There is a run of that id already."""
+
+    code = "run-exists"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is a run {run_id} already", hint=f"oneiric run show {run_id}")
+        self.run_id = run_id
+
+
 class RefusedError(OneiricError):
     """Refused by policy, trust or activity."""
 
@@ -271,6 +334,47 @@ class ForbiddenFactoryError(RefusedError):
         return {"target": self.target, "reason": self.reason, "allowed": list(self.allowed)}
 
 
+class PlanChangedError(RefusedError):
+    """A run was begun with another plan; carries what differs."""
+
+    code = "plan-changed"
+
+    def __init__(self, run_id: str, name: str, changes: Iterable[str]) -> None:
+        super().__init__(
+            f"the run {run_id} was begun with another plan {name}",
+            hint="force it to go on: steps that changed, and all after them, are done again",
+        )
+        self.run_id = run_id
+        self.changes = tuple(changes)
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"run_id": self.run_id, "changes": list(self.changes)}
+
+    def lines(self) -> Sequence[str]:
+        return self.changes
+
+
+class PolicyRefusedError(RefusedError):
+    """A policy denies it; carries what the verdict says."""
+
+    code = "policy-refused"
+
+    def __init__(self, asked: str, reason: str, verdict: Mapping[str, JSONValue]) -> None:
+        super().__init__(f"{asked}: {reason}")
+        self.asked = asked
+        self.verdict = verdict
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"asked": self.asked, "verdict": self.verdict}
+
+
+class ApprovalRequiredError(PolicyRefusedError):
+    """A policy allows it only once somebody has approved it."""
+
+    code = "approval-required"
+    exit_code = 4
+
+
 class UnavailableError(OneiricError):
     """Unavailable or timed out; the same call may succeed later."""
 
@@ -295,6 +399,17 @@ class ClosedError(UnavailableError):
     """The manager was closed, or belongs to another or to no event loop."""
 
     code = "closed"
+
+
+class LeaseLostError(UnavailableError):
+    """Another holder claimed the run: nothing that this one did since is recorded."""
+
+    code = "lease-lost"
+
+    def __init__(self, run_id: str, holder: str) -> None:
+        super().__init__(f"{holder} no longer holds the run {run_id}")
+        self.run_id = run_id
+        self.holder = holder
 
 
 class NotFoundError(OneiricError):
@@ -415,3 +530,9 @@ class ComponentError(OneiricError):
             "phase": self.phase,
             "reason": self.reason,
         }
+
+
+class StoppedError(OneiricError):
+    """The work of a step should not go on: its run is canceled, or another holder has it."""
+
+    code = "stopped"

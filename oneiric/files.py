@@ -50,10 +50,11 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
     *durable* the file and its name outlast a loss of power.
 
     Raises:
-        InvalidPathError: *path* is a folder or no possible path.
+        InvalidPathError: *path* is a folder, a pipe, a device or no possible path.
         NotFoundError: the folder does not exist.
         UnavailableError: the system does not let it be written, or the disk is full.
     """
+    check_place(path)
     temporary = path.parent / f".{secrets.token_hex(12)}.tmp"
     try:
         try:
@@ -67,6 +68,48 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
         if durable:
             with _opened(path.parent, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
                 os.fsync(descriptor)
+    except (OSError, ValueError) as error:
+        raise _told(path, error) from error
+
+
+def check_place(path: Path) -> None:
+    """Pass if a file may be put at *path*: over a regular file or a link, or where nothing is.
+
+    Raises:
+        InvalidPathError: a folder, pipe, socket or device is there, or *path* cannot be.
+        NotFoundError: the folder does not exist.
+        UnavailableError: the system does not let it be looked at.
+    """
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise NotFoundError("folder", str(path.parent)) from None
+        return
+    except (OSError, ValueError) as error:
+        raise _told(path, error) from error
+    if not stat.S_ISREG(kind) and not stat.S_ISLNK(kind):
+        raise InvalidPathError(str(path), "it is no regular file")
+
+
+def write_new(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put *data* at *path* where nothing lies yet, lastingly; removed again on any failure.
+
+    Raises:
+        InvalidPathError: something lies there already, a link to nothing too.
+        NotFoundError: the folder does not exist.
+        UnavailableError: the system does not let it be written, or the disk is full.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        with _opened(path, flags, mode) as descriptor:
+            try:
+                _write(descriptor, data, durable=True)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+    except FileExistsError:
+        raise InvalidPathError(str(path), "it exists already") from None
     except (OSError, ValueError) as error:
         raise _told(path, error) from error
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-PATIENCE_SECONDS = 0.5
+PATIENCE_SECONDS = 2.0
 
 
 def pytest_configure() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneiric.errors import InvalidPathError, NotFoundError, UnavailableError
-from oneiric.files import confined, read_bounded, write_atomic
+from oneiric.files import confined, read_bounded, write_atomic, write_new
 
 
 def names(folder: Path) -> list[str]:
@@ -111,9 +111,18 @@ def test_a_write_over_a_folder_or_into_none_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidPathError, match="folder"):
         write_atomic(tmp_path / "folder", b"x")
-    with pytest.raises(NotFoundError, match="none/a"):
+    with pytest.raises(NotFoundError, match=r"no folder .*/none"):
         write_atomic(tmp_path / "none" / "a", b"x")
     assert names(tmp_path) == ["folder"]
+
+
+def test_a_write_never_replaces_what_is_no_file(tmp_path: Path) -> None:
+    """Whoever reads a pipe goes on reading it."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(InvalidPathError, match="no regular file"):
+        write_atomic(tmp_path / "pipe", b"x")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_write_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
@@ -148,6 +157,35 @@ def test_defect_oneiric_c8_parallel_writers_never_mix(tmp_path: Path) -> None:
 
     assert all(data == data[:1] * 50_000 for data in seen)
     assert names(tmp_path) == ["a"]
+
+
+def test_a_new_file_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    """Nor of a link, wherever that leads; what fails leaves nothing."""
+    (tmp_path / "link").symlink_to("nowhere")
+    write_new(tmp_path / "a", b"first", mode=0o600)
+
+    for name in ("a", "link"):
+        with pytest.raises(InvalidPathError, match="it exists already"):
+            write_new(tmp_path / name, b"second")
+    with pytest.raises(NotFoundError):
+        write_new(tmp_path / "none" / "a", b"x")
+
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+    assert sorted(names(tmp_path)) == ["a", "link"]
+
+
+def test_a_new_file_that_cannot_be_written_whole_is_not_there(tmp_path: Path) -> None:
+    """A full disk leaves no half."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(UnavailableError):
+            write_new(tmp_path / "a", b"x" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(

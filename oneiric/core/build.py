@@ -102,7 +102,7 @@ class Builder:
             await self._init(generation, made)
             report = await self.check(generation)
             if not report.healthy:
-                raise _failure(candidate, "health", report.detail)
+                raise candidate.failure("health", report.detail)
         except BaseException as error:
             generation.move(LifecycleState.FAILED)
             ending = self.guard.keep(self.end(generation))
@@ -251,7 +251,7 @@ def _end_of(made: object) -> Callable[[], Any] | None:
 def _instance(candidate: Candidate, phase: str, outcome: Outcome[object]) -> object:
     value = _checked(candidate, phase, outcome)
     if value is None:
-        raise _failure(candidate, phase, "it gave None, not an instance")
+        raise candidate.failure(phase, "it gave None, not an instance")
     return value
 
 
@@ -264,10 +264,4 @@ def _checked(candidate: Candidate, phase: str, outcome: Outcome[object]) -> obje
 def _failed(candidate: Candidate, phase: str, outcome: Outcome[object]) -> ComponentError | None:
     if outcome.error is None:
         return None
-    error = _failure(candidate, phase, outcome.reason)
-    error.__cause__ = outcome.error
-    return error
-
-
-def _failure(candidate: Candidate, phase: str, reason: str) -> ComponentError:
-    return ComponentError(candidate.ref, candidate.provider, phase, reason)
+    return candidate.failure(phase, outcome.reason, outcome.error)

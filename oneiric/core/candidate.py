@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from oneiric.core.ref import ComponentRef, is_name
-from oneiric.errors import InvalidCandidateError, InvalidRefError, JSONValue
+from oneiric.errors import ComponentError, InvalidCandidateError, InvalidRefError, JSONValue
 from oneiric.machine import check_python
 from oneiric.targets import is_target
 
@@ -237,6 +237,14 @@ class Candidate:
     def offer(self) -> ComponentRef[Any]:
         """The reference that names this offer, `domain:key@provider`."""
         return self.ref.offer(self.provider)
+
+    def failure(
+        self, phase: str, reason: str, cause: BaseException | None = None
+    ) -> ComponentError:
+        """Return the error that says in which phase it failed, and why."""
+        error = ComponentError(self.ref, self.provider, phase, reason)
+        error.__cause__ = cause
+        return error
 
     def sourced(self, source: Source) -> Candidate:
         """Return the same offer as coming from *source*; its stack follows unless it set one."""

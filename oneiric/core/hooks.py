@@ -57,7 +57,5 @@ class Hooks:
             outcome = await self._guard.call(partial(function, context), limit=self._limit)
             if outcome.error is not None:
                 reason = f"hook {getattr(function, '__qualname__', function)}: {outcome.reason}"
-                error = ComponentError(context.ref, context.after.provider, str(point), reason)
-                error.__cause__ = outcome.error
-                return error
+                return context.after.failure(str(point), reason, outcome.error)
         return None

@@ -10,7 +10,6 @@ Nothing else decides. Capabilities, platforms and the like only reject.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,11 +19,9 @@ from typing import Any, NamedTuple, TypeAlias
 from oneiric.core.candidate import Candidate, SourceKind
 from oneiric.core.ref import ComponentRef, is_name
 from oneiric.core.registry import Entry
-from oneiric.errors import ConfigError, Problem
+from oneiric.text.stacks import read_stacks
 
-STEP = 10
 UNNAMED_MANIFEST = -1
-_WHOLE = re.compile(r"-?[0-9]{1,15}\Z")
 
 
 class Rule(StrEnum):
@@ -105,20 +102,7 @@ class StackOrder:
         Raises:
             ConfigError: a token is no name, repeats one, or does not rise; it shows the token.
         """
-        levels: dict[str, int] = {}
-        last: int | None = None
-        bare = False
-        for token in (part.strip() for part in text.split(",") if text.strip()):
-            name, colon, number = map(str.strip, token.partition(":"))
-            level = _level(number) if colon else (last or 0) + STEP if bare else 0
-            reason = _refusal(name, level, last, levels)
-            if reason or level is None:
-                problems = [Problem("stack_order", f"{token!r} {reason}", origin)]
-                hint = "list stacks bottom to top, as in base,team,site:50"
-                raise ConfigError("the stack order is not valid", problems=problems, hint=hint)
-            levels[name] = last = level
-            bare = bare or not colon
-        return cls(levels, origin)
+        return cls(read_stacks(text, is_name=is_name, origin=origin), origin)
 
     def level_of(self, candidate: Candidate) -> int:
         """Return the level at which *candidate* competes."""
@@ -163,19 +147,3 @@ def deciding_rule(winner: Rank, loser: Rank) -> tuple[Rule, int, int]:
     while place < _LAST and winner[place] == loser[place]:
         place += 1
     return RULES[place], winner[place], loser[place]
-
-
-def _level(number: str) -> int | None:
-    return int(number) if _WHOLE.match(number) else None
-
-
-def _refusal(name: str, level: int | None, last: int | None, levels: Mapping[str, int]) -> str:
-    if not is_name(name):
-        return "does not name a stack"
-    if name in levels:
-        return f"names {name} a second time"
-    if level is None:
-        return "has a level that is not a whole number"
-    if last is not None and level <= last:
-        return f"has level {level}, which does not rise above {last}"
-    return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.core.decision import Reason, Rejection
 from oneiric.core.resolver import Resolver
 

@@ -45,9 +45,10 @@ class Offered(NamedTuple):
 class Registry:
     """Keep what is on offer.
 
-    One lock guards every change, and every change ends with a new `generation`. What a
+    One lock guards what readers see, and every change ends with a new `generation`. What a
     reader worked out holds as long as the generation it read it from; comparing the two
-    needs no lock.
+    needs no lock. A second lock lets writers take their turns, so that a long change can be
+    worked out while others read.
 
     >>> registry = Registry()
     >>> registry.register(Candidate("adapter:cache", "memory", dict))
@@ -55,10 +56,10 @@ class Registry:
     (1, ['memory'])
     """
 
-    __slots__ = ("_count", "_lock", "_places", "generation")
+    __slots__ = ("_count", "_lock", "_places", "_turn", "generation")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._turn, self._lock = threading.RLock(), threading.RLock()
         self._places: dict[str, dict[Slot, Entry]] = {}
         self._count = 0
         self.generation = 0
@@ -69,9 +70,9 @@ class Registry:
         An equal offer keeps its place in the order; a changed one counts as the latest.
         """
         with self.change():
-            slot = (candidate.provider, candidate.source.id)
-            present = self._places.get(candidate.ref, {}).get(slot)
-            self._put(candidate, present if _same(present, candidate) else None)
+            place, slot = name = (candidate.ref, (candidate.provider, candidate.source.id))
+            present = self._places.get(place, {}).get(slot)
+            self._put(candidate, name, present if _same(present, candidate) else None)
 
     def withdraw(self, ref: str, *, source: Source | None = None) -> tuple[Candidate, ...]:
         """Take back the offers that *ref* names and return them.
@@ -95,21 +96,22 @@ class Registry:
         Raises:
             InvalidCandidateError: one came from another source, or two fill a place alike.
         """
-        wanted = offered_by(source, candidates)
-        with self.change():
+        wanted, mine = offered_by(source, candidates), source.id
+        with self._turn:
             present = {
                 (place, slot): entry
                 for place, entries in self._places.items()
                 for slot, entry in entries.items()
-                if slot[1] == source.id
+                if slot[1] == mine
             }
             same = {  # compare first, which calls foreign code; the rest cannot fail
                 name: entry for name, entry in present.items() if _same(entry, wanted.get(name))
             }
-            for place, slot in present.keys() - wanted.keys():
-                self._drop(place, slot)
-            for name, candidate in wanted.items():
-                self._put(candidate, same.get(name))
+            with self.change():
+                for place, slot in present.keys() - wanted.keys():
+                    self._drop(place, slot)
+                for name, candidate in wanted.items():
+                    self._put(candidate, name, same.get(name))
         return SourceChange(
             added=_told(wanted.keys() - present.keys()),
             changed=_told((wanted.keys() & present.keys()) - same.keys()),
@@ -155,19 +157,18 @@ class Registry:
     @contextmanager
     def change(self) -> Iterator[None]:
         """Hold the registry while something that decisions depend on changes."""
-        with self._lock:
+        with self._turn, self._lock:
             try:
                 yield
             finally:
                 self.generation += 1
 
-    def _put(self, candidate: Candidate, same: Entry | None) -> None:
+    def _put(self, candidate: Candidate, name: Wanted, same: Entry | None) -> None:
         """Keep *candidate*: where its equal stood, or as the latest."""
         if same is None:
             self._count += 1
-        entries = self._places.setdefault(candidate.ref, {})
-        slot = (candidate.provider, candidate.source.id)
-        entries[slot] = Entry(candidate, same.sequence if same else self._count)
+        entries = self._places.setdefault(name[0], {})
+        entries[name[1]] = Entry(candidate, same.sequence if same else self._count)
 
     def _drop(self, place: str, slot: Slot) -> Candidate:
         entries = self._places[place]

@@ -95,9 +95,8 @@ class Roster:
         errors = await self.end(generation)
         if holders:
             self.builder.observer.forced(generation, holders)
-            candidate, names = generation.candidate, ", ".join(holders)
-            reason = f"it was closed while held by {names}"
-            errors.append(ComponentError(candidate.ref, candidate.provider, "drain", reason))
+            reason = f"it was closed while held by {', '.join(holders)}"
+            errors.append(generation.candidate.failure("drain", reason))
         return errors
 
     async def close(self) -> list[ComponentError]:

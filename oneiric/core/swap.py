@@ -210,10 +210,7 @@ class Swap:
         with self._phase("probation"):
             await self._builder.clock.sleep(seconds)
             health = await self._builder.check(new)
-        if health.healthy:
-            return None
-        candidate = new.candidate
-        return ComponentError(candidate.ref, candidate.provider, "probation", health.detail)
+        return None if health.healthy else new.candidate.failure("probation", health.detail)
 
     async def _end(self, generations: tuple[Generation[Any], ...]) -> None:
         with self._phase("cleanup"):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import islice
 
 from oneiric.documents.limits import DocumentLimits
 from oneiric.documents.places import Places
@@ -9,7 +10,11 @@ from oneiric.documents.plain import Unfit, not_finite, too_large
 from oneiric.documents.refused import Refused
 
 _LONGEST_INTEGER = 17
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]++', re.DOTALL)
+# The closing quote may be missing, so that no text is gone through from every quote in it anew.
+_STRING = r'"(?:[^"\\]++|\\.)*+"?'
+_TOKEN = re.compile(rf'{_STRING}|[\[\]{{}},:]|[^\s\[\]{{}},:"]++', re.DOTALL)
+_VALUE = re.compile(rf'(?:[^",\[{{]++|{_STRING}|[\[{{](?=\s*+[\]}}]))*+(?:([,\[{{])|\Z)', re.DOTALL)
+"""What leads to one more value: a comma, or the beginning of a list or table that has any."""
 
 
 def _table(pairs: list[tuple[str, object]]) -> object:
@@ -35,12 +40,25 @@ _DECODER = json.JSONDecoder(
 
 
 def read(text: str, limits: DocumentLimits) -> object:
-    """Return the tree, with an `Unfit` where a value may not stand."""
+    """Return the tree, with an `Unfit` where a value may not stand.
+
+    Values are counted before any is made: in little text there may be many.
+    """
+    _refuse_many(text, limits)
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         problem = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at")
         raise Refused("syntax", f"it is not JSON: {problem}", line=error.lineno) from None
+
+
+def _refuse_many(text: str, limits: DocumentLimits) -> None:
+    if sum(map(text.count, ",[{")) < limits.max_nodes:
+        return
+    marks = (found for found in _VALUE.finditer(text) if found.lastindex)
+    if found := next(islice(marks, limits.max_nodes - 1, None), None):
+        line = text.count("\n", 0, found.end()) + 1
+        raise Refused("too-many-values", f"it holds more than {limits.max_nodes} values", line=line)
 
 
 def scan(text: str, places: Places) -> None:
@@ -54,6 +72,8 @@ def scan(text: str, places: Places) -> None:
             places.key(name, named)
         elif mark in "{[":
             places.open(line, listed=mark == "[")
+            if places.deep_line is not None:
+                return
         elif mark in "}]":
             places.close()
         elif places.awaits_key:

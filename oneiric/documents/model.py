@@ -18,6 +18,7 @@ OriginOf = Callable[[str], str]
 
 _SHORT = 4
 _QUOTES = "quotes"
+_HELPED = 100  # unknown keys of one table that are given the nearest spelling, which takes long
 
 
 def validate_settings(
@@ -65,7 +66,7 @@ def unknown_keys(
             for inner, where, entry in _inner_models(field.annotation, path, value):
                 problems += unknown_keys(inner, entry, key=where, origin_of=origin_of)
         elif model.model_config.get("extra") != "allow":
-            close = nearest(name, fields)
+            close = nearest(name, fields) if len(problems) < _HELPED else ""
             what = f"unknown key; did you mean {close}?" if close else "unknown key"
             problems.append(Problem(path, what, origin_of(path)))
     return problems
@@ -165,12 +166,17 @@ def _real(
     """Yield the keys of *location* that the reader wrote; pydantic adds names of its own."""
     value: object = values
     for number, part in enumerate(location, start=1):
-        entries = dict(enumerate(value)) if isinstance(value, list) else value
-        if isinstance(entries, Mapping) and part in entries:
-            value = entries[part]
+        if _has(value, part):
+            value = value[part]  # type: ignore[index]
             yield str(part)
         elif number == len(location) and fault == "missing":
             yield str(part)
+
+
+def _has(value: object, part: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(part, int) and 0 <= part < len(value)
+    return isinstance(value, Mapping) and part in value
 
 
 def _masked(message: str, value: object, fault: str) -> str:
@@ -179,7 +185,8 @@ def _masked(message: str, value: object, fault: str) -> str:
     text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if fault == "missing":
         return "it is required"
-    for secret in sorted(_texts(value), key=len, reverse=True):
+    found = {each for each in _texts(value) if each in text}
+    for secret in sorted(found, key=len, reverse=True):
         pattern = re.escape(secret)
         if len(secret) < _SHORT:
             pattern = rf"(?<!\w){pattern}(?!\w)"

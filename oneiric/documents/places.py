@@ -96,6 +96,8 @@ def line_of(lines: Mapping[str, int], path: str) -> int | None:
     >>> line_of({"app": 1, "app.name": 2}, "app.debug")
     1
     """
+    if len(path) > _LONGEST:  # none so long is kept, and a key may be all dots
+        path = path[:_LONGEST].rpartition(".")[0]
     while path:
         if path in lines:
             return lines[path]

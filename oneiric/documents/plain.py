@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,8 @@ def check(root: object, limits: DocumentLimits) -> None:
         below: list[Any] = []
         for item in level:
             kind = type(item)
+            if kind is str and item.isascii():
+                continue
             if kind is dict:
                 below.extend(_entries(item, root))
             elif kind is list:
@@ -57,6 +59,25 @@ def check(root: object, limits: DocumentLimits) -> None:
             problem = f"it holds more than {limits.max_nodes} values"
             _refuse(Unfit("too-many-values", problem), root, below[0] if below else root)
         level = below
+
+
+def holds_float(root: object) -> bool:
+    """Tell whether there is a float in *root*, which holds only `dict`, `list` and single values.
+
+    Walks level by level, as `check` does.
+    """
+    level: list[Any] = [root]
+    while level:
+        if float in set(map(type, level)):
+            return True
+        below: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                below.extend(item.values())
+            elif type(item) is list:
+                below.extend(item)
+        level = below
+    return False
 
 
 def thaw(value: JSONValue) -> object:
@@ -84,14 +105,19 @@ def _key(key: object) -> object:
     return str.__str__(key) if isinstance(key, str) else key
 
 
-def _entries(table: dict[object, object], root: object) -> list[object]:
+def _entries(table: dict[Any, object], root: object) -> Iterable[object]:
+    try:
+        if "".join(table).isascii():
+            return table.values()
+    except TypeError:
+        pass
     for key in table:
         if type(key) is not str:
             kind = type(key).__name__
             _refuse(Unfit("key-not-text", f"a key must be text, not {kind}"), root, table)
         elif not key.isascii() and _SURROGATE.search(key):
             _refuse(Unfit("surrogate", "a key holds a lone surrogate", key=key), root, table)
-    return list(table.values())
+    return table.values()
 
 
 def _fault(item: Any) -> Unfit | None:
@@ -127,16 +153,24 @@ def _refuse(fault: Unfit, root: object, item: object) -> None:
 
 
 def _path(root: object, target: object) -> tuple[str, ...]:
-    level: list[tuple[object, tuple[str, ...]]] = [(root, ())]
-    while level:
-        for item, keys in level:
-            if item is target:
-                return keys
-        below: list[tuple[object, tuple[str, ...]]] = []
-        for item, keys in level:
-            if isinstance(item, dict):
-                below += [(value, (*keys, str(key))) for key, value in item.items()]
-            elif isinstance(item, list):
-                below += [(value, (*keys, str(index))) for index, value in enumerate(item)]
-        level = below
+    """Return the keys that lead to *target*; only as many as there are levels are held at once."""
+    keys: list[str] = []
+    open_ = [iter([("", root)])]
+    while open_:
+        for key, value in open_[-1]:
+            keys.append(key)
+            if value is target:
+                return tuple(keys[1:])
+            open_.append(_items(value))
+            break
+        else:
+            open_.pop()
+            del keys[-1:]
     return ()
+
+
+def _items(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        return ((str(key), each) for key, each in value.items())
+    listed = value if isinstance(value, list) else ()
+    return ((str(index), each) for index, each in enumerate(listed))

@@ -35,13 +35,19 @@ _ESCAPES = re.compile(r"\\[\\'\"nrt]")
 
 
 class Compiled:
-    """An expression that was found legal: what it refers to, and how its value is made."""
+    """An expression that was found legal: what it refers to, and how its value is made.
 
-    __slots__ = ("evaluate", "references")
+    `needed` are the references for which no `default` stands in.
+    """
 
-    def __init__(self, evaluate: Evaluate, references: frozenset[Reference]) -> None:
+    __slots__ = ("evaluate", "needed", "references")
+
+    def __init__(
+        self, evaluate: Evaluate, references: frozenset[Reference], needed: frozenset[Reference]
+    ) -> None:
         self.evaluate = evaluate
         self.references = references
+        self.needed = needed
 
 
 def compiled(text: str) -> Compiled:
@@ -61,7 +67,7 @@ def compiled(text: str) -> Compiled:
         raise ExpressionError(source, "it is no expression") from None
     walk = _Walk(source)
     evaluate = walk.compile(tree.body, 1)
-    return Compiled(evaluate, frozenset(walk.references))
+    return Compiled(evaluate, frozenset(walk.references), frozenset(walk.needed))
 
 
 class _Walk:
@@ -70,6 +76,7 @@ class _Walk:
     def __init__(self, text: str) -> None:
         self.text = text
         self.references: set[Reference] = set()
+        self.needed: set[Reference] = set()
 
     def compile(self, node: ast.expr, depth: int) -> Evaluate:
         """Return what gives the value of *node*."""
@@ -93,7 +100,7 @@ class _Walk:
             case ast.Compare():
                 return self._comparison(node, depth)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-                return self._call(name, [self.compile(each, depth + 1) for each in args])
+                return self._call(name, args, depth + 1)
             case _:
                 raise self.error(f"{ast.unparse(node)} is not in the language")
 
@@ -133,7 +140,9 @@ class _Walk:
             if len(steps) > MAX_DEPTH:
                 raise self.error(f"deeper than {MAX_DEPTH} levels")
         name = node.id
-        self.references.add((name, *reversed(literal)))
+        reference = (name, *reversed(literal))
+        self.references.add(reference)
+        self.needed.add(reference)
         keys = steps[::-1]
         return lambda scope: self._follow(scope, name, keys)
 
@@ -199,11 +208,16 @@ class _Walk:
             raise self.error(f"{_kind(left)} and {_kind(right)} have no order")
         return compare(left, right)
 
-    def _call(self, name: str, parts: Sequence[Evaluate]) -> Evaluate:
-        if name == "len" and len(parts) == 1:
-            return lambda scope: self._length(parts[0](scope))
-        if name == "default" and len(parts) == 2:
-            return lambda scope: _default(scope, parts[0], parts[1])
+    def _call(self, name: str, args: Sequence[ast.expr], depth: int) -> Evaluate:
+        if name == "len" and len(args) == 1:
+            whole = self.compile(args[0], depth)
+            return lambda scope: self._length(whole(scope))
+        if name == "default" and len(args) == 2:
+            needed = set(self.needed)
+            wanted = self.compile(args[0], depth)
+            self.needed = needed
+            other = self.compile(args[1], depth)
+            return lambda scope: _default(scope, wanted, other)
         raise self.error("only len(x) and default(x, other) can be called")
 
     def _length(self, value: JSONValue) -> int:

@@ -20,10 +20,14 @@ _MARKED = re.compile(r"\$\{\{(.*)\}\}|\$\{(.*)\}", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An expression that is asked whether it holds; null, false, 0 and what is empty do not."""
+    """An expression that is asked whether it holds; null, false, 0 and what is empty do not.
+
+    `needed` are the references for which no `default` stands in.
+    """
 
     text: str
     references: frozenset[Reference]
+    needed: frozenset[Reference]
     _evaluate: Evaluate
 
     @classmethod
@@ -38,7 +42,7 @@ class Condition:
         """
         marked = _MARKED.fullmatch(text.strip())
         found = compiled(marked[1] or marked[2] if marked else text)
-        return cls(text, found.references, found.evaluate)
+        return cls(text, found.references, found.needed, found.evaluate)
 
     def evaluate(self, scope: Scope) -> bool:
         """Tell whether it holds.
@@ -56,7 +60,7 @@ class Template:
     A text that is one expression becomes its value; expressions within a longer text are
     written into it, texts as they are and other values as JSON. `$${` stands for `${`. In a
     table, the value of the key `...` is a table that is laid under the other keys: what they
-    say counts.
+    say counts. `needed` are the references for which no `default` stands in.
 
     >>> template = Template.parse({"to": "${ input.to }", "text": "Hello ${ input.to }, $${"})
     >>> template.evaluate({"input": {"to": "Ada"}})
@@ -69,6 +73,7 @@ class Template:
 
     value: JSONValue
     references: frozenset[Reference]
+    needed: frozenset[Reference]
     _evaluate: Evaluate | None
 
     @classmethod
@@ -78,9 +83,9 @@ class Template:
         Raises:
             ExpressionError: a text holds what is not in the language, or nesting is too deep.
         """
-        references: set[Reference] = set()
-        evaluate = _Marks(opening, closing, references).compile(value, 1)
-        return cls(value, frozenset(references), evaluate)
+        marks = _Marks(opening, closing)
+        evaluate = marks.compile(value, 1)
+        return cls(value, frozenset(marks.references), frozenset(marks.needed), evaluate)
 
     def evaluate(self, scope: Scope) -> JSONValue:
         """Return the value with every expression replaced by its own.
@@ -94,10 +99,12 @@ class Template:
 class _Marks:
     """One pass over a value; parts without expressions are kept as they are."""
 
-    def __init__(self, opening: str, closing: str, references: set[Reference]) -> None:
+    def __init__(self, opening: str, closing: str) -> None:
         self.opening = opening
         self.closing = closing
-        self.references = references
+        self.references: set[Reference] = set()
+        self.needed: set[Reference] = set()
+        self.known: dict[str, Compiled] = {}
 
     def compile(self, value: JSONValue, depth: int) -> Evaluate | None:
         """Return what makes the value, or None when it holds no expression."""
@@ -147,9 +154,6 @@ class _Marks:
 
     def _text(self, text: str) -> Evaluate:
         parts = list(self._parts(text))
-        for part in parts:
-            if isinstance(part, Compiled):
-                self.references |= part.references
         if len(parts) == 1:
             (only,) = parts
             return only.evaluate if isinstance(only, Compiled) else _constant(only)
@@ -160,7 +164,7 @@ class _Marks:
     def _parts(self, text: str) -> Iterator[str | Compiled]:
         plain, at = "", 0
         while (start := text.find(self.opening, at)) >= 0:
-            if text[:start].endswith("$"):
+            if start and text[start - 1] == "$":
                 plain += text[at:start] + self.opening.removeprefix("$")
                 at = start + len(self.opening)
                 continue
@@ -168,10 +172,19 @@ class _Marks:
             end = self._end(text, start + len(self.opening))
             if plain:
                 yield plain
-            yield compiled(text[start + len(self.opening) : end])
+            yield self._compiled(text[start + len(self.opening) : end])
             plain, at = "", end + len(self.closing)
         if plain + text[at:]:
             yield plain + text[at:]
+
+    def _compiled(self, text: str) -> Compiled:
+        """Return an expression; one that is there a thousand times is read once."""
+        found = self.known.get(text)
+        if found is None:
+            found = self.known[text] = compiled(text)
+            self.references |= found.references
+            self.needed |= found.needed
+        return found
 
     def _end(self, text: str, at: int) -> int:
         """Return where the expression that begins at *at* ends; quoted marks do not end it."""

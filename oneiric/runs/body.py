@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
-from oneiric.errors import JSONValue, nearest
+from oneiric.backoff import LONGEST_SECONDS
+from oneiric.errors import InvalidError, JSONValue, unknown
 from oneiric.runs.context import StepContext
 
+_KEYS = ("provider", "version", "manifest", "decision")
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+
+class Provenance(NamedTuple):
     """Who did a step's work, and the digests of what chose them."""
 
     provider: str = ""
@@ -20,11 +22,14 @@ class Provenance:
     manifest_digest: str = ""
     decision_digest: str = ""
 
+    @classmethod
+    def of(cls, data: Mapping[str, JSONValue]) -> Provenance:
+        """Return what `as_json` gave, from a table that may hold more."""
+        return cls(*(str(data.get(key, "")) for key in _KEYS))
+
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"provider", "version", "manifest", "decision"}`, without what is empty."""
-        found = {"provider": self.provider, "version": self.version}
-        found |= {"manifest": self.manifest_digest, "decision": self.decision_digest}
-        return {name: text for name, text in found.items() if text}
+        return {key: text for key, text in zip(_KEYS, self, strict=True) if text}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,13 @@ class Assigned:
     prompt: JSONValue = None
     signal: str = "done"
     timeout_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        signal: object = self.signal  # whoever wrote the body may have checked no types
+        seconds: object = self.timeout_seconds
+        is_number = isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_SECONDS
+        if not isinstance(signal, str) or not (seconds is None or is_number):
+            raise InvalidError(f"no signal and seconds to wait for: {self.signal!r}, {seconds!r}")
 
 
 Given: TypeAlias = "JSONValue | Assigned"
@@ -90,10 +102,8 @@ class Functions(Bodies):
         }
 
     def problem(self, target: str) -> str:
-        if target in self._functions:
-            return ""
-        close = nearest(target, self._functions)
-        return f"nobody does {target}{f'; did you mean {close}?' if close else ''}"
+        is_there = target in self._functions
+        return "" if is_there else f"nobody does {unknown(target, self._functions)}"
 
     def open(self, target: str) -> AbstractAsyncContextManager[Body]:
         return nullcontext(self._functions[target])

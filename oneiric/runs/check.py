@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from graphlib import CycleError, TopologicalSorter
 
-from oneiric.errors import DocumentError, JSONValue, Problem, RefusedError, nearest
+from oneiric.backoff import LONGEST_SECONDS
+from oneiric.chains import Order, in_order
+from oneiric.errors import DocumentError, JSONValue, PlanError, Problem, unknown
 from oneiric.expressions import Condition, ExpressionError, Template
 from oneiric.runs.body import Bodies
-from oneiric.runs.plan import Limits, Plan, PlanError, Step
+from oneiric.runs.plan import Limits, Plan, Plans, Step
 from oneiric.runs.run import UNDO, Run
 from oneiric.runs.state import StepState
 
-_NO_INPUT = "there is no input "
+_MOST_HINTS = 20
 _ID = re.compile(r"\w[\w .@/-]{0,199}")
 
 
 def check_plan(
-    plan: Plan, bodies: Bodies, limits: Limits, *, given: JSONValue = None, done: Iterable[str] = ()
+    plan: Plan,
+    bodies: Bodies,
+    limits: Limits,
+    *,
+    plans: Plans | None = None,
+    given: JSONValue = None,
+    done: Iterable[str] = (),
 ) -> None:
     """Pass if *plan* can be run on the input *given*.
 
-    Steps that are *done* already are taken as they are.
+    Steps that are *done* already are taken as they are, and of *plans* none is read again.
 
     Raises:
         PlanError: one problem for each thing that is wrong.
     """
-    if problems := list(_Check(plan, bodies, limits, given, frozenset(done)).problems()):
+    if problems := list(
+        _Check(plan, bodies, limits, plans or Plans(), given, frozenset(done)).problems()
+    ):
         raise PlanError(plan.name, problems)
 
 
@@ -38,23 +46,36 @@ class _Check:
     plan: Plan
     bodies: Bodies
     limits: Limits
+    plans: Plans
     given: JSONValue
     done: frozenset[str]
 
     def __post_init__(self) -> None:
         self.steps = {step.id: step for step in self.plan.steps}
+        self.hints = _MOST_HINTS
 
     def problems(self) -> Iterator[Problem]:
         try:
             size = len(self.plan.canonical)
+            if not self.done:
+                self.plans.read(self.plan.digest, self.plan.as_json())
         except DocumentError as error:
             yield self._problem(error.path or "plan", error.problem)
             return
+        except PlanError as error:
+            yield from error.problems
+            return
+        self.order = Order(
+            {
+                name: [n for n in step.depends_on if n in self.steps]
+                for name, step in self.steps.items()
+            }
+        )
         limits, count = self.limits, len(self.plan.steps)
-        if size > limits.max_plan_bytes:
-            yield self._problem("steps", f"{size} bytes are more than {limits.max_plan_bytes}")
-        if count > limits.max_steps:
-            yield self._problem("steps", f"{count} steps are more than {limits.max_steps}")
+        measures = (("bytes", size, limits.max_plan_bytes), ("steps", count, limits.max_steps))
+        for unit, number, most in measures:
+            if number > most:
+                yield self._problem("steps", f"{number} {unit} are more than {most}")
         yield from self._numbers("plan", timeout_seconds=self.plan.timeout_seconds)
         for group, most in self.plan.groups.items():
             yield from self._numbers(f"groups.{group}", most=most)
@@ -79,18 +100,21 @@ class _Check:
         if step.group and step.group not in self.plan.groups:
             what = self._what("group", step.group, self.plan.groups)
             yield self._problem(f"{at}.group", what)
+        yield from self._work(step, at)
+        yield from self._expressions(step, at)
+
+    def _work(self, step: Step, at: str) -> Iterator[Problem]:
         if not step.target and not step.signal:
             yield self._problem(at, "it needs a target or a signal")
+        if step.cache_key and step.signal:
+            yield self._problem(f"{at}.cache_key", "a signal gives the result, which is not kept")
         for field, target in (("target", step.target), ("compensation", step.compensation)):
             if target and (why := self.bodies.problem(target)):
                 yield self._problem(f"{at}.{field}", why)
-        retry, backoff = step.retry, step.retry.backoff
-        yield from self._numbers(
-            at, attempts=retry.attempts, factor=backoff.factor, timeout_seconds=step.timeout_seconds
-        )
-        if min(backoff.base_seconds, backoff.max_seconds, backoff.jitter, 1 - backoff.jitter) < 0:
-            yield self._problem(f"{at}.retry.backoff", "seconds are 0 or more, jitter is 0 to 1")
-        yield from self._expressions(step, at)
+        retry, timeout_seconds = step.retry, step.timeout_seconds
+        yield from self._numbers(at, attempts=retry.attempts, timeout_seconds=timeout_seconds)
+        if why := retry.backoff.problem:
+            yield self._problem(f"{at}.retry.backoff", why)
 
     def _expressions(self, step: Step, at: str) -> Iterator[Problem]:
         for field in ("input", "cache_key", "condition"):
@@ -104,13 +128,10 @@ class _Check:
                 yield self._problem(f"{at}.{field}", str(error))
                 continue
             for reference in sorted(found.references):
-                what = self._reference(reference, step)
-                if what.startswith(_NO_INPUT) and "default(" in json.dumps(value, default=str):
-                    continue
-                if what:
+                if what := self._reference(reference, step, is_needed=reference in found.needed):
                     yield self._problem(f"{at}.{field}", what)
 
-    def _reference(self, path: tuple[str, ...], step: Step) -> str:
+    def _reference(self, path: tuple[str, ...], step: Step, *, is_needed: bool) -> str:
         head, *rest = path
         if head not in ("input", "context", "steps"):
             return f"there is no {head}, only context, input, steps"
@@ -119,81 +140,42 @@ class _Check:
         name = rest[0]
         if head == "input":
             known = self.given if isinstance(self.given, Mapping) else {}
-            return "" if name in known else self._what("input", name, known)
+            is_there = name in known or not is_needed
+            return "" if is_there else self._what("input", name, known)
         if name not in self.steps:
             return self._what("step", name, self.steps)
-        if name not in step.depends_on and name not in self._before(step):
+        is_before = step.is_final and not self.steps[name].is_final
+        is_before = is_before or name in step.depends_on or step.id not in self.order
+        if not is_before and not self.order.is_before(name, step.id):
             return f"it does not depend on {name}, so {'.'.join(path)} may not be there"
         if rest[1:] and rest[1] not in ("output", "state", "error"):
             return f"a step has output, state and error, not {rest[1]}"
         return ""
 
-    def _before(self, step: Step) -> set[str]:
-        """Return the ids of the steps that are over when *step* begins."""
-        finals = step.is_final
-        found = {name for name, each in self.steps.items() if finals and not each.is_final}
-        waiting = list(step.depends_on)
-        while waiting:
-            name = waiting.pop()
-            if name in self.steps and name not in found:
-                found.add(name)
-                waiting += self.steps[name].depends_on
-        return found
-
     def _order(self) -> Iterator[Problem]:
-        known = {
-            name: [each for each in step.depends_on if each in self.steps]
-            for name, step in self.steps.items()
-        }
-        sorter, depth = TopologicalSorter(known), 0
-        try:
-            sorter.prepare()
-        except CycleError as error:
-            ring = error.args[1][::-1]
+        if ring := self.order.closed:
             yield self._problem(f"steps.{ring[0]}", f"they wait in a ring: {' -> '.join(ring)}")
-            return
-        while ready := sorter.get_ready():
-            depth += 1
-            sorter.done(*ready)
-        if depth > self.limits.max_depth:
-            yield self._problem("steps", f"a chain of {depth} is over {self.limits.max_depth}")
+        if (depth := self.order.depth) > self.limits.max_depth:
+            what = f"a chain of {depth} is over {self.limits.max_depth}"
+            yield self._problem("steps", what)
 
     def _numbers(self, at: str, **numbers: float | None) -> Sequence[Problem]:
         return [
-            self._problem(at, f"{name} must be above 0")
+            self._problem(at, f"{name} must be above 0 and at most {LONGEST_SECONDS}")
             for name, number in numbers.items()
-            if number is not None and not number > 0
+            if number is not None and not 0 < number <= LONGEST_SECONDS
         ]
 
     def _what(self, kind: str, name: str, known: Iterable[str]) -> str:
-        close = nearest(name, known)
-        return f"there is no {kind} {name}{f'; did you mean {close}?' if close else ''}"
+        self.hints -= 1
+        return f"there is no {kind} {unknown(name, known if self.hints >= 0 else ())}"
 
     def _problem(self, at: str, what: str) -> Problem:
         return Problem(at, what, f"plan {self.plan.name}")
 
 
-class PlanChangedError(RefusedError):
-    """A run was begun with another plan; carries what differs."""
-
-    code = "plan-changed"
-
-    def __init__(self, run_id: str, was: Plan, now: Plan) -> None:
-        super().__init__(
-            f"the run {run_id} was begun with another plan {was.name}",
-            hint="force it to go on: steps that changed, and all after them, are done again",
-        )
-        self.run_id = run_id
-        self.changes = tuple(_changes(was, now))
-
-    def details(self) -> Mapping[str, JSONValue]:
-        return {"run_id": self.run_id, "changes": list(self.changes)}
-
-    def lines(self) -> Sequence[str]:
-        return self.changes
-
-
-def _changes(was: Plan, now: Plan) -> Iterator[str]:
+def changes(was: Plan, now: Plan) -> Iterator[str]:
+    """Yield what differs between two plans, a line for each step."""
     before, after = ({step.id: step for step in plan.steps} for plan in (was, now))
     yield from (f"- {name}" for name in before if name not in after)
     yield from (f"+ {name}" for name in after if name not in before)
@@ -207,15 +189,12 @@ def _changes(was: Plan, now: Plan) -> Iterator[str]:
 
 def kept(run: Run, plan: Plan) -> list[str]:
     """Return the steps whose results hold under *plan*: the same, and after such alone."""
-    steps = {
-        step.id: step
-        for step in plan.steps
-        if step.id in run.steps and run.steps[step.id].step == step and succeeded(run, step.id)
-    }
-    while gone := [name for name, s in steps.items() if not steps.keys() >= set(s.depends_on)]:
-        for name in gone:
-            del steps[name]
-    return list(steps)
+    steps, found = {step.id: step for step in plan.steps}, set[str]()
+    for name in in_order({name: step.depends_on for name, step in steps.items()})[0]:
+        is_same = name in run.steps and run.steps[name].step == steps[name]
+        if is_same and succeeded(run, name) and found.issuperset(steps[name].depends_on):
+            found.add(name)
+    return [name for name in steps if name in found]
 
 
 def succeeded(run: Run, name: str) -> bool:

@@ -7,22 +7,23 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from inspect import isawaitable, iscoroutine
 from typing import Any, Protocol, TypeAlias, cast
 
 from oneiric.clock import Clock
 from oneiric.core.guard import Call, Guard, Outcome, attempt
+from oneiric.documents import digest
 from oneiric.documents.copies import plain
-from oneiric.errors import InvalidError, JSONValue, OneiricError, PausedError
+from oneiric.errors import InvalidError, JSONValue, LeaseLostError, OneiricError, PausedError
 from oneiric.runs.body import Assigned, Bodies, Body, Given, Provenance
 from oneiric.runs.check import check_plan
 from oneiric.runs.context import StepContext
 from oneiric.runs.event import Data, EventKind
-from oneiric.runs.journal import Journal, Lease, LeaseLostError
-from oneiric.runs.plan import Limits, Step
-from oneiric.runs.run import Run, fold
+from oneiric.runs.journal import Journal, Lease
+from oneiric.runs.plan import Limits, Plan, Plans, Step
+from oneiric.runs.run import UNDO, Run, fold
 from oneiric.runs.schedule import Launch, Schedule
 
 PAUSE_SECONDS = 0.5
@@ -43,6 +44,7 @@ class ResultCache(Protocol):
         """Keep *value*."""
 
 
+Opened: TypeAlias = "AbstractAsyncContextManager[Body]"
 Report: TypeAlias = "Callable[[StepCall], None]"
 
 
@@ -56,6 +58,7 @@ class Tools:
     guard: Guard
     cache: ResultCache | None
     limits: Limits
+    plans: Plans = field(default_factory=Plans)
 
     def chance(self) -> float:
         """Return a number in [0, 1): the random end of a new id."""
@@ -75,7 +78,8 @@ class StepCall(Call):
         self.context = context
         self.report = report
         self.body: Body | None = None
-        self.is_started = self.is_cached = False
+        self.is_started = False
+        self.kept: Provenance | None = None
         self.outcome: Outcome[object] | None = None
         self._begun: list[Awaitable[object]] = []
         self._go: asyncio.Future[None] | None = None
@@ -85,19 +89,17 @@ class StepCall(Call):
         self.report(self)
 
     def prepare(self, bodies: Bodies, cache: ResultCache | None, guard: Guard) -> None:
-        """Look for a kept result, or for the body; it is reported once that is there."""
-        if self.launch.cache_key and cache is not None:
-            guard.start(self, partial(self._look, bodies, cache, guard))
-            return
+        """Open the body; it is reported once that is there, unless a kept result is."""
+        cache = cache if self.launch.cache_key else None
         opened = attempt(partial(bodies.open, self.launch.step.target))
         if opened.error is not None:
             self.then(Outcome(error=opened.error))
-        elif isinstance(opened.value, nullcontext):
+        elif cache is None and isinstance(opened.value, nullcontext):
             self.body = opened.value.enter_result
             self.report(self)
         else:
-            held = cast("AbstractAsyncContextManager[Body]", opened.value)
-            guard.start(self, partial(self._hold, held, guard))
+            held = cast("Opened", opened.value)
+            guard.start(self, partial(self._hold, held, cache, guard))
 
     def go(self, guard: Guard) -> None:
         """Have the body called; what needs no waiting is over when this returns."""
@@ -119,27 +121,28 @@ class StepCall(Call):
         for work in filter(iscoroutine, self._begun):
             work.close()
 
-    async def _look(self, bodies: Bodies, cache: ResultCache, guard: Guard) -> Given:
-        """Return the kept result, or have one made. A cache that fails is as good as none."""
-        key = self.launch.cache_key
-        found = await guard.call(partial(cache.get, key), limit=_CACHE_SECONDS)
-        if isinstance(found.value, Mapping) and "result" in found.value:
-            self.is_cached = True
-            kept: JSONValue = found.value["result"]
-            return kept
-        result = await self._hold(bodies.open(self.launch.step.target), guard)
-        if not isinstance(result, Assigned):
-            value: JSONValue = {"result": result}
-            await guard.call(partial(cache.set, key, value), limit=_CACHE_SECONDS)
-        return result
+    async def _hold(self, opened: Opened, cache: ResultCache | None, guard: Guard) -> Given:
+        """Return the kept result of who would do the work now, or have one made and kept.
 
-    async def _hold(self, opened: AbstractAsyncContextManager[Body], guard: Guard) -> Given:
+        A cache that fails is as good as none.
+        """
         async with opened as self.body:
+            made = self.body.provenance
+            key = digest([self.launch.cache_key, *made[:3]]) if cache is not None else ""
+            if cache is not None:
+                found = await guard.call(partial(cache.get, key), limit=_CACHE_SECONDS)
+                if isinstance(found.value, Mapping) and "result" in found.value:
+                    self.kept, kept = Provenance.of(found.value), found.value["result"]
+                    return cast("JSONValue", kept)
             self._go = asyncio.get_running_loop().create_future()
             self.report(self)
             await self._go
             result = self._work(guard)
-            return await result if isawaitable(result) else result
+            given = await result if isawaitable(result) else result
+            if cache is not None and not isinstance(given, Assigned):
+                value: JSONValue = {**made.as_json(), "result": given}
+                await guard.call(partial(cache.set, key, value), limit=_CACHE_SECONDS)
+            return given
 
     def _work(self, guard: Guard) -> Given | Awaitable[Given]:
         assert self.body is not None
@@ -175,7 +178,7 @@ class Conductor:
         self._reports: list[StepCall] = []
         self._storing: list[asyncio.Future[None]] = []
         self._waiter: asyncio.Future[None] | None = None
-        self._heard = self._again = self._has_left = False
+        self._heard = self._again = False
         self._alarm: tuple[float, asyncio.Task[object]] | None = None
         self._loop = asyncio.get_running_loop()
         self._yield_at = 0.0
@@ -214,6 +217,7 @@ class Conductor:
         run, tools = self.run, self._tools
         if run.state.is_over or self._schedule.is_final:
             raise InvalidError(f"the run {run.run_id} is at its end and takes no more steps")
+        Plan.from_json(Plan(run.plan.name, tuple(steps)).as_json())  # each of its kind
         plan = run.plan.extended(steps)
         check_plan(plan, tools.bodies, tools.limits, given=run.input, done=run.steps)
         self._tick()
@@ -230,8 +234,6 @@ class Conductor:
             self._set_alarm(None)
             await self._end(list(self._calls), "its run is let go")
         finally:
-            self._has_left = True
-            self.settled.set()
             await self.release()
 
     async def release(self) -> None:
@@ -258,15 +260,26 @@ class Conductor:
             await self._stop()
         opened += self._take_reports()
         await self._store()
-        for call in opened:
-            if not call.context.stopped:
-                call.go(self._tools.guard)
+        await self._call(opened)
         if self._again or self._heard or self._reports:
             if self._tools.clock.monotonic() > self._yield_at:  # others shall have their turn
                 await asyncio.sleep(0)
                 self._yield_at = self._tools.clock.monotonic() + _TURN_SECONDS
         elif not self.run.state.is_over:
             await self._wait()
+
+    async def _call(self, opened: Iterable[StepCall]) -> None:
+        """Have bodies called, and go on where one has cancelled the task that it was called in."""
+        before = self.task.cancelling()
+        for call in opened:
+            if not call.context.stopped:
+                call.go(self._tools.guard)
+            if asked := self.task.cancelling() - before:
+                call.outcome = call.outcome and Outcome(error=RuntimeError("cancelled itself"))
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+                if [self.task.uncancel() for _ in range(asked)][-1] > before:  # not it alone
+                    raise asyncio.CancelledError
 
     async def _wait(self) -> None:
         self._set_alarm(self._schedule.wake_at)
@@ -293,7 +306,7 @@ class Conductor:
             if not asked.done():
                 asked.set_result(None)
         if run.last_seq != after + len(events):
-            run.become(fold(await journal.read(run.run_id)))
+            run.become(fold(await journal.read(run.run_id), self._tools.plans))
             for event in schedule.events:
                 run.apply(event)
             schedule.index()
@@ -302,7 +315,7 @@ class Conductor:
     def _nudge(self) -> None:
         self._again = True
         self._go_on()
-        if not self._has_left:
+        if not self.task.done():
             self.settled.clear()
 
     async def _launch(self, launches: Sequence[Launch]) -> None:
@@ -316,6 +329,7 @@ class Conductor:
                 deadline=None if limit is None else tools.clock.monotonic() + limit,
                 _shared=self.run.context,
                 _max_bytes=tools.limits.max_value_bytes,
+                round=self.run.steps[launch.step.id.removeprefix(UNDO)].round,
                 _nudge=self._nudge_soon,
             )
             call = self._calls[launch.step.id] = StepCall(launch, context, self._report)
@@ -352,7 +366,7 @@ class Conductor:
 
     def _finish(self, call: StepCall, outcome: Outcome[Any]) -> None:
         name, self._again = call.launch.step.id, True
-        if not (call.is_started or call.is_cached):
+        if not call.is_started and call.kept is None:
             if isinstance(outcome.error, PausedError):
                 self._schedule.postpone(name, PAUSE_SECONDS)
                 return
@@ -372,12 +386,13 @@ class Conductor:
         for change in call.context.changes:
             said = {"key": change.key, "value": change.value, "who": change.who}
             schedule.emit(EventKind.CONTEXT_SET, launch.step.id, said)
-        if how is given or (launch.step.signal and not call.is_cached):
+        if how is given or launch.step.signal:
             schedule.assign(launch.step.id, value, how.signal, how.timeout_seconds)
         else:
             done: dict[str, JSONValue] = {"attempt": launch.attempt, "result": value}
-            if call.is_cached:
+            if call.kept is not None:
                 done = {"input": launch.input, "result": value, "reason": "cache"}
+                done |= call.kept.as_json()
             schedule.emit(EventKind.STEP_SUCCEEDED, launch.step.id, done)
 
     async def _stop(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oneiric.core.logging import get_logger
 from oneiric.documents.copies import ANY_SIZE, plain
-from oneiric.errors import JSONValue, OneiricError
+from oneiric.errors import JSONValue, StoppedError
 
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
@@ -57,19 +57,13 @@ class RunContext:
         self.history.append(change)
 
 
-class StoppedError(OneiricError):
-    """The work of a step should not go on: its run is canceled, or another holder has it."""
-
-    code = "stopped"
-
-
 @dataclass(slots=True)
 class StepContext:
     """The place of a body's call in its run; made by the engine.
 
     `attempt` counts from 1. `deadline` tells when the attempt is ended, in the clock's
-    `monotonic` seconds, or is None. It may be used from a thread. `stopped` and `told` are
-    between it and the engine.
+    `monotonic` seconds, or is None. It may be used from a thread. `stopped`, `told` and
+    `round` are between it and the engine.
     """
 
     run_id: str
@@ -77,7 +71,8 @@ class StepContext:
     attempt: int
     deadline: float | None = None
     stopped: str = ""
-    told: dict[str, JSONValue] | None = None
+    told: Mapping[str, JSONValue] | None = None
+    round: int = 0
     _shared: RunContext = field(default_factory=RunContext)
     _max_bytes: int = ANY_SIZE
     _nudge: Callable[[], object] = int
@@ -85,8 +80,13 @@ class StepContext:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of this step in this run, and for no other."""
-        return hashlib.sha256(f"{self.run_id}\0{self.step_id}".encode()).hexdigest()[:32]
+        """The same for every attempt of this step in this run, and for no other step.
+
+        One that had succeeded and is done anew has another: it was undone, or is final and its
+        run was retried, or its plan was changed by force.
+        """
+        words = [self.run_id, self.step_id, *([str(self.round)] if self.round else [])]
+        return hashlib.sha256("\0".join(words).encode()).hexdigest()[:32]
 
     @property
     def logger(self) -> BoundLogger:
@@ -108,9 +108,16 @@ class StepContext:
             raise StoppedError(f"{self.step_id} of {self.run_id} is stopped: {self.stopped}")
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
-        """Say how far the work is, for those who watch; raises as `heartbeat` does."""
+        """Say how far the work is, for those who watch.
+
+        Raises:
+            StoppedError: as `heartbeat` does.
+            DocumentError: what is said is not JSON.
+        """
         self.heartbeat()
-        self.told = {"kind": "progress", "done": done, "total": total, "note": note}
+        far: dict[str, JSONValue] = {"done": done, "total": total, "note": note}
+        plain(far)
+        self.told = {"kind": "progress", **far}
         self._nudge()
 
     def get(self, key: str, default: JSONValue = None) -> JSONValue:
@@ -124,6 +131,7 @@ class StepContext:
             DocumentError: *value* is not JSON; names the path.
             ValueTooLargeError: it is too large.
         """
+        plain({key: who})
         if self._own is None:
             self._own = RunContext(dict(self._shared.values))
         self._own.set(key, value, who=who or self.step_id, max_bytes=self._max_bytes)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TypedDict, Unpack
 
-from oneiric.clock import Clock, SystemClock, rfc3339
+from oneiric.clock import Clock, SystemClock, checked_id, rfc3339
 from oneiric.core.guard import Guard
 from oneiric.core.logging import get_logger
 from oneiric.documents.copies import plain
@@ -18,18 +18,18 @@ from oneiric.errors import (
     LockedError,
     NotFoundError,
     OneiricError,
+    PlanChangedError,
 )
 from oneiric.runs.body import Bodies, Functions, Work
-from oneiric.runs.check import PlanChangedError, check_plan, kept, succeeded
+from oneiric.runs.check import changes, check_plan, kept, succeeded
 from oneiric.runs.conductor import Conductor, First, ResultCache, Tools
 from oneiric.runs.event import Data, EventKind, RunEvent
-from oneiric.runs.journal import Journal, Lease, MemoryJournal
+from oneiric.runs.journal import Journal, Lease, MemoryJournal, left_runs
 from oneiric.runs.plan import Limits, Plan, Step
 from oneiric.runs.run import Run, fold
 from oneiric.runs.state import RunState
 
 _RETRY_SECONDS = 1.0
-_PAGE = 100
 
 
 class Beginning(TypedDict, total=False):
@@ -59,9 +59,10 @@ class RunHandle:
 
     async def settled(self) -> Run:
         """Wait until the run is over, or waits for somebody outside, and return it."""
-        await self._conductor.settled.wait()
-        run, task = self._conductor.run, self._conductor.task
-        return run if run.is_waiting and not task.done() else await self
+        conductor = self._conductor
+        while not conductor.settled.is_set():
+            await conductor.settled.wait()
+        return await self if conductor.task.done() else conductor.run
 
 
 class RunEngine:
@@ -107,10 +108,9 @@ class RunEngine:
         self._clock = clock or SystemClock()
         self._journal = MemoryJournal(self._clock) if journal is None else journal
         self._is_own = journal is None
-        self._limits = limits or Limits()
         found = Functions(bodies or {}) if bodies is None or isinstance(bodies, Mapping) else bodies
-        guard = guard or Guard()
-        self._tools = Tools(found, self._journal, self._clock, guard, cache, self._limits)
+        own = (guard or Guard(), cache, limits or Limits())
+        self._tools = Tools(found, self._journal, self._clock, *own)
         self._lease_seconds = lease_seconds
         self._holder = self._clock.new_id()
         self._under_way: dict[str, Conductor] = {}
@@ -118,6 +118,11 @@ class RunEngine:
         self._taking: set[str] = set()
         self._closed = False
         self._log = get_logger(__name__)
+
+    @property
+    def under_way(self) -> list[Run]:
+        """The runs that this engine carries on, as they stand."""
+        return [conductor.run for conductor in self._under_way.values()]
 
     async def start(
         self, plan: Plan, input: JSONValue = None, **more: Unpack[Beginning]
@@ -133,7 +138,7 @@ class RunEngine:
             created.run_id, [created], holder=self._holder, seconds=self._lease_seconds
         )
         assert lease is not None
-        return self._conduct(fold(stored, plan.as_read), lease, [])
+        return self._conduct(fold(stored, self._tools.plans), lease, [])
 
     async def enqueue(self, plan: Plan, input: JSONValue = None, **more: Unpack[Beginning]) -> str:
         """Store a run for whoever recovers or resumes it first, and return its id.
@@ -152,23 +157,23 @@ class RunEngine:
 
     def _created(self, plan: Plan, given: JSONValue, more: Beginning) -> RunEvent:
         self._check_open()
-        most = self._limits.max_value_bytes
-        value = plain(given, most)
-        check_plan(plan, self._tools.bodies, self._limits, given=value)
+        tools, value = self._tools, self._plain(given)
+        run_id = checked_id(more.get("run_id") or self._clock.new_id())
+        check_plan(plan, tools.bodies, tools.limits, plans=tools.plans, given=value)
         data: Data = {"plan": plan.as_json(), "digest": plan.digest, "input": value}
-        data = {**data, **{key: plain(more.get(key, {}), most) for key in ("context", "metadata")}}
-        run_id = more.get("run_id") or self._clock.new_id()
+        data = {**data, **{key: self._plain(more.get(key, {})) for key in ("context", "metadata")}}
         return RunEvent(run_id, EventKind.RUN_CREATED, rfc3339(self._clock.now()), "", data)
+
+    def _plain(self, value: object) -> JSONValue:
+        return plain(value, self._tools.limits.max_value_bytes)
 
     async def recover(self) -> list[RunHandle]:
         """Take up every open run that nobody holds, and return them under way."""
         self._check_open()
         found: list[RunHandle] = []
-        before = ""
-        while page := await self._journal.runs(open_only=True, before=before, limit=_PAGE):
-            before = page[-1].run_id
-            for record in page:
-                if record.is_held or record.run_id in self._under_way:
+        async with aclosing(left_runs(self._journal)) as left:
+            async for record in left:
+                if record.run_id in self._under_way:
                     continue
                 try:
                     found.append(await self._take_up(record.run_id))
@@ -207,7 +212,8 @@ class RunEngine:
         self, run_id: str, plan: Plan | None = None, *, force: bool = False, ended: bool = False
     ) -> RunHandle:
         self._check_open()
-        if run_id in self._under_way or run_id in self._taking:
+        held = self._under_way.get(run_id)
+        if (held and not held.task.done()) or run_id in self._taking:
             raise LockedError(f"the run {run_id} is under way here")
         self._taking.add(run_id)
         try:
@@ -217,7 +223,7 @@ class RunEngine:
             if lease is None:
                 raise LockedError(f"another engine holds the run {run_id}")
             try:
-                run = fold(await self._journal.read(run_id))
+                run = fold(await self._journal.read(run_id), self._tools.plans)
                 first = self._first(run, plan, force=force, ended=ended)
             except OneiricError:
                 await self._journal.release(lease)
@@ -234,8 +240,9 @@ class RunEngine:
         again = [name for name in run.steps if not succeeded(run, name)]
         if plan is not None and plan.digest != run.digest:
             if not force:
-                raise PlanChangedError(run.run_id, run.plan, plan)
-            check_plan(plan, self._tools.bodies, self._limits, given=run.input)
+                raise PlanChangedError(run.run_id, run.plan.name, changes(run.plan, plan))
+            tools = self._tools
+            check_plan(plan, tools.bodies, tools.limits, plans=tools.plans, given=run.input)
             same: Data = {"digest": plan.digest, "kept": kept(run, plan)}
             first.append((EventKind.RUN_EXTENDED, {"plan": plan.as_json(), **same}))
             again = []
@@ -244,18 +251,20 @@ class RunEngine:
         return first
 
     def _conduct(self, run: Run, lease: Lease, first: First) -> RunHandle:
-        started: Data = {"holder": self._holder, "token": lease.token}
-        first.append((EventKind.RUN_STARTED, started))
+        first.append((EventKind.RUN_STARTED, {"holder": self._holder, "token": lease.token}))
         conductor = self._under_way[run.run_id] = Conductor(self._tools, run, lease)
         conductor.task = asyncio.ensure_future(conductor.conduct(first))
-        conductor.task.add_done_callback(lambda task: self._release(run.run_id, task))
+        conductor.task.add_done_callback(lambda task: self._release(conductor, task))
         if not self._keepers:
             works = (self._renew, self._listen)
             self._keepers = [asyncio.ensure_future(self._keep(work)) for work in works]
         return RunHandle(conductor)
 
-    def _release(self, run_id: str, task: asyncio.Task[Run]) -> None:
-        del self._under_way[run_id]
+    def _release(self, conductor: Conductor, task: asyncio.Task[Run]) -> None:
+        run_id = conductor.run.run_id
+        if self._under_way.get(run_id) is conductor:
+            del self._under_way[run_id]
+        conductor.settled.set()
         if not task.cancelled() and (error := task.exception()):
             self._log.error("run-left-open", run=run_id, error=str(error))
 
@@ -312,30 +321,36 @@ class RunEngine:
         """Complete a step from outside: with *value* as its result, or as failed with *error*.
 
         Without *step* the first one that waits for a signal of that name takes it. A signal
-        that comes before anybody waits for it is kept until somebody does.
+        that comes before anybody waits for it is kept until somebody does. One signal is one
+        answer: what comes after it without a *step*, while nobody else waits for that name, is
+        for nobody, so that whoever approves twice does not approve the next step too.
 
         Raises:
             NotFoundError: there is no such run or step.
-            InvalidError: the run has ended, or the value is no JSON or too large.
+            InvalidError: the run has ended, no step that is left can take such a signal, or the
+                value is no JSON or too large.
         """
         run = await self._open(run_id)
         if step and step not in run.steps:
             raise NotFoundError(f"step of {run_id}:", step, known=run.steps)
-        data = {"name": name, "value": plain(value, self._limits.max_value_bytes), "actor": actor}
+        if why := run.deaf_to(name, step):
+            raise InvalidError(f"nobody takes that signal: {why}")
+        data = {"name": name, "value": self._plain(value), "actor": actor}
         if error:
             data["error"] = {"code": "failed", "message": error}
         await self._tell(run_id, EventKind.SIGNALED, step, data)
 
     async def note(self, run_id: str, kind: str, data: Data, *, step: str = "") -> None:
         """Store what a product has to say of a run, over or not; it changes nothing else."""
-        said = plain({**data, "kind": kind}, self._limits.max_value_bytes)
+        said = self._plain({**data, "kind": kind})
         assert isinstance(said, Mapping)
         await self._tell(run_id, EventKind.NOTED, step, said)
 
     async def cancel(self, run_id: str, *, actor: str = "", reason: str = "") -> None:
         """Ask that a run be canceled: what runs is stopped, then its final steps are done.
 
-        Asked again, final steps are stopped too. A run that nobody holds is taken up to be
+        Before them what had succeeded is undone, if a step that did not come to its end says
+        `compensate`. Asked again, both are stopped too. A run that nobody holds is taken up to be
         ended here.
 
         Raises:
@@ -343,8 +358,7 @@ class RunEngine:
             InvalidError: it has ended.
         """
         await self._open(run_id)
-        data = {"actor": actor, "reason": reason}
-        await self._tell(run_id, EventKind.RUN_CANCELING, "", data)
+        await self._tell(run_id, EventKind.RUN_CANCELING, "", {"actor": actor, "reason": reason})
         if run_id not in self._under_way:
             with suppress(LockedError, InvalidError):  # who holds it is told, or has ended it
                 await self._take_up(run_id)
@@ -361,7 +375,7 @@ class RunEngine:
             NotFoundError: there is no such run.
         """
         if events := await self._journal.read(run_id):
-            return fold(events)
+            return fold(events, self._tools.plans)
         raise NotFoundError("run", run_id, hint="oneiric run list")
 
     async def _open(self, run_id: str) -> Run:

@@ -25,7 +25,8 @@ class EventKind(StrEnum):
     STEP_STARTED = "step-started"  # attempt, input, provider, version, manifest, decision
     STEP_ASSIGNED = "step-assigned"  # signal, prompt, timeout_ms, input: a signal completes it
     STEP_RETRIED = "step-retried"  # attempt, error, delay_ms: queued again
-    STEP_SUCCEEDED = "step-succeeded"  # attempt, result, reason (as "cache"), signal: its number
+    STEP_SUCCEEDED = "step-succeeded"  # attempt, result, signal: its number, reason ("timeout")
+    # or from the cache: input, result, reason ("cache"), provider, version, manifest, decision
     STEP_FAILED = "step-failed"  # attempt, error, signal
     STEP_CANCELED = "step-canceled"  # reason: it will not run
     CONTEXT_SET = "context-set"  # key, value, who
@@ -48,6 +49,10 @@ class RunEvent:
     step: str = ""
     data: Data = field(default_factory=dict)
     seq: int = 0
+
+    def numbered(self, seq: int) -> RunEvent:
+        """Return the event as it is stored."""
+        return RunEvent(self.run_id, self.kind, self.at, self.step, self.data, seq)
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"run_id", "seq", "kind", "at", "step", "data"}`."""

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from oneiric.clock import Clock
-from oneiric.errors import InvalidError, NotFoundError, UnavailableError
+from oneiric.errors import (
+    LeaseLostError,
+    NotFoundError,
+    RunExistsError,
+)
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.state import RunState
-
-
-class LeaseLostError(UnavailableError):
-    """Another holder claimed the run: nothing that this one did since is recorded."""
-
-    code = "lease-lost"
-
-    def __init__(self, run_id: str, holder: str) -> None:
-        super().__init__(f"{holder} no longer holds the run {run_id}")
-        self.run_id = run_id
-        self.holder = holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +42,16 @@ class RunRecord:
     last_seq: int
     holder: str = ""
     is_held: bool = False
+
+
+async def left_runs(journal: Journal) -> AsyncGenerator[RunRecord, None]:
+    """Yield the open runs that nobody holds, the newest first."""
+    before = ""
+    while page := await journal.runs(open_only=True, before=before):
+        before = page[-1].run_id
+        for record in page:
+            if not record.is_held:
+                yield record
 
 
 class Journal(Protocol):
@@ -114,16 +117,6 @@ class Journal(Protocol):
 
     async def aclose(self) -> None:
         """Store what is under way, end those who follow or listen, and let go of everything."""
-
-
-class RunExistsError(InvalidError):
-    """There is a run of that id already."""
-
-    code = "run-exists"
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__(f"there is a run {run_id} already", hint=f"oneiric run show {run_id}")
-        self.run_id = run_id
 
 
 def standing(events: Iterable[RunEvent], state: RunState = RunState.QUEUED) -> tuple[RunState, str]:
@@ -278,10 +271,8 @@ class MemoryJournal(Journal):
         return is_in_force(kept.until, kept.seconds, self._clock.monotonic())
 
     def _store(self, kept: _Kept, events: Sequence[RunEvent]) -> Sequence[RunEvent]:
-        stored = [
-            RunEvent(event.run_id, event.kind, event.at, event.step, event.data, seq)
-            for seq, event in enumerate(events, start=len(kept.events) + 1)
-        ]
+        start = len(kept.events) + 1
+        stored = [event.numbered(seq) for seq, event in enumerate(events, start)]
         kept.events += stored
         kept.state, _ = standing(stored, kept.state)
         self._tell()

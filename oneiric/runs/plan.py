@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.documents import canonical
 from oneiric.documents.tables import read_table, write_table
-from oneiric.errors import InvalidError, JSONValue, Problem
+from oneiric.errors import JSONValue, PlanError
 
-
-class PlanError(InvalidError):
-    """A plan that cannot be run: everything that is wrong with it, at once."""
-
-    code = "invalid-plan"
-
-    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
-        super().__init__(f"the plan {name} cannot be run" if name else "this is no plan")
-        self.name = name
-        self.problems = tuple(problems)
-
-    def details(self) -> Mapping[str, JSONValue]:
-        return {"plan": self.name, "problems": [problem.as_json() for problem in self.problems]}
-
-    def lines(self) -> Sequence[str]:
-        return [f"{problem.key}: {problem.what}" for problem in self.problems]
+_MOST_KEPT = 16
 
 
 class OnError(StrEnum):
@@ -36,7 +21,8 @@ class OnError(StrEnum):
 
     `fail` ends the run as failed once what runs has ended; `continue` counts the step as
     done for those that depend on it; `compensate` fails the run after undoing, in reverse
-    order, every step that succeeded and has a compensation.
+    order, every step that succeeded and has a compensation. So it does when the step was
+    stopped, or not begun, because its run was canceled or took longer than its plan allows.
     """
 
     FAIL = "fail"
@@ -132,11 +118,6 @@ class Plan:
         return f"sha256:{hashlib.sha256(self.canonical).hexdigest()}"
 
     @cached_property
-    def as_read(self) -> Plan:
-        """The plan as whoever reads its JSON has it."""
-        return Plan.from_json(self._json)
-
-    @cached_property
     def _json(self) -> dict[str, JSONValue]:
         return write_table(self)
 
@@ -163,3 +144,28 @@ class Plan:
 
 
 _KINDS = (Step, Retry, Backoff, OnError)
+
+
+class Plans:
+    """Read plans, and read none of the last few again: runs of the same plan share it.
+
+    >>> plan, plans = Plan("order", (Step("charge", "task:charge"),)), Plans()
+    >>> plans.read(plan.digest, plan.as_json()) is plans.read(plan.digest, plan.as_json())
+    True
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[JSONValue, Plan]] = {}
+
+    def read(self, digest: str, value: JSONValue) -> Plan:
+        """Return the plan that *value* says; the digest finds an earlier one that said the same.
+
+        Raises:
+            PlanError: as `Plan.from_json` does.
+        """
+        known = self._read.get(digest)
+        if known is None or known[0] != value:
+            known = self._read[digest] = value, Plan.from_json(value)
+            if len(self._read) > _MOST_KEPT:
+                del self._read[next(iter(self._read))]
+        return known[1]

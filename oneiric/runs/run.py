@@ -7,23 +7,17 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from oneiric.errors import InvalidError, JSONValue
+from oneiric.errors import IllegalMoveError, JSONValue
 from oneiric.runs.body import Provenance
 from oneiric.runs.context import RunContext
 from oneiric.runs.event import EventKind, RunEvent
-from oneiric.runs.plan import Plan, Step
+from oneiric.runs.plan import Plan, Plans, Step
 from oneiric.runs.state import RUN_MOVES, STEP_MOVES, RunState, StepState
 
 UNDO = "undo:"
 """How the ids of steps begin that undo others; no other id may hold a colon."""
 
 _NOBODY = Provenance()
-
-
-class IllegalMoveError(InvalidError):
-    """An event that cannot happen to a run or step as it stands."""
-
-    code = "illegal-move"
 
 
 @dataclass(slots=True)
@@ -33,6 +27,7 @@ class StepRun:
     `failures` are the errors of earlier attempts, `error` the last word of a failed step.
     `wait_ms` counts from `since`: until the next attempt of a queued step, until the
     timeout of an assigned one. `rank` numbers the steps of a run in the order of success.
+    `round` counts how often the step had succeeded and was begun anew with its run.
     """
 
     step: Step
@@ -51,6 +46,7 @@ class StepRun:
     started_at: str = ""
     ended_at: str = ""
     rank: int = 0
+    round: int = 0
 
     @property
     def is_met(self) -> bool:
@@ -69,8 +65,9 @@ _NO_STEP = StepRun(Step(""))
 class Run:
     """Work in progress or done: what the journal says of it, folded.
 
-    `digest` is that of the plan as it was given, without what extended it. `signals` are
-    those that no step has used yet, by number; `cancels` tell who asked to cancel, and why.
+    `digest` is that of the plan as it was given, without what extended it. `assigned` are the
+    steps that wait for a signal. `signals` are those that no step has used yet, by number, and
+    `heeded` the names of those that were; `cancels` tell who asked to cancel, and why.
     """
 
     run_id: str
@@ -86,7 +83,9 @@ class Run:
     ended_at: str = ""
     holder: str = ""
     error: Mapping[str, JSONValue] | None = None
+    assigned: dict[str, None] = field(default_factory=dict)
     signals: dict[int, RunEvent] = field(default_factory=dict)
+    heeded: set[str] = field(default_factory=set)
     cancels: list[Mapping[str, JSONValue]] = field(default_factory=list)
     succeeded: int = 0
     last_seq: int = 0
@@ -94,15 +93,13 @@ class Run:
     @property
     def results(self) -> dict[str, JSONValue]:
         """The results of the steps that succeeded, by step."""
-        done = StepState.SUCCEEDED
-        return {name: step.result for name, step in self.steps.items() if step.state is done}
+        return {name: step.result for name, step in self.steps.items() if step.rank}
 
     @property
     def is_waiting(self) -> bool:
         """Whether nothing can go on until somebody outside completes an assigned step."""
-        assigned = [step for step in self.steps.values() if step.state is StepState.ASSIGNED]
-        groups = {each.step.group for each in assigned} - {""}
-        return bool(assigned) and all(
+        groups = {self.steps[name].step.group for name in self.assigned} - {""}
+        return bool(self.assigned) and all(
             step.state is not StepState.RUNNING and not self._can_go_on(step, groups)
             for step in self.steps.values()
         )
@@ -112,21 +109,39 @@ class Run:
         is_held = step.is_final or step.group in groups
         return is_open and not is_held and all(self.steps[n].state.is_over for n in step.depends_on)
 
+    def deaf_to(self, name: str, step: str = "") -> str:
+        """Return why nobody takes a signal that comes now, or an empty string."""
+        left = [each.step for each in self.steps.values() if not each.state.is_over]
+        asked = [each for each in left if step in ("", each.id) and each.signal in ("", name)]
+        nobody = "" if asked else f"no step that is left waits for {name}"
+        return self.is_late(name, step) or nobody
+
+    def is_late(self, name: str, step: str) -> str:
+        """Return why a signal comes after the one that was heeded, or an empty string."""
+        if step:
+            state = self.steps[step].state
+            return f"{step} is {state}" if state.is_over else ""
+        is_late = name in self.heeded and all(self.steps[n].signal != name for n in self.assigned)
+        return f"{name} was heeded already; name the step that another is for" if is_late else ""
+
     def apply(self, event: RunEvent) -> None:
         """Let one more event be true.
 
         Raises:
             IllegalMoveError: it cannot happen to the run as it stands.
         """
-        if found := _RULES.get(event.kind):
-            state, rule = found
+        state, rule = _RULES[event.kind]
+        step = _NO_STEP
+        if state is not None:
             step = self.steps.get(event.step, _NO_STEP)
-            if state is not None:
-                if step is _NO_STEP or state not in STEP_MOVES[step.state]:
-                    was = f"{self.run_id}: {event.step} is {step.state}"
-                    raise IllegalMoveError(f"{was}, not to be {state}")
-                step.state = state
-            rule(self, step, event.data, event)
+            if step is _NO_STEP or state not in STEP_MOVES[step.state]:
+                was = f"{self.run_id}: {event.step} is {step.state}"
+                raise IllegalMoveError(f"{was}, not to be {state}")
+            self.assigned.pop(event.step, None)
+            if state is StepState.ASSIGNED:
+                self.assigned[event.step] = None
+            step.state = state
+        rule(self, step, event.data, event)
         self.last_seq = event.seq or self.last_seq
 
     def become(self, other: Run) -> None:
@@ -145,10 +160,10 @@ class Run:
         self.state = state
 
 
-def fold(events: Iterable[RunEvent], plan: Plan | None = None) -> Run:
+def fold(events: Iterable[RunEvent], plans: Plans | None = None) -> Run:
     """Return the run that *events* tell of, from the first on: the only way to know a run.
 
-    Whoever has just written the first of them saves reading its *plan* again.
+    Whoever folds many keeps *plans*, so that a plan which many were begun with is read once.
 
     Raises:
         IllegalMoveError: they are no run's events.
@@ -158,7 +173,7 @@ def fold(events: Iterable[RunEvent], plan: Plan | None = None) -> Run:
     if first is None or first.kind is not EventKind.RUN_CREATED:
         raise IllegalMoveError("a run begins with its creation")
     data: Mapping[str, Any] = first.data
-    plan = plan or Plan.from_json(data["plan"])
+    plan = (plans or Plans()).read(data["digest"], data["plan"])
     run = Run(
         first.run_id,
         plan,
@@ -178,6 +193,10 @@ def fold(events: Iterable[RunEvent], plan: Plan | None = None) -> Run:
 Rule: TypeAlias = "Callable[[Run, StepRun, Mapping[str, Any], RunEvent], None]"
 
 
+def _noted(_run: Run, _step: StepRun, _data: Mapping[str, Any], _event: RunEvent) -> None:
+    """Change nothing."""
+
+
 def _run_started(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     if run.state is not RunState.RUNNING:
         run.move(RunState.RUNNING)
@@ -189,7 +208,8 @@ def _run_extended(run: Run, _step: StepRun, data: Mapping[str, Any], _event: Run
     if "plan" in data:
         run.plan, run.digest = Plan.from_json(data["plan"]), data["digest"]
         old = {name: run.steps[name] for name in data["kept"]}
-        run.steps = {step.id: old.get(step.id) or StepRun(step) for step in run.plan.steps}
+        run.steps = {step.id: old.get(step.id) or _anew(run, step) for step in run.plan.steps}
+        run.assigned.clear()
     else:
         more = Plan.from_json({"name": run.plan.name, "steps": data["steps"]}).steps
         run.plan = run.plan.extended(more)
@@ -201,12 +221,34 @@ def _run_reopened(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunE
     steps = tuple(step for step in run.plan.steps if not step.id.startswith(UNDO))
     run.plan = replace(run.plan, steps=steps)
     old, again = run.steps, set(data["steps"])
-    run.steps = {
-        step.id: StepRun(step, attempt=old[step.id].attempt) if step.id in again else old[step.id]
-        for step in steps
-    }
+    run.steps = {s.id: _anew(run, s) if s.id in again else old[s.id] for s in steps}
     run.started_at, run.ended_at, run.error = event.at, "", None
     run.cancels.clear()
+    run.heeded.clear()
+
+
+def _anew(run: Run, step: Step) -> StepRun:
+    """Return a step that is to be done again, in a new round if its success counts no more."""
+    old, undo = run.steps.get(step.id, _NO_STEP), run.steps.get(UNDO + step.id)
+    is_undone = undo is None or undo.state is StepState.SUCCEEDED
+    is_new = old.state is StepState.SUCCEEDED and is_undone
+    return StepRun(step, attempt=old.attempt, round=old.round + is_new)
+
+
+def _signaled(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    if not run.is_late(data["name"], event.step):
+        run.signals[event.seq] = event
+
+
+def _heed(run: Run, step: StepRun, number: int) -> None:
+    """Let a signal be used, and others be forgotten that said the same once more."""
+    if used := run.signals.pop(number, None):
+        name = str(used.data["name"])
+        run.heeded.add(name)
+        for number, other in list(run.signals.items()):
+            is_same = other.data["name"] == name
+            if is_same and (other.step == step.step.id or run.is_late(name, other.step)):
+                del run.signals[number]
 
 
 def _run_ended(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
@@ -221,10 +263,7 @@ def _context_set(run: Run, _step: StepRun, data: Mapping[str, Any], _event: RunE
 def _step_started(_run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     step.attempt, step.input = data["attempt"], data.get("input")
     step.started_at, step.wait_ms = event.at, None
-    get = data.get
-    step.provenance = Provenance(
-        get("provider", ""), get("version", ""), get("manifest", ""), get("decision", "")
-    )
+    step.provenance = Provenance.of(data)
 
 
 def _step_assigned(_run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
@@ -236,17 +275,23 @@ def _step_assigned(_run: Run, step: StepRun, data: Mapping[str, Any], event: Run
 def _step_retried(run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     step.failures.append(data["error"])
     step.since, step.wait_ms = event.at, data["delay_ms"]
-    run.signals.pop(data.get("signal", 0), None)
+    _heed(run, step, data.get("signal", 0))
+
+
+def _step_succeeded(run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
+    _step_over(run, step, data, event)
+    step.rank = run.succeeded = run.succeeded + 1
+    if step.reason == "cache":
+        step.provenance, step.started_at = Provenance.of(data), event.at
 
 
 def _step_over(run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
-    step.input, step.result = data.get("input", step.input), data.get("result")
-    step.reason, step.error = data.get("reason", ""), data.get("error")
+    get = data.get
+    step.input, step.result = get("input", step.input), get("result")
+    step.reason, step.error = get("reason", ""), get("error")
     step.ended_at, step.wait_ms = event.at, None
-    run.signals.pop(data.get("signal", 0), None)
-    if step.state is StepState.SUCCEEDED:
-        run.succeeded += 1
-        step.rank = run.succeeded
+    if "signal" in data:
+        _heed(run, step, data["signal"])
 
 
 _RULES: Mapping[EventKind, tuple[StepState | None, Rule]] = MappingProxyType(
@@ -257,11 +302,13 @@ _RULES: Mapping[EventKind, tuple[StepState | None, Rule]] = MappingProxyType(
         EventKind.RUN_CANCELING: (None, lambda run, _s, data, _e: run.cancels.append(data)),
         EventKind.RUN_ENDED: (None, _run_ended),
         EventKind.CONTEXT_SET: (None, _context_set),
-        EventKind.SIGNALED: (None, lambda run, _s, _d, e: run.signals.update({e.seq: e})),
+        EventKind.RUN_CREATED: (None, _noted),
+        EventKind.NOTED: (None, _noted),
+        EventKind.SIGNALED: (None, _signaled),
         EventKind.STEP_STARTED: (StepState.RUNNING, _step_started),
         EventKind.STEP_ASSIGNED: (StepState.ASSIGNED, _step_assigned),
         EventKind.STEP_RETRIED: (StepState.QUEUED, _step_retried),
-        EventKind.STEP_SUCCEEDED: (StepState.SUCCEEDED, _step_over),
+        EventKind.STEP_SUCCEEDED: (StepState.SUCCEEDED, _step_succeeded),
         EventKind.STEP_FAILED: (StepState.FAILED, _step_over),
         EventKind.STEP_CANCELED: (StepState.CANCELED, _step_over),
     }

@@ -19,6 +19,7 @@ from oneiric.runs.run import UNDO, Run, StepRun
 from oneiric.runs.state import RunState, StepState
 
 _QUIET = (EventKind.STEP_STARTED, EventKind.CONTEXT_SET, EventKind.NOTED)
+_HALTED = ("run-timeout", "run-canceled")
 _MAIN, _UNDO, _FINAL = range(3)
 
 
@@ -73,7 +74,6 @@ class Schedule:
         self._timers: list[tuple[float, str]] = []
         self._held: dict[str, list[int]] = {}
         self._in_group: dict[str, set[str]] = {}
-        self._assigned: dict[str, None] = {}
         self.is_final = False
         self._stopped: tuple[str, int] = ("", 0)
         failed = [step for step in steps.values() if step.state is StepState.FAILED]
@@ -93,8 +93,6 @@ class Schedule:
             self._alarm("", since, self.run.plan.timeout_seconds * 1000)
 
     def _place_open(self, name: str, step: StepRun) -> None:
-        if step.state is StepState.ASSIGNED:
-            self._assigned[name] = None
         if name in self.busy or step.state is not StepState.QUEUED:
             self._in_group.setdefault(step.step.group, set()).add(name)
         if step.wait_ms is not None:
@@ -119,9 +117,7 @@ class Schedule:
     def _moved(self, name: str, step: StepRun) -> None:
         """Count a step that is no longer worked on."""
         self.busy.discard(name)
-        self._assigned.pop(name, None)
         if step.state is StepState.ASSIGNED:
-            self._assigned[name] = None
             self._stopped = ("", 0)
         elif group := step.step.group:
             self._in_group.setdefault(group, set()).discard(name)
@@ -167,15 +163,19 @@ class Schedule:
         while not is_over:
             self._stop()
             launches += self._begin_ready()
-            is_over = not self._go_on()
+            is_over = not (self._heed_signals() or self._go_on())
         return launches
 
-    def _heed_signals(self) -> None:
-        for seq, event in list(self.run.signals.items()) if self._assigned else ():
+    def _heed_signals(self) -> bool:
+        """Complete what waits for a signal that is there, and tell whether anything did."""
+        before = len(self.events)
+        run = self.run
+        for seq, event in list(run.signals.items()) if run.assigned else ():
+            if seq not in run.signals:  # it said what another had said
+                continue
             data = event.data
-            for name in [event.step] if event.step else list(self._assigned):
-                step = self.run.steps.get(name)
-                if step and step.state is StepState.ASSIGNED and step.signal == data["name"]:
+            for name in [event.step] if event.step else list(run.assigned):
+                if name in run.assigned and run.steps[name].signal == data["name"]:
                     error = data.get("error")
                     if isinstance(error, Mapping):
                         self.fail(name, error, frozenset({str(error["code"])}), seq)
@@ -183,6 +183,7 @@ class Schedule:
                         done = {"result": data.get("value"), "signal": seq}
                         self.emit(EventKind.STEP_SUCCEEDED, name, done)
                     break
+        return len(self.events) > before
 
     def _heed_time(self) -> None:
         while self._timers and self._timers[0][0] <= self._now:
@@ -306,8 +307,7 @@ class Schedule:
             return True
         if not self._left[_FINAL]:
             self._end()
-            return False
-        if self.is_final:
+        if self.run.state.is_over or self.is_final:
             return False
         self.is_final = True
         for name, step in run.steps.items():
@@ -323,8 +323,8 @@ class Schedule:
     def _undo(self) -> list[Step]:
         """Return the steps that undo others, the latest first, if a failure asks for them."""
         steps, found = self.run.steps, list[Step]()
-        failed = [each.step for each in steps.values() if each.state is StepState.FAILED]
-        if self.run.cancels or all(step.on_error is not OnError.COMPENSATE for step in failed):
+        ended = [each for each in steps.values() if each.reason in _HALTED or each.error]
+        if all(each.step.on_error is not OnError.COMPENSATE for each in ended):
             return found
         for each in sorted(steps.values(), key=lambda step: -step.rank):
             step, name = each.step, UNDO + each.step.id

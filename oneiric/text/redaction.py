@@ -9,6 +9,7 @@ _WORDS = re.compile(
     r"|authorization|cookie",
     re.IGNORECASE,
 )
+_COUNTED = re.compile(r"tokens|token[-_ ]?(count|limit|usage|budget|total)", re.IGNORECASE)
 _MARKS = re.compile(r"[\W_]+")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 
@@ -34,8 +35,11 @@ def same_name(name: str) -> str:
 def redacted(value: object, *, names: Iterable[str] = (), mask: str = MASK) -> object:
     """Return *value* with secret fields masked at any depth, and passwords cut from URLs.
 
-    A field is secret by its name, or when its name holds one of *names* in any spelling.
+    A field is secret by its name, or when its name holds one of *names* in any spelling. How
+    many tokens there are is none: a number whose name speaks of several, or of their count.
 
+    >>> redacted({"tokens_used": 17, "tokens": ["t"], "token": 17})
+    {'tokens_used': 17, 'tokens': '**********', 'token': '**********'}
     >>> redacted({"url": "redis://me:pass@host/0", "nested": [{"API_KEY": "k"}]})
     {'url': 'redis://**********@host/0', 'nested': [{'API_KEY': '**********'}]}
     >>> redacted({"Card-Number": "4111", "id": 7}, names=["card_number"])
@@ -49,7 +53,7 @@ def _redacted(value: object, names: tuple[str, ...], mask: str) -> object:
         return _CREDENTIALS.sub(mask, value)
     if isinstance(value, Mapping):
         return {
-            name: mask if _is_secret(str(name), names) else _redacted(item, names, mask)
+            name: mask if _is_secret(str(name), item, names) else _redacted(item, names, mask)
             for name, item in value.items()
         }
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
@@ -57,7 +61,15 @@ def _redacted(value: object, names: tuple[str, ...], mask: str) -> object:
     return value
 
 
-def _is_secret(name: str, names: tuple[str, ...]) -> bool:
-    if is_secret_name(name):
+def _is_secret(name: str, value: object, names: tuple[str, ...]) -> bool:
+    if is_secret_name(name) and not _is_count(name, value):
         return True
     return bool(names) and any(each in same_name(name) for each in names)
+
+
+def _is_count(name: str, value: object) -> bool:
+    """Tell whether a number counts tokens; a name that speaks of another secret too is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    rest = _COUNTED.sub("", name)
+    return rest != name and not is_secret_name(rest)

@@ -241,6 +241,16 @@ BROKEN: tuple[tuple[str, Files, str], ...] = (
         "oneiric/demo/a.py:1: ",
     ),
     (
+        "commands-compose-nothing",
+        {"oneiric/demo/fulfillment/a.py": "from oneiric.stores.journal import X\n"},
+        "oneiric/demo/fulfillment/a.py:1: ",
+    ),
+    (
+        "commands-compose-nothing",
+        {"oneiric/demo/a.py": "from oneiric.stores.database import writing\n"},
+        "oneiric/demo/a.py:1: ",
+    ),
+    (
         "imports-do-nothing",
         {"oneiric/web/a.py": "import logging\n\nlogging.basicConfig()\n"},
         "oneiric/web/a.py:3: ",

@@ -9,6 +9,7 @@ from tests.architecture.floors import (
     BENEATH,
     BROAD_EXCEPTS,
     COMMANDS,
+    COMPONENTS,
     COMPOSERS,
     DONE_ON_IMPORT,
     ENVIRONMENT,
@@ -160,8 +161,15 @@ def commands_compose_nothing(house: House) -> Iterator[Finding]:
     """Find commands that reach for providers, stores or the like past the runtime."""
     for module in house.package:
         entered = COMMANDS.get(module.room)
+        doors = {
+            name
+            for pattern, names in COMPONENTS.items()
+            if allowed(module.path, (pattern,))
+            for name in names
+        }
         for found in module.imports if entered is not None else ():
             beneath = FLOORS.get(found.room, BENEATH) <= 0 or found.room == module.room
+            beneath = beneath or found.module in doors
             if not (beneath or found.for_types or found.room in (entered or ())):
                 what = f"{module.room} enters by runtime, and leaves {found.target} to it"
                 yield module.finding("commands-compose-nothing", found.line, what)

@@ -20,7 +20,7 @@ FLOORS: Mapping[str, int] = MappingProxyType(
         room: floor
         for floor, rooms in {
             BENEATH: "errors",
-            0: "chains clock documents expressions files latency machine targets text",
+            0: "backoff chains clock documents expressions files latency machine targets text",
             1: "core",
             2: "runs",
             3: "ports",
@@ -107,6 +107,7 @@ LOADERS = (
     "oneiric/targets.py",  # what text names, under the allowed prefixes only
     "oneiric/cli/app.py",  # the command line's own table of commands
     "oneiric/documents/reader.py",  # its own table of languages
+    "oneiric/remote/wheels/modules.py",  # a wheel's own modules, under its digest
 )
 """Files that may import a module whose name is made at run time."""
 
@@ -148,6 +149,11 @@ COMMANDS: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 """Rooms of commands to what they may import when they run, besides the ground floor."""
+
+COMPONENTS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"oneiric/demo/fulfillment/*": words("oneiric.stores.database")}
+)
+"""Files of those rooms that are components, to the modules that they may import as well."""
 
 DONE_ON_IMPORT = (
     "oneiric/*__main__.py",  # which is run, not imported

@@ -1,11 +1,14 @@
 """What a command costs as a whole process, beside a Typer app that does nothing."""
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from tests.architecture.source import ROOT
 from tests.benchmarks.measure import Row, Size, child_ms
 
+SAMPLE = ROOT / "docs" / "sample_remote_manifest.yaml"
 BARE = '''\
 import typer
 
@@ -30,9 +33,12 @@ def _command(module: str, name: str, *arguments: str) -> list[str]:
 
 
 def commands(size: Size) -> list[Row]:
-    """Measure `--help` and `list` by turns with the help of a bare app, in an empty folder."""
+    """Measure `--help` and `list` by turns with the help of a bare app, in a folder apart."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "bare_typer_app.py").write_text(BARE)
+        shutil.copy(SAMPLE, Path(folder) / SAMPLE.name)
+        source = f'[remote.sources.sample]\nuri = "{SAMPLE.name}"\n'
+        (Path(folder) / "with.toml").write_text(source)
         return _rows(folder, size)
 
 
@@ -41,6 +47,9 @@ def _rows(folder: str, size: Size) -> list[Row]:
         "floor": _command("bare_typer_app", "app", "--help"),
         "oneiric --help": _command("oneiric.cli.app", "main", "--help"),
         "oneiric list": _command("oneiric.cli.app", "main", "list"),
+        "oneiric list, with a manifest": _command(
+            "oneiric.cli.app", "main", "--config", "with.toml", "list"
+        ),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in subjects}
     for number in range(size.processes + 1):

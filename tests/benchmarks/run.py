@@ -17,8 +17,10 @@ from tests.benchmarks import (
     install,
     journal,
     lifecycle,
+    manifests,
     resolution,
     runs,
+    syncs,
 )
 from tests.benchmarks.measure import FULL, TINY, Curve, Row, Size
 from tests.benchmarks.targets import FLOORS, target_of
@@ -34,6 +36,8 @@ BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "dispatch": events.dispatch,
     "runs": runs.runs,
     "journaled": journal.journaled,
+    "manifests": manifests.verified,
+    "syncs": syncs.syncs,
     "commands": commands.commands,
     "install": install.install,
 }

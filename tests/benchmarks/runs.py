@@ -9,7 +9,7 @@ from oneiric.errors import JSONValue
 from oneiric.runs.context import StepContext
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.journal import MemoryJournal
-from oneiric.runs.plan import Plan, Step
+from oneiric.runs.plan import Plan, Plans, Step
 from oneiric.runs.run import fold
 from tests.benchmarks.measure import Row, Size, by_turns, cpu_ms
 
@@ -54,8 +54,11 @@ async def _runs(size: Size) -> list[Row]:
     record = (await journal.runs(limit=1))[0]
     events = await journal.read(record.run_id)
     await engine.close()
-    found = by_turns({"fold": cpu_ms(lambda: fold(events))}, size.repeats)
-    return [*rows, Row(f"fold of {len(events)} events", found["fold"][0], "ms")]
+    plans = Plans()
+    ways = {"": lambda: fold(events), ", plan known": lambda: fold(events, plans)}
+    found = by_turns({how: cpu_ms(way) for how, way in ways.items()}, size.repeats)
+    folds = [Row(f"fold of {len(events)} events{how}", found[how][0], "ms") for how in ways]
+    return [*rows, *folds]
 
 
 async def _spent(work: Callable[[], Awaitable[None]]) -> float:

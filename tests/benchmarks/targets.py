@@ -69,8 +69,13 @@ TARGETS: Mapping[str, Target] = {
     "journaled steps, power-loss, one run": Target(least_floors=0.5),
     "journaled steps, kill, one run": Target(least_floors=0.3),
     "journaled steps, *, 100 runs": Target(least=15_000),
+    "verify and offer a manifest of 100": Target(most=3),
+    "verify and offer a manifest of 10,000": Target(most=400),
+    "verify and offer a manifest of *: longest stall": Target(most=20),
+    "sync a manifest of *: longest wait of the loop": Target(most=20),
     "oneiric --help": Target(floors=1.2),
     "oneiric list": Target(floors=2.3),
+    "oneiric list, with a manifest": Target(floors=2.3),
     "mandatory install, distributions": Target(most=36),
     "mandatory install, size": Target(most=60),
 }
@@ -86,6 +91,7 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("dispatch", "a bare `asyncio.gather` of the same handlers"),
     ("run", "as many tasks that do nothing, each awaited"),
     ("journaled steps, appends", "raw SQLite that commits the same two rows for each step"),
+    ("verify", "one signature over the same bytes checked by PyNaCl, and `json.loads`"),
     ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
 )
 """What stands under each kind of row."""

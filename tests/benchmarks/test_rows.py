@@ -64,8 +64,13 @@ def test_every_target_is_of_a_row_that_is_measured() -> None:
         "journaled steps, power-loss, one run",
         "journaled steps, kill, one run",
         "journaled steps, kill, 100 runs",
+        "verify and offer a manifest of 100",
+        "verify and offer a manifest of 10,000",
+        "verify and offer a manifest of 100: longest stall",
+        "sync a manifest of 100: longest wait of the loop",
         "oneiric --help",
         "oneiric list",
+        "oneiric list, with a manifest",
         "mandatory install, distributions",
         "mandatory install, size",
     )

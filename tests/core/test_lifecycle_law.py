@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.core.build import PhaseLimits
 from oneiric.core.generation import LifecycleState
 from oneiric.core.hooks import SwapContext

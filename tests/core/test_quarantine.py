@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.core.health import HealthReport
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.quarantine import Quarantine, QuarantinePolicy

@@ -12,6 +12,8 @@ from tests.architecture.source import ROOT, House, read_house
 from tests.docs.actions import actions_page
 from tests.docs.commands import command_line_page
 from tests.docs.entries import entry, ports_page
+from tests.docs.manifest_schema import manifest_schema
+from tests.docs.manifests import manifests_page
 from tests.docs.markdown import HEADER
 from tests.docs.settings import configuration_page, providers_page
 
@@ -134,6 +136,8 @@ PAGES = {
     "errors.md": errors_page,
     "exit-codes.md": exit_codes_page,
     "front-door.md": front_door_page,
+    "manifest.schema.json": manifest_schema,
+    "manifests.md": manifests_page,
     "ports.md": ports_page,
     "providers.md": providers_page,
 }

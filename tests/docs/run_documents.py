@@ -12,8 +12,9 @@ from oneiric.reports.happening import event_document
 from oneiric.runs.event import RunEvent
 from oneiric.runs.journal import RunRecord
 from oneiric.runs.plan import Plan, Step
+from oneiric.runs.run import fold
 from oneiric.runs.state import RunState
-from oneiric.runtime.run_answers import Backup, Pruning, RunListing, RunTold, Soundness
+from oneiric.runtime.run_answers import Backup, Pruning, RunCarried, RunListing, RunTold, Soundness
 from oneiric.stores.upkeep import JournalCheck
 from tests.reports.runs import at, story
 
@@ -48,6 +49,7 @@ def run_documents() -> dict[str, Any]:
         "What was told to a run": RunTold(
             RUN_ID, "signal", "live", "go", "approve", is_awaited=True
         ).as_json(),
+        "Run gone on with": RunCarried(fold(events()), "resume", "local").as_json(),
         "Pruning of runs": Pruning(at(0), 100, 12, dry_run=True).as_json(),
         "Backup": Backup(Path("copy.sqlite"), 98_304).as_json(),
         "Check of the state database": Soundness(

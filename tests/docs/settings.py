@@ -4,10 +4,12 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import json
 import runpy
 import textwrap
 import types
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from unittest import mock
 
@@ -29,6 +31,7 @@ WORDS: Mapping[object, str] = {
     int: "whole number",
     float: "number",
     SecretStr: "text, secret",
+    datetime: "time",
 }
 BOUNDS: Mapping[str, str] = {
     "gt": "above {}",
@@ -62,6 +65,10 @@ def configuration_page(_house: House) -> str:
         lines.append(f"## {', '.join(names)}\n")
         lines.append(markdown_of(inspect.getdoc(model) or ""))
         lines += _table(model, "key", meanings(model))
+        for key, inner in _inner(model):
+            lines.append(f"### {names[0]}.{key}.NAME\n")
+            lines.append(markdown_of(inspect.getdoc(inner) or ""))
+            lines += _table(inner, "key", meanings(inner))
     lines += [
         "## profiles\n",
         "`[profiles.NAME]` holds sections, laid over the file when the profile is asked for.",
@@ -72,6 +79,14 @@ def configuration_page(_house: House) -> str:
         "\nA profile of the file may have the name of a built-in one and is laid over that.\n",
     ]
     return "\n".join(lines)
+
+
+def _inner(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield the fields that are tables of further models, each with its model."""
+    for name, field in model.model_fields.items():
+        for part in get_args(field.annotation):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield name, part
 
 
 def _sets(values: Mapping[str, Any]) -> str:
@@ -150,9 +165,11 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
     return told
 
 
-def model_table(model: type[BaseModel], head: str) -> Iterator[str]:
-    """Give the table of the fields of *model*, with type and default."""
-    return _table(model, head, {})
+def model_table(
+    model: type[BaseModel], head: str, told: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Give the table of the fields of *model*, with type, default and what is *told* of each."""
+    return _table(model, head, told or {})
 
 
 def _table(model: type[BaseModel], head: str, told: Mapping[str, str]) -> Iterator[str]:
@@ -160,9 +177,9 @@ def _table(model: type[BaseModel], head: str, told: Mapping[str, str]) -> Iterat
     yield "|---|---|---|" + ("---|" if told else "")
     for name, field in model.model_fields.items():
         alias = field.validation_alias or field.serialization_alias or name
-        name = str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
-        row = f"| `{name}` | {_type(field)} | {_default(field)} |"
-        yield row + (f" {told.get(name, '')} |" if told else "")
+        shown = str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
+        row = f"| `{shown}` | {_type(field)} | {_default(field)} |"
+        yield row + (f" {told.get(name) or told.get(shown, '')} |" if told else "")
     yield ""
 
 
@@ -182,7 +199,7 @@ def _word(annotation: object) -> str:
     if origin is Annotated:
         return _word(parts[0])
     if origin is Literal:
-        return " or ".join(f"`{part}`" for part in parts)
+        return " or ".join(f"`{part}`" if part else "empty" for part in parts)
     if origin in (Union, types.UnionType):
         return " or ".join(_word(part) for part in parts if part is not type(None))
     if origin is Annotated:
@@ -210,4 +227,6 @@ def _default(field: FieldInfo) -> str:
         return f"`{value:_}`" if value >= 10_000 else f"`{value}`"
     if isinstance(value, Mapping | tuple | list) and not value:
         return "empty"
+    if isinstance(value, tuple | list):
+        return f"`{json.dumps(value)}`"
     return f'`"{value}"`'

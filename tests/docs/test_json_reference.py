@@ -32,11 +32,15 @@ from oneiric.runtime.event_answers import (
 )
 from oneiric.stores.activity import DrainAnswer, Follower
 from oneiric.testing import ManualClock
+from tests.docs.notification_documents import notification_documents
+from tests.docs.publishing_documents import publishing_documents
+from tests.docs.remote_documents import remote_documents
 from tests.docs.run_documents import run_documents
 from tests.docs.work_documents import work_documents
 
 CODE = Path(__file__).parents[2] / "oneiric"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
+MANIFESTS = PAGE.with_name("manifests.md")
 CACHE = "adapter:cache"
 _SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _EXAMPLE = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -183,8 +187,11 @@ async def documents(folder: Path) -> dict[str, Any]:
         **await action_documents(),
         **await event_documents(),
         **await asyncio.to_thread(answers, folder),
+        **await asyncio.to_thread(publishing_documents),
         "Demonstration": await story(),
+        **notification_documents(),
         **run_documents(),
+        **await remote_documents(folder / "remote"),
         **work_documents(),
     }
     return {title: json.loads(json.dumps(document)) for title, document in real.items()}
@@ -270,8 +277,10 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path
         "Event handlers",
         "Dead letters",
         "Error",
+        *notification_documents(),
         *run_documents(),
         *work_documents(),
+        *await asyncio.to_thread(publishing_documents),
     }
 
     shown = {title: json.loads(_EXAMPLE.findall(sections()[title])[0]) for title in exact}
@@ -294,11 +303,13 @@ async def test_every_field_is_explained(tmp_path: Path) -> None:
                 assert kind in explained[title][name].split(" or "), f"{title}: {name}"
 
 
-def test_every_schema_of_the_code_is_on_the_page() -> None:
-    """A document that names its schema has a section that shows it."""
+def test_every_schema_of_the_code_is_on_a_page() -> None:
+    """A document that names its schema has a section, what is signed a page of its own."""
     code = "".join(path.read_text("utf-8") for path in sorted(CODE.rglob("*.py")))
     written = set(re.findall(r'"(oneiric\.[a-z-]+/\d+)"', code))
 
     shown = {json.loads(_EXAMPLE.findall(text)[0]).get("schema") for text in sections().values()}
+    signed = set(re.findall(r'"schema": "(oneiric\.[a-z-]+/\d+)"', MANIFESTS.read_text("utf-8")))
 
-    assert shown - {None} == written
+    assert shown | signed == written | {None}
+    assert shown.isdisjoint(signed)

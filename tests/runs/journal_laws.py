@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from oneiric.errors import JSONValue, NotFoundError
+from oneiric.errors import JSONValue, LeaseLostError, NotFoundError, RunExistsError
 from oneiric.runs.event import EventKind, RunEvent
-from oneiric.runs.journal import Journal, Lease, LeaseLostError, RunExistsError
+from oneiric.runs.journal import Journal, Lease
 from oneiric.runs.state import RunState
 from oneiric.testing import ManualClock
 

@@ -6,12 +6,11 @@ import asyncio
 
 import pytest
 
-from oneiric.errors import JSONValue
-from oneiric.runs.check import PlanChangedError
+from oneiric.errors import JSONValue, PlanChangedError, PlanError
 from oneiric.runs.context import StepContext
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.journal import MemoryJournal
-from oneiric.runs.plan import Plan, PlanError, Retry, Step
+from oneiric.runs.plan import Plan, Retry, Step
 from oneiric.testing import ManualClock
 from tests.runs.worlds import AT_ONCE, FUNCTIONS, World, chain, fail, give, states
 

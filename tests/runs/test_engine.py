@@ -9,14 +9,24 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 
 import pytest
 
-from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError, PausedError
+from oneiric.errors import (
+    InvalidError,
+    JSONValue,
+    LeaseLostError,
+    LockedError,
+    NotFoundError,
+    PausedError,
+    PlanChangedError,
+    PlanError,
+    RunExistsError,
+    StoppedError,
+)
 from oneiric.runs.body import Bodies, Body, Functions, Provenance, Work
-from oneiric.runs.check import PlanChangedError
-from oneiric.runs.context import StepContext, StoppedError
+from oneiric.runs.context import StepContext
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.event import EventKind
-from oneiric.runs.journal import LeaseLostError, MemoryJournal, RunExistsError
-from oneiric.runs.plan import Limits, OnError, Plan, PlanError, Retry, Step
+from oneiric.runs.journal import MemoryJournal
+from oneiric.runs.plan import Limits, OnError, Plan, Retry, Step
 from oneiric.runs.run import fold
 from oneiric.testing import ManualClock
 from tests.runs.worlds import (
@@ -154,7 +164,7 @@ async def test_promise_w4_everything_wrong_is_told_at_once(engine: RunEngine) ->
         "steps.d: it needs a target or a signal",
         "steps.d.condition: '1 +': it is no expression",
         "steps.undo:x: an id is up to 200 letters, digits, spaces and any of _.@/-",
-        "steps.undo:x: attempts must be above 0",
+        "steps.undo:x: attempts must be above 0 and at most 1000000000",
         "steps.f.input: there is no nothing, only context, input, steps",
         "steps.g.depends_on: f is final: it runs after this one",
         "steps.g.input: a step has output, state and error, not result",

@@ -63,10 +63,9 @@ def validation_status(run: Run) -> str:
     drift = run.steps["prod"].error or {}
     if run.state is RunState.SUCCEEDED:
         return "DONE"
-    if local in (StepState.QUEUED, StepState.RUNNING):
-        return "PENDING" if local is StepState.QUEUED else "IN_PROGRESS"
-    if local is StepState.FAILED:
-        return "LOCAL_FAIL"
+    if local is not StepState.SUCCEEDED:
+        told = {StepState.QUEUED: "PENDING", StepState.FAILED: "LOCAL_FAIL"}
+        return told.get(local, "IN_PROGRESS")
     if prod is StepState.FAILED:
         return "ENV_DRIFT" if drift.get("type") == "DriftError" else "PROD_FAIL"
     return {StepState.QUEUED: "LOCAL_OK", StepState.SUCCEEDED: "PROD_OK"}.get(prod, "VALIDATING")

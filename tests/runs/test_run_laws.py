@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.errors import JSONValue, StoreError
 from oneiric.runs.body import Functions
 from oneiric.runs.engine import RunEngine

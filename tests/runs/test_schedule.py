@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from oneiric.backoff import Backoff
 from oneiric.clock import rfc3339
-from oneiric.core.backoff import Backoff
-from oneiric.errors import JSONValue
+from oneiric.errors import IllegalMoveError, JSONValue
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.plan import OnError, Plan, Retry, Step
-from oneiric.runs.run import IllegalMoveError, Run, fold
+from oneiric.runs.run import Run, fold
 from oneiric.runs.schedule import Schedule
 
 DAY = datetime(2026, 11, 21, 9, tzinfo=UTC)

@@ -10,13 +10,13 @@ from contextvars import ContextVar
 
 import pytest
 
-from oneiric.core.backoff import Backoff
-from oneiric.errors import InvalidError, JSONValue
+from oneiric.backoff import Backoff
+from oneiric.errors import InvalidError, JSONValue, LeaseLostError
 from oneiric.runs.body import Assigned
 from oneiric.runs.context import StepContext
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.event import EventKind
-from oneiric.runs.journal import LeaseLostError, MemoryJournal
+from oneiric.runs.journal import MemoryJournal
 from oneiric.runs.plan import OnError, Plan, Retry, Step
 from oneiric.testing import ManualClock
 from tests.runs.worlds import (
@@ -150,6 +150,25 @@ async def test_promise_w5_a_signal_completes_a_step(engine: RunEngine) -> None:
     assert [event.data["name"] for event in run.signals.values()] == ["other"]
     with pytest.raises(InvalidError, match="is over"):
         await engine.signal("r", "ok")
+
+
+@pytest.mark.parametrize("error", ["", "refused"])
+async def test_promise_w5_a_signal_that_came_early_completes_a_step_at_once(
+    engine: RunEngine, error: str
+) -> None:
+    """A step without a target takes a kept signal as it comes to wait, and its run goes on."""
+    asked = (Step("ask", signal="ok", depends_on=("a",)), Step("b", "give", 2, ("ask",)))
+    plan = Plan("p", (Step("a", "give", 1), Step("other", signal="x"), *asked))
+    await engine.enqueue(plan, run_id="r")
+    await engine.signal("r", "ok", "early", error=error)
+    if not error:
+        await engine.signal("r", "x")
+    run = await asyncio.wait_for((await engine.resume("r")).settled(), 5)
+
+    ok = {"a": "succeeded", "other": "succeeded", "ask": "succeeded", "b": "succeeded"}
+    stopped = "canceled:run-failed"
+    bad = {"a": "succeeded", "other": stopped, "ask": "failed", "b": stopped}
+    assert states(run) == (bad if error else ok)
 
 
 async def test_promise_w5_a_signal_that_does_not_come_is_a_timeout(
@@ -298,3 +317,34 @@ async def test_work_that_is_ended_before_it_began_leaves_nothing(
     await engine.close()
     gc.collect()
     assert begun == (["a"] if sys.version_info >= (3, 12) else [])  # there tasks begin at once
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_promise_w5_a_function_that_cancels_its_own_task_fails_its_step_alone(
+    times: int,
+) -> None:
+    """Its run goes on, a retry of it too; and the run can still be stopped from outside."""
+
+    def rash(context: StepContext, value: JSONValue) -> JSONValue:
+        if context.attempt == 1:
+            for _ in range(times):
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+        return value
+
+    engine = RunEngine({"rash": rash, **FUNCTIONS})
+    again = Step("again", "rash", 3, retry=Retry(attempts=2, backoff=AT_ONCE))
+    steps = (Step("a", "rash", 1, on_error=OnError.CONTINUE), Step("b", "give", 2), again)
+    run = await asyncio.wait_for(engine.run(Plan("p", steps)), 5)
+    assert states(run) == {"a": "failed", "b": "succeeded", "again": "succeeded"}
+    assert run.steps["a"].error is not None
+    assert run.steps["a"].error["message"] == "RuntimeError: cancelled itself"
+
+    hanging = Plan("p", (Step("a", "rash", on_error=OnError.CONTINUE), Step("b", "hang")))
+    handle = await engine.start(hanging)
+    async for event in engine._journal.follow(handle.run_id):
+        if event.kind is EventKind.STEP_FAILED:
+            break
+    await asyncio.wait_for(engine.close(), 5)
+    assert handle._conductor.task.cancelled()

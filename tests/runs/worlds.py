@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 from oneiric.errors import JSONValue, StoreError
 from oneiric.runs.body import Body, Functions, Work
 from oneiric.runs.context import StepContext

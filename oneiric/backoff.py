@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+LONGEST_SECONDS = 1_000_000_000
+"""What any time limit and any delay may be at most: some thirty years."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
@@ -16,6 +19,16 @@ class Backoff:
     factor: float = 2.0
     max_seconds: float = 60.0
     jitter: float = 0.0
+
+    @property
+    def problem(self) -> str:
+        """Why it gives no delays that could be waited for, or an empty string."""
+        if not 0 < self.factor <= LONGEST_SECONDS:
+            return f"the factor is above 0, and at most {LONGEST_SECONDS}"
+        seconds = (self.base_seconds, self.max_seconds)
+        if not 0 <= min(seconds) <= max(seconds) <= LONGEST_SECONDS:
+            return f"seconds are 0 to {LONGEST_SECONDS}"
+        return "" if 0 <= self.jitter <= 1 else "the jitter is 0 to 1"
 
     def delay(self, attempt: int, *, chance: float = 0.0) -> float:
         """Return the seconds to wait after *attempt* (from 1) failed.

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneiric.core.backoff import Backoff
+from oneiric.backoff import Backoff
 
 
 def test_delays_grow_by_the_factor_up_to_the_limit() -> None:
