@@ -1,6 +1,6 @@
 """Sign our own manifests: `python -m manifests.publish`, or `make manifests`.
 
-Each `manifests/NAME.yaml` is packed and signed into `build/manifests/NAME.json`, beside the
+Each `manifests/NAME.yaml`, and the sample among the documents, is packed and signed into `build/manifests/NAME.json`, beside the
 trust root `NAME.root.json` that a source pins. The key is made once, under
 `.oneiric_cache/keys`. What is signed and current stays as it is; whatever is signed anew gets
 a higher version, so that whoever applied an earlier one takes it.
@@ -29,6 +29,7 @@ from oneiric.remote.trust import TrustRoot
 from oneiric.remote.verify import VerifiedManifest, verify
 
 OWN = ("oneiric",)
+SAMPLE = "docs/sample_remote_manifest.yaml"
 LASTS = timedelta(days=90)
 RENEWED = timedelta(days=30)
 ROOT_LASTS = timedelta(days=3650)
@@ -53,8 +54,9 @@ def publish(folder: Path, now: datetime) -> list[Published]:
     with _key(folder / ".oneiric_cache" / "keys") as key:
         into = folder / "build" / "manifests"
         into.mkdir(parents=True, exist_ok=True)
-        sources = sorted((folder / "manifests").glob("*.yaml"))
-        return [_published(source, into, key, now) for source in sources]
+        sources = {path.stem: path for path in sorted((folder / "manifests").glob("*.yaml"))}
+        sources["sample"] = folder / SAMPLE
+        return [_published(name, source, into, key, now) for name, source in sources.items()]
 
 
 def main() -> int:
@@ -72,12 +74,12 @@ def main() -> int:
     return 0
 
 
-def _published(source: Path, into: Path, key: PrivateKey, now: datetime) -> Published:
+def _published(name: str, source: Path, into: Path, key: PrivateKey, now: datetime) -> Published:
     told = parse(read_bounded(source, limit=_LIMIT), "yaml", source=str(source))
-    if not isinstance(told, dict) or told.get("name") != source.stem:
-        raise InvalidError(f"{source} does not say name: {source.stem}")
-    path, beside = into / f"{source.stem}.json", into / f"{source.stem}.root.json"
-    root = _root(beside, source.stem, key, now)
+    if not isinstance(told, dict) or told.get("name") != name:
+        raise InvalidError(f"{source} does not say name: {name}")
+    path, beside = into / f"{name}.json", into / f"{name}.root.json"
+    root = _root(beside, name, key, now)
     before = _current(path, root, now)
     version = int(now.timestamp())
     if before is not None:
@@ -91,7 +93,7 @@ def _published(source: Path, into: Path, key: PrivateKey, now: datetime) -> Publ
     payload = canonical({**told, "version": version, **dates})
     _check(payload, source)
     signed = Envelope(payload, MANIFEST).signed_by(key).as_bytes()
-    verified = verify(signed, source=source.stem, root=root, now=now)
+    verified = verify(signed, source=name, root=root, now=now)
     if wrong := offers_of(verified, allowed=OWN).quarantined:
         raise InvalidError(f"{source}: {wrong[0].offer}: {wrong[0].reason}")
     write_atomic(path, signed)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests.publish import LASTS, RENEWED, Published, publish
+from manifests.publish import LASTS, RENEWED, SAMPLE, Published, publish
 from oneiric.errors import InvalidError
 from oneiric.remote.offers import offers_of
 from oneiric.remote.security import PrivateKey
@@ -26,6 +26,8 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 def checkout(tmp_path: Path) -> Path:
     """Return a folder with the sources of our own manifests."""
     shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
+    (tmp_path / SAMPLE).parent.mkdir()
+    shutil.copy(ROOT / SAMPLE, tmp_path / SAMPLE)
     return tmp_path
 
 
@@ -63,7 +65,7 @@ def test_a_changed_source_and_a_near_expiry_are_signed_anew_as_a_higher_version(
 ) -> None:
     """So whoever applied the earlier one takes it; a build that was cleaned away goes on rising."""
     first = published(checkout)
-    source = checkout / "manifests" / "sample.yaml"
+    source = checkout / SAMPLE
     source.write_text(source.read_text().replace("limit_cents: 500000", "limit_cents: 400000"))
     second = published(checkout)
     third = published(checkout, NOW + LASTS - RENEWED + timedelta(seconds=1))
@@ -101,7 +103,7 @@ def test_a_source_that_could_not_serve_is_not_signed(
 ) -> None:
     """The error says which entry, and what was published before stays."""
     before = published(checkout).path.read_bytes()
-    source = checkout / "manifests" / "sample.yaml"
+    source = checkout / SAMPLE
     source.write_text(source.read_text().replace(written, instead))
 
     with pytest.raises(InvalidError) as caught:
