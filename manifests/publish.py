@@ -1,9 +1,9 @@
 """Sign our own manifests: `python -m manifests.publish`, or `make manifests`.
 
-Each `manifests/NAME.yaml`, and the sample among the documents, is packed and signed into `build/manifests/NAME.json`, beside the
-trust root `NAME.root.json` that a source pins. The key is made once, under
-`.oneiric_cache/keys`. What is signed and current stays as it is; whatever is signed anew gets
-a higher version, so that whoever applied an earlier one takes it.
+Each `manifests/NAME.yaml`, and the sample among the documents, is packed and signed into
+`build/manifests/NAME.json`, beside the trust root `NAME.root.json` that a source pins. The key
+is made once, under `.oneiric_cache/keys`. What is signed and current stays as it is; whatever
+is signed anew gets a higher version, so that whoever applied an earlier one takes it.
 """
 
 from __future__ import annotations
