@@ -355,7 +355,7 @@ async def test_what_a_reload_cannot_change_is_told(
         save(
             tmp_path, "[worker]\nconcurrency = 9\n[adapters.provider_settings.biro]\nink = 'red'\n"
         )
-        await until(lambda: watcher.status().awaiting_restart)
+        await until(lambda: events(caplog, "config-reloaded"))
 
         assert watcher.status().awaiting_restart == ("worker", f"{PEN}@biro")
         assert events(caplog, "config-reloaded")[-1]["awaiting_restart"] == [
