@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from oneiric.core.observer import Observer
@@ -18,11 +19,23 @@ if TYPE_CHECKING:
     from oneiric.core.swap import SwapReport
     from oneiric.errors import OneiricError, StoreError
     from oneiric.runtime.discovery import Discovered
+    from oneiric.runtime.supervision import ServiceNotice
 
 _components = logging.getLogger("oneiric.lifecycle")
 _activity = logging.getLogger("oneiric.activity")
 _config = logging.getLogger("oneiric.config")
 _plugins = logging.getLogger("oneiric.plugins")
+_supervisor = logging.getLogger("oneiric.supervisor")
+_SERVICES: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "started": (logging.INFO, "service-started"),
+        "unhealthy": (logging.WARNING, "service-unhealthy"),
+        "recovered": (logging.INFO, "service-recovered"),
+        "restarting": (logging.WARNING, "service-restarting"),
+        "restarted": (logging.INFO, "service-restarted"),
+        "gave-up": (logging.ERROR, "service-given-up"),
+    }
+)
 
 
 class LifecycleLog(Observer):
@@ -167,6 +180,31 @@ def log_change_retried(ref: ComponentRef[Any], attempt: int, seconds: float, rea
 def log_swaps_not_forgotten(error: StoreError) -> None:
     """Log `swaps-not-forgotten`, to the same logger, where ended selections stay stored."""
     _emit(_config, logging.WARNING, "swaps-not-forgotten", {"reason": error.message})
+
+
+def log_service(ref: ComponentRef[Any], notice: ServiceNotice) -> None:
+    """Log what a supervisor does, to the logger `oneiric.supervisor`; pauses are told elsewhere."""
+    if notice.kind in _SERVICES:
+        level, event = _SERVICES[notice.kind]
+        keys = {
+            "domain": ref.domain,
+            "key": ref.key,
+            "provider": notice.provider,
+            "generation": notice.generation,
+            "restarts": notice.restarts,
+            "reason": notice.reason,
+        }
+        _emit(_supervisor, level, event, keys)
+
+
+def log_supervisor_failed(reason: str) -> None:
+    """Log `supervisor-failed`, to the same logger, for a fault of its own; it goes on."""
+    _emit(_supervisor, logging.ERROR, "supervisor-failed", {"reason": reason})
+
+
+def log_listener_failed(listener: str, reason: str) -> None:
+    """Log `listener-failed`, to the same logger; the others are told all the same."""
+    _emit(_supervisor, logging.WARNING, "listener-failed", {"listener": listener, "reason": reason})
 
 
 def _log_of(level: int, event: str, generation: Generation[Any], **keys: object) -> None:

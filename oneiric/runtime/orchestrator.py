@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from oneiric.remote.sync import RemoteSync
     from oneiric.runtime.notifications import NotificationRouter
     from oneiric.runtime.reloads import Reloads
+    from oneiric.runtime.supervisor import ServiceSupervisor
     from oneiric.runtime.watchers import SelectionWatcher
 
 M = TypeVar("M", bound=BaseModel)
@@ -79,6 +80,7 @@ class RuntimeOrchestrator:
     remote: Part[RemoteSync] = Part("oneiric.runtime.remote:remote_of")
     reloads: Part[Reloads] = Part("oneiric.runtime.reloads:Reloads")
     watcher: Part[SelectionWatcher] = Part("oneiric.runtime.watchers:SelectionWatcher")
+    supervisor: Part[ServiceSupervisor] = Part("oneiric.runtime.supervisor:ServiceSupervisor")
 
     def __init__(
         self, config: Config, *, plugins: Iterable[Plugin] = (), clock: Clock | None = None

@@ -191,10 +191,10 @@ class Reloads:
             for place in registry.refs(domain.name):
                 serving = lifecycle.status(place).generation
                 for candidate in registry.offers(place):
-                    offer, made = candidate.offer, _settings(old, candidate)
+                    offer, made = candidate.offer, settings_of(old, candidate)
                     status = lifecycle.status(offer)
                     is_up = status.generation not in (0, serving)
-                    if is_up and made != _settings(new, candidate):
+                    if is_up and made != settings_of(new, candidate):
                         served = Target(candidate, made)
                         yield Outdated(offer, served, status.generation)
 
@@ -205,7 +205,7 @@ class Reloads:
         if winner is None:
             return Target(None, {})
         stands_in = selection is not None and selection.provider != winner.provider
-        return Target(winner, _settings(self._runtime.config, winner), stands_in)
+        return Target(winner, settings_of(self._runtime.config, winner), stands_in)
 
 
 _UNKNOWN = (Target(None, {"": None}), -1)
@@ -218,7 +218,7 @@ def _tables(config: Config, section: str) -> Mapping[str, Mapping[str, JSONValue
     return settings.provider_settings
 
 
-def _settings(config: Config, candidate: Candidate) -> Mapping[str, JSONValue]:
+def settings_of(config: Config, candidate: Candidate) -> Mapping[str, JSONValue]:
     """Return what *config* sets for an offer, its two tables merged; nothing if it takes none."""
     layers = Layers()
     if candidate.settings_model is not None:

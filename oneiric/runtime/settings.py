@@ -14,6 +14,7 @@ from oneiric.core.precedence import StackOrder
 from oneiric.core.quarantine import QuarantinePolicy
 from oneiric.documents.model import refused
 from oneiric.domains import ALL, DomainSettings
+from oneiric.domains.settings import Name
 from oneiric.errors import ConfigError
 from oneiric.remote.settings import RemoteSettings
 
@@ -150,6 +151,56 @@ class WatchSettings(BaseModel):
     """Seconds for which nothing more may change before a change counts."""
 
 
+class ServicePolicy(BaseModel):
+    """How one service is looked after; what is not set here is as the section above says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep_up: bool = True
+    """Whether it is started without being asked for; else it is looked after once it is up."""
+    probe_interval: float = Field(default=10.0, ge=0.01, le=86_400)
+    """Seconds between two probes of its health."""
+    unhealthy_after: int = Field(default=3, ge=1, le=1_000)
+    """Failed probes in a row after which it is restarted."""
+    max_restarts: int = Field(default=5, ge=0, le=1_000)
+    """Restarts within the window after which it is given up; 0 for no restart at all."""
+    window_seconds: float = Field(default=300.0, gt=0, le=86_400)
+    """Seconds for which a restart counts."""
+    backoff_seconds: float = Field(default=1.0, ge=0, le=86_400)
+    """Seconds before the first restart within the window."""
+    backoff_factor: float = Field(default=2.0, ge=1, le=1_000)
+    """How many times as long the wait before each further one is."""
+    backoff_max_seconds: float = Field(default=60.0, ge=0, le=86_400)
+    """Seconds that no such wait exceeds."""
+
+    @property
+    def backoff(self) -> Backoff:
+        """The waits in the words of the ground floor."""
+        return Backoff(
+            base_seconds=self.backoff_seconds,
+            factor=self.backoff_factor,
+            max_seconds=self.backoff_max_seconds,
+        )
+
+
+class SupervisorSettings(ServicePolicy):
+    """How services are kept up by a running program; its keys count for each but `services`."""
+
+    enabled: bool = True
+    """Whether services are looked after at all."""
+    poll_interval: float = Field(default=0.5, ge=0.01, le=3_600)
+    """Seconds between two looks at what is due, and at what was paused or resumed."""
+    services: dict[Name, ServicePolicy] = Field(default_factory=dict)
+    """Key of a service to what is different for it."""
+
+    def policy_of(self, key: str) -> ServicePolicy:
+        """Return how the service of that key is looked after."""
+        values = self.model_dump(include=set(ServicePolicy.model_fields))
+        if key in self.services:
+            values |= self.services[key].model_dump(exclude_unset=True)
+        return ServicePolicy.model_validate(values)
+
+
 class PluginSettings(BaseModel):
     """Which installed distributions may bring candidates, and what they may load."""
 
@@ -188,6 +239,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "plugins": PluginSettings,
         "remote": RemoteSettings,
         "runs": RunSettings,
+        "runtime_supervisor": SupervisorSettings,
         "watch": WatchSettings,
         "worker": WorkerSettings,
         "logging": LoggingSettings,

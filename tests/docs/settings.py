@@ -153,10 +153,11 @@ def _target(text: object) -> Any:
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
-    """Return what the docstring below each field of *model* says."""
+    """Return what the docstring below each field of *model*, or of what it extends, says."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(tree, ast.ClassDef)
-    told = {}
+    above = [base for base in model.__bases__ if issubclass(base, BaseModel) and base.model_fields]
+    told = {name: text for base in above for name, text in meanings(base).items()}
     for field, below in zip(tree.body, tree.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             value = below.value if isinstance(below, ast.Expr) else None

@@ -36,6 +36,7 @@ from tests.docs.notification_documents import notification_documents
 from tests.docs.publishing_documents import publishing_documents
 from tests.docs.remote_documents import remote_documents
 from tests.docs.run_documents import run_documents
+from tests.docs.supervision_documents import supervision_documents
 from tests.docs.work_documents import work_documents
 
 CODE = Path(__file__).parents[2] / "oneiric"
@@ -193,6 +194,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **run_documents(),
         **await remote_documents(folder / "remote"),
         **work_documents(),
+        **await supervision_documents(folder / "supervised"),
     }
     return {title: json.loads(json.dumps(document)) for title, document in real.items()}
 
@@ -277,6 +279,7 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path
         "Event handlers",
         "Dead letters",
         "Error",
+        "Supervisor",
         *notification_documents(),
         *run_documents(),
         *work_documents(),
