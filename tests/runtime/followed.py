@@ -20,9 +20,9 @@ DATABASE = ".oneiric_cache/domain_activity.sqlite"
 class Child:
     """The process, seen from the test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, module: str = "tests.runtime.followed") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.runtime.followed", str(folder)],
+            [sys.executable, "-m", module, str(folder)],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.PIPE,

@@ -1,5 +1,6 @@
 """Pause, drain and resume from the command line, beside a real process that runs and follows."""
 
+import asyncio
 import json
 import signal
 import sqlite3
@@ -11,13 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from oneiric.config import load_config
+from oneiric.demo.plugin import PLUGIN
 from oneiric.errors import StoreError
-from oneiric.runtime import Operator
+from oneiric.runtime import Operator, RuntimeOrchestrator
+from oneiric.runtime.settings import SECTIONS, VARIABLES
 from oneiric.stores.activity import DomainActivityStore
+from oneiric.testing import ManualClock
 from tests.acceptance.commands import ROOT, Finished, environment, error_of, oneiric
-from tests.runtime.followed import DATABASE, REF, Child
+from tests.runtime.followed import DATABASE, REF, Child, attempt
 
-Start = Callable[[], Child]
+Start = Callable[..., Child]
 SOON_SECONDS = 10.0
 
 
@@ -26,8 +31,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Return a starter of processes that run in the test's folder; they are killed at the end."""
     children: list[Child] = []
 
-    def begin() -> Child:
-        children.append(Child(tmp_path))
+    def begin(module: str = "tests.runtime.followed") -> Child:
+        children.append(Child(tmp_path, module=module))
         return children[-1]
 
     yield begin
@@ -40,10 +45,10 @@ def told(folder: Path, *arguments: str) -> Finished:
     return oneiric("--demo", *arguments, folder=folder)
 
 
-def soon(child: Child, answer: str) -> str:
+def soon(child: Child, answer: str, *, word: str = "try") -> str:
     """Have *child* try calls until it says *answer*, and return that; else the last it said."""
     deadline = time.monotonic() + SOON_SECONDS
-    while not (said := child.do("try")).startswith(answer) and time.monotonic() < deadline:
+    while not (said := child.do(word)).startswith(answer) and time.monotonic() < deadline:
         time.sleep(0.02)
     return said
 
@@ -85,6 +90,46 @@ def test_promise_a1_a_pause_from_the_command_line_stops_a_running_process(
 
     assert told(tmp_path, "resume", "payment").code == 0
     assert soon(child, "accepted") == "accepted"
+    assert child.end() == 0
+
+
+async def test_promise_a1_a_pause_elsewhere_holds_within_one_poll_interval(tmp_path: Path) -> None:
+    """The clock of this process moves by one poll, and no further; so with the resume."""
+    clock = ManualClock()
+    config = load_config(SECTIONS, folder=tmp_path, variables=VARIABLES)
+    async with RuntimeOrchestrator(config, plugins=(PLUGIN,), clock=clock) as runtime:
+        interval = runtime.activity.interval
+        for verb, answer in (("pause", "refused"), ("resume", "accepted")):
+            await clock.until_waiting()
+            assert (await asyncio.to_thread(told, tmp_path, verb, REF)).code == 0
+            assert not (await attempt(runtime)).startswith(answer)
+            clock.advance(interval)
+            async with asyncio.timeout(SOON_SECONDS):
+                while not (await attempt(runtime)).startswith(answer):  # noqa: ASYNC110  no event tells
+                    await asyncio.sleep(0.01)
+    assert interval == 0.5
+
+
+def test_promise_a1_a_running_supervisor_leaves_alone_what_was_paused_elsewhere(
+    start: Start, tmp_path: Path
+) -> None:
+    """What crashes meanwhile is restarted after the resume, and not before."""
+    (tmp_path / "oneiric.toml").write_text(
+        "[plugins]\nauto_load = false\n[activity]\npoll_interval = 0.1\n"
+        "[runtime_supervisor]\npoll_interval = 0.05\nprobe_interval = 0.05\n"
+        "unhealthy_after = 1\nbackoff_seconds = 0.05\n"
+    )
+    child = start("tests.runtime.supervised_child")
+    assert soon(child, "serving", word="state") == "serving"
+    assert told(tmp_path, "pause", REF).code == 0
+    assert soon(child, "paused", word="state") == "paused"
+    child.do("crash")
+    time.sleep(1)
+    assert child.do("made") == "1"
+
+    assert told(tmp_path, "resume", REF).code == 0
+    assert soon(child, "2", word="made") == "2"
+    assert soon(child, "serving", word="state") == "serving"
     assert child.end() == 0
 
 
