@@ -20,6 +20,8 @@ from oneiric.errors import ConfigError, JSONValue, Problem, nearest
 _NONE: Mapping[str, str] = MappingProxyType({})
 _PROFILES = "profiles"
 _OWN = ("ONEIRIC_CONFIG", "ONEIRIC_PROFILE")
+PROCESS = ("K_SERVICE", "NOTIFY_SOCKET", "PORT", "WATCHDOG_PID", "WATCHDOG_USEC")
+"""Variables that set no key, and are handed on as they are: of systemd and of Cloud Run."""
 
 
 def load_config(
@@ -45,7 +47,8 @@ def load_config(
     Args:
         sections: section name to the model of its settings.
         path: the file; else `ONEIRIC_CONFIG`, else what `find_file` finds in *folder*.
-        profile: its name; else `ONEIRIC_PROFILE`, else `default`.
+        profile: its name; else `ONEIRIC_PROFILE`, else `serverless` where Cloud Run names its
+            service in `K_SERVICE`, else `default`.
         environ: the variables; `os.environ` when left out.
         folder: where the file is looked for, and what its relative path starts from; the
             working directory when left out. Paths in settings start from the working
@@ -65,7 +68,8 @@ def load_config(
     here = Path.cwd() if folder is None else folder
     named = path or (Path(seen["ONEIRIC_CONFIG"]) if seen.get("ONEIRIC_CONFIG") else None)
     file = find_file(here, named=named)
-    name = profile or seen.get("ONEIRIC_PROFILE") or "default"
+    usual = "serverless" if seen.get("K_SERVICE") else "default"
+    name = profile or seen.get("ONEIRIC_PROFILE") or usual
     asked = "--profile" if profile else "ONEIRIC_PROFILE"
     layers = Layers()
     problems = _lay_file(layers, file, name, asked, sections)
@@ -73,7 +77,8 @@ def load_config(
     problems += _lay_variables(layers, seen, variables, sections)
     checked, more = _check(layers, sections)
     problems += more
-    config = Config(file.path, name, here, MappingProxyType(checked), layers, filed, named)
+    process = MappingProxyType({each: seen[each] for each in PROCESS if seen.get(each)})
+    config = Config(file.path, name, here, MappingProxyType(checked), layers, filed, named, process)
     if problems:
         problems += further(config, problems) if further else ()
         where = file.shown if file.path else "the environment"

@@ -61,6 +61,21 @@ class CachePaths:
         return self.root / "remote_status.json"
 
     @property
+    def health(self) -> Path:
+        """How a running orchestrator stands, as it last wrote."""
+        return self.root / "runtime_health.json"
+
+    @property
+    def lock(self) -> Path:
+        """What the one orchestrator of the folder holds, with its process."""
+        return self.root / "orchestrator.lock"
+
+    @property
+    def log(self) -> Path:
+        """What an orchestrator in the background said."""
+        return self.root / "orchestrator.log"
+
+    @property
     def artifacts(self) -> Path:
         """The folder of fetched artifacts, named by digest."""
         return self.root / "artifacts"

@@ -8,6 +8,8 @@ PROFILES: Mapping[str, Mapping[str, JSONValue]] = {
     "default": {},
     "serverless": {
         "logging": {"emit_json": True},
+        "remote": {"enabled": False},
+        "runtime_supervisor": {"enabled": True},
         "watch": {"enabled": False, "poll_interval": 5.0},
     },
 }

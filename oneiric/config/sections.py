@@ -34,7 +34,8 @@ class Config:
     `file` is what was read, or None; `folder` is where it was looked for, and where the
     runtime keeps `.oneiric_cache`. A relative path in settings is kept as it was written, and
     so starts from the working directory of the process. `named` is the file that was asked for,
-    by an option or a variable; None where one was looked for.
+    by an option or a variable; None where one was looked for. `process` are the variables by
+    which whoever starts a process talks to it, such as systemd; they set no key.
     """
 
     file: Path | None
@@ -44,6 +45,7 @@ class Config:
     _layers: Layers = field(repr=False)
     _filed: Mapping[str, JSONValue] = field(repr=False)
     named: Path | None = None
+    process: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def section(self, name: str) -> BaseModel:
         """Return the settings of one section, an instance of the model handed in for it.

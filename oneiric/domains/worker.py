@@ -229,6 +229,12 @@ class Worker:
         self._stopping = True
         self._changed.set()
 
+    def hurry(self) -> None:
+        """Stop, and give back at once what is under way."""
+        self.stop()
+        for task in list(self._busy):
+            task.cancel()
+
     async def run(self, *, until_empty: bool = False) -> WorkerReport:
         """Work until `stop`, or with *until_empty* until there is nothing left to do.
 

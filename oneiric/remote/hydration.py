@@ -65,15 +65,15 @@ class Hydration:
         """The folders below which unsigned manifests may lie."""
         return tuple(self.folder / root for root in self.settings.allowed_roots)
 
-    def hydrate(self) -> None:
-        """Register what every source brought when it was last looked at.
+    def hydrate(self, name: str = "") -> None:
+        """Register what every source, or one, brought when it was last looked at.
 
         That is a local file that need not be signed, and the last verified manifest of every
         other source, verified again against the trust root of today. A source that brings
         nothing is among the `problems`, and stops no other.
         """
         with settling():
-            for source in self.sources():
+            for source in self.sources(name):
                 try:
                     serving = self.hydrated(source)
                     if serving is not None:
@@ -145,8 +145,9 @@ class Hydration:
         Raises:
             InvalidError: there is another one of that name.
         """
-        if name in self.settings.sources:
-            uri = self.settings.sources[name].uri
+        named = self._named()
+        if name in named:
+            uri = named[name].uri
             message = f"the source {name} is configured already, with the address {uri}"
             raise InvalidError(message, hint="change its uri, or name the manifest otherwise")
         self._added[name] = source

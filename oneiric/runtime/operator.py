@@ -34,8 +34,11 @@ if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
     from oneiric.domains import ActionDescription
     from oneiric.runtime.event_operator import EventOperator
+    from oneiric.runtime.health_operator import HealthOperator
     from oneiric.runtime.notification_operator import Notice, NotificationOperator
+    from oneiric.runtime.process_operator import ProcessOperator
     from oneiric.runtime.remote_operator import RemoteOperator
+    from oneiric.runtime.serve_operator import ServeOperator
     from oneiric.runtime.stored import Dormant
 
 
@@ -53,6 +56,9 @@ class Operator:
     notifications: Part[NotificationOperator] = Part(
         "oneiric.runtime.notification_operator:NotificationOperator"
     )
+    serving: Part[ServeOperator] = Part("oneiric.runtime.serve_operator:ServeOperator")
+    processes: Part[ProcessOperator] = Part("oneiric.runtime.process_operator:ProcessOperator")
+    health: Part[HealthOperator] = Part("oneiric.runtime.health_operator:HealthOperator")
     remote: Part[RemoteOperator] = Part("oneiric.runtime.remote_operator:RemoteOperator")
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from oneiric.remote.sync import RemoteSync
     from oneiric.runtime.notifications import NotificationRouter
     from oneiric.runtime.reloads import Reloads
+    from oneiric.runtime.serving import ServeOptions, Serving
     from oneiric.runtime.supervisor import ServiceSupervisor
     from oneiric.runtime.watchers import SelectionWatcher
 
@@ -78,6 +79,7 @@ class RuntimeOrchestrator:
     notifications: Part[NotificationRouter] = Part("oneiric.runtime.notifications:router_of")
     hydration: Part[Hydration] = Part("oneiric.runtime.hydration:hydration_of")
     remote: Part[RemoteSync] = Part("oneiric.runtime.remote:remote_of")
+    _serves: Part[Callable[[ServeOptions], Serving]] = Part("oneiric.runtime.serving:serves_of")
     reloads: Part[Reloads] = Part("oneiric.runtime.reloads:Reloads")
     watcher: Part[SelectionWatcher] = Part("oneiric.runtime.watchers:SelectionWatcher")
     supervisor: Part[ServiceSupervisor] = Part("oneiric.runtime.supervisor:ServiceSupervisor")
@@ -227,6 +229,13 @@ class RuntimeOrchestrator:
         """
         return await self.remote.sync(source, progress=progress)
 
+    def serve(self, options: ServeOptions) -> Serving:
+        """Return this runtime as a long-running orchestrator, to be used as `async with`.
+
+        It enters and leaves the runtime itself, and is the only one in its folder.
+        """
+        return self._serves(options)
+
     def load_activity(self) -> None:
         """Refuse work for what is stored as paused or draining, for who looks and enters nothing.
 
@@ -291,7 +300,7 @@ class RuntimeOrchestrator:
             raise self.stored.problem.again()
         log_plugins(self.discovered)
         await self.activity.catch_up()
-        self._following = asyncio.create_task(self.activity.follow(), name="activity")
+        self._following = self._follow()
         return self
 
     async def __aexit__(
@@ -327,6 +336,9 @@ class RuntimeOrchestrator:
             self.events.refresh()
             yield from (problem.message for problem in self.events.problems)
 
+    def _follow(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self.activity.follow(), name="activity")
+
     async def _follow_no_more(self) -> None:
         following, self._following = self._following, None
         if following is None:
@@ -336,6 +348,19 @@ class RuntimeOrchestrator:
         await self.activity.leave()
         if not following.cancelled():
             following.result()
+
+    async def followed(self) -> None:
+        """Wait for as long as what others pause is followed; where that fails, begin it anew.
+
+        Raises:
+            Exception: why it failed.
+        """
+        following = self._following
+        if following is not None:
+            await asyncio.wait({following})
+            if not following.cancelled():
+                self._following = self._follow()
+                following.result()
 
     async def deliver_deferred(self, key: str = "") -> None:
         """Deliver the events that waited for a handler which takes work again, or for all such.

@@ -8,16 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from oneiric.errors import InvalidError
-from oneiric.files import read_bounded
-from oneiric.remote.local import read_unsigned
-from oneiric.remote.origin import local_path
-from oneiric.remote.pinned import LONGEST_ROOT
-from oneiric.remote.settings import SourceSettings
-from oneiric.remote.sources import sources_of
-from oneiric.remote.trust import TrustRoot
 from oneiric.runtime.process import is_alive
 from oneiric.runtime.remote_answers import PreviewAnswer, RemoteStatusAnswer
+from oneiric.runtime.remote_source import source_at
 
 if TYPE_CHECKING:
     from oneiric.remote.obtain import Progress
@@ -45,18 +38,7 @@ class RemoteOperator:
             UnsignedError: without a trust root it may only be a local file.
             OneiricError: it cannot be read.
         """
-        runtime = self._operator.orchestrator
-        hydration = runtime.hydration
-        configured = hydration.source_at(manifest)
-        if configured:
-            if trust:
-                hint = f"leave --trust out, or change remote.sources.{configured}.trust"
-                raise InvalidError(f"the source {configured} has its own trust root", hint=hint)
-            return configured
-        settings = SourceSettings.model_validate({"uri": manifest, "trust": trust})
-        name = self._name(settings)
-        hydration.add(name, settings)
-        return name
+        return source_at(self._operator.orchestrator, manifest, trust=trust)
 
     def sync(
         self,
@@ -132,21 +114,6 @@ class RemoteOperator:
         runtime = self._operator.orchestrator
         status = runtime.remote.status()
         return RemoteStatusAnswer(status, _stale(status, runtime.clock.now()))
-
-    def _name(self, settings: SourceSettings) -> str:
-        """Return the name of a manifest, as its trust root says, or else the local file."""
-        runtime = self._operator.orchestrator
-        folder, hydration = runtime.config.folder, runtime.hydration
-        if settings.trust:
-            data = read_bounded(folder / settings.trust, limit=LONGEST_ROOT)
-            return TrustRoot.read(data, source=settings.trust).name
-        path = local_path(settings.uri)
-        if path is not None and (folder / path).is_dir():
-            return (folder / path).resolve().name
-        (found,) = sources_of("manifest", settings, folder, {})
-        limit, now = hydration.settings.max_bytes, runtime.clock.now()
-        read = read_unsigned(found, roots=hydration.roots, limit=limit, now=now)
-        return read.manifest.name
 
 
 def _stale(status: RemoteStatus, now: datetime) -> str:

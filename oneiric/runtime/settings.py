@@ -138,6 +138,17 @@ class WorkerSettings(BaseModel):
     """Seconds that work under way gets to finish after SIGTERM or SIGINT."""
 
 
+class OrchestratorSettings(BaseModel):
+    """How a long-running orchestrator tells how it stands."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    health_path: str = ""
+    """The file of its health, from the working directory; empty for that below `.oneiric_cache`."""
+    health_interval: float = Field(5.0, ge=0.05, le=3_600)
+    """Seconds between two writings of it; each change of its own state is written at once."""
+
+
 class WatchSettings(BaseModel):
     """Whether a running program follows its configuration file, and how it notices a change."""
 
@@ -238,6 +249,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "activity": ActivitySettings,
         "plugins": PluginSettings,
         "remote": RemoteSettings,
+        "orchestrator": OrchestratorSettings,
         "runs": RunSettings,
         "runtime_supervisor": SupervisorSettings,
         "watch": WatchSettings,

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a wish to be heeded, from before there is anything to stop."""
+"""Signals as wishes to be heeded, from before there is anything to stop."""
 
 from __future__ import annotations
 
@@ -46,3 +46,28 @@ class StopSignals:
         self.is_asked = True
         if self._stop is not None:
             self._stop()
+
+
+class ServeSignals(StopSignals):
+    """Heed SIGHUP too: a wish that everything be read anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_reload_asked = False
+        self._reload: Callable[[], object] | None = None
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._before = {**self._before, signal.SIGHUP: signal.signal(signal.SIGHUP, self._hang_up)}
+        return self
+
+    def then_reload(self, reload: Callable[[], object]) -> None:
+        """Have *reload* called on the running loop at each SIGHUP, and now if one came already."""
+        self._reload = partial(asyncio.get_running_loop().call_soon_threadsafe, reload)
+        if self._is_reload_asked:
+            reload()
+
+    def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_reload_asked = True
+        if self._reload is not None:
+            self._reload()

@@ -41,9 +41,16 @@ class Work:
     Args:
         runtime: whose components do the work, and where its state is kept.
         checkpoints: whether runs outlive the process; else they are kept in memory.
+        is_entered: whether somebody else enters and leaves the runtime.
     """
 
-    def __init__(self, runtime: RuntimeOrchestrator, *, checkpoints: bool = True) -> None:
+    def __init__(
+        self,
+        runtime: RuntimeOrchestrator,
+        *,
+        checkpoints: bool = True,
+        is_entered: bool = False,
+    ) -> None:
         settings, worker = runtime.config.section("runs"), runtime.config.section("worker")
         assert isinstance(settings, RunSettings)
         assert isinstance(worker, WorkerSettings)
@@ -76,10 +83,12 @@ class Work:
             verbs=runtime.activity,
         )
         runtime.activity.work = self.workflows.under_way
+        self._is_entered = is_entered
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self.runtime)
+        if not self._is_entered:
+            await self._stack.enter_async_context(self.runtime)
         self._stack.push_async_callback(self.journal.aclose)
         self._stack.push_async_callback(self.engine.close)
         return self
@@ -120,6 +129,16 @@ class Work:
             let_go=self.engine.close,
         )
 
+    def recovery(self) -> Recovery:
+        """Return who takes up the runs that somebody left."""
+        clock, at_once = self.runtime.clock, self._at_once
+        return Recovery(self.engine, self.journal, self.bodies, clock=clock, at_once=at_once)
+
+    def scheduler(self) -> Scheduler:
+        """Return who begins what is due."""
+        store = ScheduleStore(self.runtime.paths.database)
+        return Scheduler(self.tasks, self.workflows, store, clock=self.runtime.clock)
+
     async def serve(
         self,
         worker: Worker,
@@ -138,14 +157,9 @@ class Work:
         if stop.is_asked:
             return await worker.run()
         ready()
-        clock = self.runtime.clock
-        recovery = Recovery(
-            self.engine, self.journal, self.bodies, clock=clock, at_once=self._at_once
-        )
-        store = ScheduleStore(self.runtime.paths.database)
-        scheduler = Scheduler(self.tasks, self.workflows, store, clock=clock)
+        runs = [self.recovery().run, self.scheduler().run]
         async with asyncio.TaskGroup() as group:
-            also = [self.runtime.deliver_deferred] if events else [recovery.run, scheduler.run]
+            also = [self.runtime.deliver_deferred] if events else runs
             others = [group.create_task(each()) for each in also]
             try:
                 return await worker.run()

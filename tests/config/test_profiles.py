@@ -7,11 +7,13 @@ from oneiric.errors import ConfigError
 
 
 def test_the_built_in_profiles() -> None:
-    """`default` changes nothing; `serverless` logs JSON, and watches no file unless asked to."""
+    """`default` changes nothing; `serverless` logs JSON, and watches and polls nothing."""
     assert PROFILES == {
         "default": {},
         "serverless": {
             "logging": {"emit_json": True},
+            "remote": {"enabled": False},
+            "runtime_supervisor": {"enabled": True},
             "watch": {"enabled": False, "poll_interval": 5.0},
         },
     }

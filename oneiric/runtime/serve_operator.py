@@ -1,0 +1,121 @@
+"""What a person can ask of a long-running orchestrator: run one, try one, look at what it has."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from oneiric.documents import parse
+from oneiric.errors import NotFoundError, OneiricError, UnavailableError
+from oneiric.files import read_bounded
+from oneiric.runtime.remote_source import applied
+from oneiric.runtime.serve_answers import CheckAnswer, InspectAnswer
+from oneiric.runtime.workflows import WorkDesk
+
+if TYPE_CHECKING:
+    from oneiric.errors import JSONValue
+    from oneiric.runtime.operator import Operator
+    from oneiric.runtime.serving import ServeOptions, Serving
+    from oneiric.runtime.stop import ServeSignals
+    from oneiric.runtime.work_answers import WorkflowPlans
+
+_LIMIT = 16 << 20
+
+
+class ServeOperator:
+    """Answer for `orchestrate`, from the runtime of an operator."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def serve(
+        self, options: ServeOptions, *, stop: ServeSignals, told: Callable[[str], object]
+    ) -> None:
+        """Run an orchestrator until SIGTERM or SIGINT; *told* hears when it is ready.
+
+        A second signal hurries; at SIGHUP everything is read anew.
+
+        Raises:
+            OrchestratorRunsError: there is one in the folder already.
+            OneiricError: a part could not be started, or failed too often.
+        """
+        runtime = self._operator.orchestrator
+
+        async def served() -> None:
+            serving = runtime.serve(options)
+            stop.then(serving.stop)
+            stop.then_reload(serving.reload)
+            async with serving:
+                if serving.ready:
+                    told(f"ready: {_where(serving)}")
+                await serving.until_stopped()
+            told("stopped")
+
+        asyncio.run(served())
+
+    def check(self, options: ServeOptions, *, stop: ServeSignals) -> CheckAnswer:
+        """Start everything, be ready, and end it again; what took how long is in the answer.
+
+        Raises:
+            OrchestratorRunsError: there is one in the folder already.
+            OneiricError: a part could not be started, or did not end in order.
+        """
+        runtime = self._operator.orchestrator
+
+        async def checked() -> CheckAnswer:
+            serving = runtime.serve(options)
+            stop.then(serving.stop)
+            begun = runtime.clock.monotonic()
+            async with serving:
+                if not serving.ready:
+                    raise UnavailableError("it was told to stop before it was ready")
+                spent = (runtime.clock.monotonic() - begun) * 1000
+                parts, addresses = tuple(serving.statuses.values()), dict(serving.addresses)
+            return CheckAnswer(parts, spent, addresses, runtime.config.profile)
+
+        return asyncio.run(checked())
+
+    def inspect(self, workflow: str = "", *, manifest: str = "", trust: str = "") -> InspectAnswer:
+        """Return workflows, or one, and handlers as an orchestrator would have them.
+
+        Nothing is brought up and nothing is written. One that does not exist is `missing`.
+
+        Raises:
+            OneiricError: the manifest cannot be had, or may not be applied.
+        """
+        runtime = self._operator.orchestrator
+        if manifest:
+            asyncio.run(self._with(manifest, trust))
+        plans: WorkflowPlans | None = None
+        try:
+            plans = WorkDesk(runtime).plan(workflow)
+        except NotFoundError:
+            if not workflow:
+                raise
+        missing = () if plans else (workflow,)
+        events = runtime.events
+        return InspectAnswer(plans, missing, events.handlers(), events.problems, self._last())
+
+    async def _with(self, manifest: str, trust: str) -> None:
+        runtime = self._operator.orchestrator
+        try:  # not entered: whoever enters tells other processes so, in a file
+            await applied(runtime, manifest, trust=trust)
+        finally:
+            await runtime.stop()
+
+    def _last(self) -> JSONValue:
+        """Return the last event that any process told of, or None."""
+        path = self._operator.orchestrator.paths.root / "runtime_telemetry.json"
+        try:
+            told = parse(read_bounded(path, limit=_LIMIT), "json")
+        except OneiricError:
+            return None
+        return told.get("last_event") if isinstance(told, Mapping) else None
+
+
+def _where(serving: Serving) -> str:
+    """Return in words which process it is, and where it can be asked."""
+    at = {name: serving.addresses.get(name, "-") for name in ("http", "control")}
+    return f"pid {os.getpid()}, http {at['http']}, control {at['control']}"

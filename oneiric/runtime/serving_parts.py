@@ -1,0 +1,185 @@
+"""The parts of an orchestrator, in the order in which they start.
+
+A part is made by a function that is given the `Serving`: an async context manager, or None where
+it is not wanted. What starts after `work` may use it; what listens goes last, so that nobody is
+answered before everything is up, and notes where in `serving.addresses`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from oneiric.errors import UnavailableError
+from oneiric.remote.origin import local_path
+from oneiric.runtime.remote_source import source_at
+from oneiric.runtime.serving_log import log_reloaded
+from oneiric.runtime.settings import WatchSettings
+from oneiric.runtime.work import Work
+
+if TYPE_CHECKING:
+    from oneiric.remote.report import SyncReport
+    from oneiric.runtime.serving import PartMaker, Serving
+
+
+@asynccontextmanager
+async def _lock(serving: Serving) -> AsyncIterator[None]:
+    await serving.lock.take(serving.clock, health=serving.health_file.path)
+    try:
+        yield
+    finally:
+        serving.lock.release()
+
+
+@asynccontextmanager
+async def _health(serving: Serving) -> AsyncIterator[None]:
+    """Say in the file that it starts, and at the very end that it has ended."""
+    await serving.tell_health()
+    try:
+        yield
+    finally:
+        serving.conclude()
+        await serving.tell_health()
+
+
+def _loops(serving: Serving) -> AbstractAsyncContextManager[object]:
+    return serving.loops
+
+
+def _telling(serving: Serving) -> AbstractAsyncContextManager[object]:
+    return serving.loop("health", serving.keep_telling)
+
+
+def _runtime(serving: Serving) -> AbstractAsyncContextManager[object]:
+    return serving.runtime
+
+
+def _activity(serving: Serving) -> AbstractAsyncContextManager[object]:
+    return serving.loop("activity", serving.runtime.followed)
+
+
+@asynccontextmanager
+async def _manifests(serving: Serving) -> AsyncIterator[None]:
+    """Apply the manifest that was named, and look at every source once."""
+    hydration, options, name = serving.runtime.hydration, serving.options, ""
+    report: SyncReport | None = None
+    if options.manifest:
+        name = await asyncio.to_thread(
+            source_at, serving.runtime, options.manifest, trust=options.trust
+        )
+    if serving.follows_sources and hydration.sources():
+        report = await serving.sync()
+    elif name and local_path(options.manifest) is not None:
+        report = await serving.sync(name)
+    if name and not _serves(serving, name):
+        await asyncio.to_thread(hydration.hydrate, name)
+        if not _serves(serving, name):
+            failed = [each.error for each in report.sources if each.error] if report else []
+            raise hydration.problems.get(name) or next(iter(failed), _unknown(options.manifest))
+    yield
+
+
+def _serves(serving: Serving, name: str) -> bool:
+    """Tell whether anything of a source is applied, or of a member of a folder."""
+    return any(f"{each}.".startswith(f"{name}.") for each in serving.runtime.hydration.serving)
+
+
+def _unknown(manifest: str) -> UnavailableError:
+    hint = "leave --no-remote out once, so that it is fetched"
+    return UnavailableError(f"nothing was kept of {manifest}", hint=hint)
+
+
+@asynccontextmanager
+async def _work(serving: Serving) -> AsyncIterator[None]:
+    checkpoints = serving.options.checkpoints
+    async with Work(serving.runtime, checkpoints=checkpoints, is_entered=True) as serving.work:
+        yield
+
+
+def _recovery(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    run = serving.work.recovery().run
+    return serving.loop("recovery", run) if serving.options.works else None
+
+
+def _schedule(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    run = serving.work.scheduler().run
+    return serving.loop("schedule", run) if serving.options.works else None
+
+
+def _worker(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    worker = serving.work.worker()
+    if not serving.options.works:
+        return None
+    serving.at_stop(worker.stop, hurry=worker.hurry)
+    return serving.loop("worker", worker.run, stop=worker.stop)
+
+
+def _deferred(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    deliver = serving.runtime.deliver_deferred
+    return serving.loop("deferred-events", deliver) if serving.options.works else None
+
+
+def _watcher(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    settings = serving.runtime.config.section("watch")
+    assert isinstance(settings, WatchSettings)
+    return serving.loop("watcher", serving.runtime.watcher.watch) if settings.enabled else None
+
+
+def _sources(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    runtime = serving.runtime
+    if not (serving.follows_sources and runtime.hydration.sources()):
+        return None
+    seconds = serving.options.refresh_interval or runtime.hydration.settings.refresh_interval
+
+    async def follow() -> None:
+        await serving.clock.sleep(seconds)  # they were looked at just now
+        await runtime.remote.watch(seconds, told=serving.synced)
+
+    return serving.loop("sources", follow)
+
+
+def _reloads(serving: Serving) -> AbstractAsyncContextManager[object]:
+    async def reload() -> None:
+        while True:
+            await serving.reload_asked.wait()
+            serving.reload_asked.clear()
+            serving.manager.reloading()
+            if not serving.loops.is_running("watcher"):  # which swaps what has to follow
+                serving.loops.begin("watcher", serving.runtime.watcher.watch)
+            is_well = await serving.runtime.watcher.refresh()
+            errors = (await serving.sync()).errors if serving.follows_sources else ()
+            log_reloaded(configuration_is_well=is_well, sources_are_well=not errors)
+            await serving.tell_health()
+            serving.manager.ready("ready" if is_well else "ready; the configuration is wrong")
+
+    return serving.loop("reloads", reload)
+
+
+def _alive(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    manager = serving.manager
+    return serving.loop("watchdog", manager.keep_alive) if manager.watchdog_seconds else None
+
+
+PARTS: Sequence[tuple[str, PartMaker]] = (
+    ("lock", _lock),
+    ("health", _health),
+    ("loops", _loops),
+    ("watchdog", _alive),
+    ("telling", _telling),
+    ("runtime", _runtime),
+    ("activity", _activity),
+    ("manifests", _manifests),
+    ("work", _work),
+    ("recovery", _recovery),
+    ("schedule", _schedule),
+    ("worker", _worker),
+    ("deferred-events", _deferred),
+    # what supervises services belongs here
+    ("watcher", _watcher),
+    ("sources", _sources),
+    ("reloads", _reloads),
+    # what listens, for control and then for HTTP, belongs here
+)
+"""Every part by its name."""
