@@ -20,6 +20,7 @@ from tests.benchmarks import (
     manifests,
     resolution,
     runs,
+    serving,
     syncs,
 )
 from tests.benchmarks.measure import FULL, TINY, Curve, Row, Size
@@ -39,6 +40,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "manifests": manifests.verified,
     "syncs": syncs.syncs,
     "commands": commands.commands,
+    "serving": serving.serving,
     "install": install.install,
 }
 """What can be measured, by the name that `--only` takes."""

@@ -76,6 +76,7 @@ TARGETS: Mapping[str, Target] = {
     "oneiric --help": Target(floors=1.2),
     "oneiric list": Target(floors=2.3),
     "oneiric list, with a manifest": Target(floors=2.3),
+    "orchestrator until ready, *": Target(floors=3),
     "mandatory install, distributions": Target(most=36),
     "mandatory install, size": Target(most=60),
 }
@@ -92,6 +93,7 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("run", "as many tasks that do nothing, each awaited"),
     ("journaled steps, appends", "raw SQLite that commits the same two rows for each step"),
     ("verify", "one signature over the same bytes checked by PyNaCl, and `json.loads`"),
+    ("orchestrator until ready", "a process that imports aiohttp.web, pydantic, structlog and yaml"),
     ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
 )
 """What stands under each kind of row."""

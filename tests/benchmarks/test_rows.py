@@ -71,6 +71,7 @@ def test_every_target_is_of_a_row_that_is_measured() -> None:
         "oneiric --help",
         "oneiric list",
         "oneiric list, with a manifest",
+        "orchestrator until ready, serverless, nothing",
         "mandatory install, distributions",
         "mandatory install, size",
     )

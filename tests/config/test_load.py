@@ -116,6 +116,18 @@ def test_an_argument_names_the_profile_before_the_variable(tmp_path: Path) -> No
     assert (config.profile, config.section("app")) == ("staging", App(name="shop", workers=3))
 
 
+def test_cloud_run_is_serverless_where_nobody_names_a_profile(tmp_path: Path) -> None:
+    """What the process was told by whoever started it sets no key, and is handed on as it is."""
+    told = {"K_SERVICE": "orders", "PORT": "8080", "NOTIFY_SOCKET": "", "HOME": "/root"}
+    config = load(tmp_path, told)
+
+    assert config.profile == "serverless"
+    assert dict(config.process) == {"K_SERVICE": "orders", "PORT": "8080"}
+    assert load(tmp_path, {**told, "ONEIRIC_PROFILE": "default"}).profile == "default"
+    assert load(tmp_path, told, profile="default").profile == "default"
+    assert "orders" not in repr(config)
+
+
 def test_an_unknown_profile_is_an_error_with_the_nearest_spelling(tmp_path: Path) -> None:
     """Nobody runs with the wrong settings because of a slip."""
     (tmp_path / "oneiric.toml").write_text("[app]\ndebgu = true\n")

@@ -36,6 +36,7 @@ from tests.docs.notification_documents import notification_documents
 from tests.docs.publishing_documents import publishing_documents
 from tests.docs.remote_documents import remote_documents
 from tests.docs.run_documents import run_documents
+from tests.docs.serving_documents import serving_documents
 from tests.docs.supervision_documents import supervision_documents
 from tests.docs.work_documents import work_documents
 
@@ -192,6 +193,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         "Demonstration": await story(),
         **notification_documents(),
         **run_documents(),
+        **serving_documents(),
         **await remote_documents(folder / "remote"),
         **work_documents(),
         **await supervision_documents(folder / "supervised"),
@@ -282,6 +284,7 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path
         "Supervisor",
         *notification_documents(),
         *run_documents(),
+        *serving_documents(),
         *work_documents(),
         *await asyncio.to_thread(publishing_documents),
     }

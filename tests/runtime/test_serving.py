@@ -15,7 +15,7 @@ from oneiric.runtime.lock import FolderLock
 from oneiric.runtime.loops import LoopFailedError
 from oneiric.runtime.serving import EndFailedError, ServeOptions, Serving
 from oneiric.runtime.serving_parts import PARTS
-from tests.runtime.followed import until
+from tests.runtime.pens import until
 from tests.runtime.served import Desk, failing, opened, serving, told
 
 NAMES = [name for name, _ in PARTS]
