@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from oneiric.core.status import ComponentStatus
     from oneiric.remote.report import SyncReport
     from oneiric.runtime.loops import LoopStatus
+    from oneiric.runtime.supervision import SupervisorStatus
 
 SCHEMA = "oneiric.runtime-health/1"
 LATE = 3
@@ -107,6 +108,7 @@ class RuntimeHealthSnapshot:
     remote_enabled: bool = False
     remote: RemoteNews = RemoteNews()
     registered: Mapping[str, int] = field(default_factory=dict)
+    supervisor: SupervisorStatus | None = None
     activity: Mapping[str, Activity] = field(default_factory=dict)
     lifecycle: Sequence[ComponentStatus] = ()
 
@@ -136,6 +138,7 @@ class RuntimeHealthSnapshot:
             "last_remote_skipped": self.remote.skipped,
             "last_remote_duration_ms": self.remote.duration_ms,
             "registered": dict(self.registered),
+            "supervisor": self.supervisor.as_json() if self.supervisor else None,
             "activity_state": _by_domain(
                 {ref: _activity(activity) for ref, activity in self.activity.items()}
             ),

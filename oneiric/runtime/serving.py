@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from oneiric.remote.report import SyncReport
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
+    from oneiric.runtime.supervision import SupervisorStatus
     from oneiric.runtime.work import Work
 
 
@@ -217,8 +218,11 @@ class Serving:
         log_sync(report)
         self._remote = RemoteNews.of(report, self.clock.now())
 
-    def snapshot(self) -> RuntimeHealthSnapshot:
-        """Return how everything stands now; any thread may ask, and it blocks a little."""
+    def snapshot(self, supervised: SupervisorStatus | None = None) -> RuntimeHealthSnapshot:
+        """Return how everything stands now, *supervised* being asked on the loop before.
+
+        Any thread may ask, and it blocks a little.
+        """
         runtime = self.runtime
         watch = runtime.config.section("watch")
         assert isinstance(watch, WatchSettings)
@@ -244,13 +248,16 @@ class Serving:
             remote_enabled=self.follows_sources,
             remote=self._remote,
             registered=dict(sorted(counts.items())),
+            supervisor=supervised,
             activity=runtime.lifecycle.activity.snapshot(),
             lifecycle=runtime.lifecycle.statuses(),
         )
 
     async def tell_health(self) -> None:
         """Write the health file; what keeps it from being written is logged."""
-        outcome = await attempt_async(asyncio.to_thread(self._write))
+        is_supervising = self.loops.is_running("supervisor")
+        supervised = self.runtime.supervisor.status() if is_supervising else None
+        outcome = await attempt_async(asyncio.to_thread(self._write, supervised))
         if outcome.error is not None:
             log_health_failed(outcome.reason)
 
@@ -361,9 +368,9 @@ class Serving:
         if not self.is_stopping:
             self.stop()
 
-    def _write(self) -> None:
+    def _write(self, supervised: SupervisorStatus | None) -> None:
         with self._writing:  # a write that nobody waits for any more comes before the next
-            self.health_file.write(self.snapshot())
+            self.health_file.write(self.snapshot(supervised))
 
     def _spent_ms(self, begun: float) -> float:
         return (self.clock.monotonic() - begun) * 1000

@@ -121,6 +121,12 @@ def _deferred(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     return serving.loop("deferred-events", deliver) if serving.options.works else None
 
 
+def _supervisor(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    supervisor = serving.runtime.supervisor
+    is_wanted = supervisor.status().enabled and serving.options.works
+    return serving.loop("supervisor", supervisor.run) if is_wanted else None
+
+
 def _watcher(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     settings = serving.runtime.config.section("watch")
     assert isinstance(settings, WatchSettings)
@@ -176,7 +182,7 @@ PARTS: Sequence[tuple[str, PartMaker]] = (
     ("schedule", _schedule),
     ("worker", _worker),
     ("deferred-events", _deferred),
-    # what supervises services belongs here
+    ("supervisor", _supervisor),
     ("watcher", _watcher),
     ("sources", _sources),
     ("reloads", _reloads),

@@ -15,4 +15,4 @@ async def supervision_documents(folder: Path) -> dict[str, Any]:
     bench.faults.of["steam"].add("start")
     async with supervising(bench):
         await bench.later(1)
-        return {"Supervisor": bench.supervisor.status().as_json()}
+        return {"Supervised services": bench.supervisor.status().as_json()}

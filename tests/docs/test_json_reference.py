@@ -281,7 +281,7 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path
         "Event handlers",
         "Dead letters",
         "Error",
-        "Supervisor",
+        "Supervised services",
         *notification_documents(),
         *run_documents(),
         *serving_documents(),
