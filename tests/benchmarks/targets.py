@@ -93,10 +93,7 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("run", "as many tasks that do nothing, each awaited"),
     ("journaled steps, appends", "raw SQLite that commits the same two rows for each step"),
     ("verify", "one signature over the same bytes checked by PyNaCl, and `json.loads`"),
-    (
-        "orchestrator until ready",
-        "a process that imports aiohttp.web, pydantic, structlog and yaml",
-    ),
+    ("orchestrator until ready", "a process that imports aiohttp.web, pydantic and the like"),
     ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
 )
 """What stands under each kind of row."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from oneiric.errors import UnavailableError
 from oneiric.runtime import Operator
-from tests.acceptance.commands import environment
+from tests.acceptance.commands import ROOT, environment
 from tests.distributions import install
 from tests.faults.test_work_kills import FINISHED, SLOW, counted, kill
 from tests.faults.work_folder import LONG_SECONDS, PATIENCE_SECONDS, Folder
@@ -67,6 +68,39 @@ def test_defect_oneiric_o3_a_signal_ends_it_in_order(
     assert (during["state"], during["orchestrator_pid"]) == ("ready", child.pid)
     assert (code, err) == (0, "orchestrator stopped\n")
     assert (after["state"], after["watchers_running"]) == ("stopped", False)
+
+
+@pytest.mark.parametrize(
+    ("words", "profile"),
+    [
+        (["--manifest", "docs/sample_remote_manifest.yaml", "--refresh-interval", "120"], ""),
+        (["--no-remote", "--health-path", "health.json"], "serverless"),
+        (["--profile", "serverless", "--no-remote"], ""),
+    ],
+    ids=["quick-start", "serverless", "procfile"],
+)
+def test_the_commands_of_the_brief_are_ready_and_end_with_0(
+    words: list[str], profile: str, folder: Folder
+) -> None:
+    """As they are written there, beside our own configuration and sample."""
+    for name in ("oneiric.toml", "docs/sample_remote_manifest.yaml"):
+        (folder.path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder.path / name)
+    variables = {"ONEIRIC_PROFILE": profile} if profile else {}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "oneiric.cli", "orchestrate", *words],
+        cwd=folder.path,
+        env=environment(variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    folder.started.append(child)
+    ready(child)
+    child.send_signal(signal.SIGTERM)
+
+    assert ended(child)[0] == 0
+    assert (folder.path / "health.json").exists() is ("--health-path" in words)
 
 
 def test_promise_c4_work_under_way_is_finished_within_the_grace(folder: Folder) -> None:

@@ -34,7 +34,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_loop_that_fails_is_begun_again_ever_later() -> None:
+async def test_defect_oneiric_a2_a_loop_that_fails_is_begun_again_ever_later() -> None:
     """Its status says how often it failed in a row, and why."""
     clock, trouble = ManualClock(), Trouble()
     async with Loops(clock, unheard, most=MOST) as loops, loops.running("line", trouble.run):

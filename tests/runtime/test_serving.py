@@ -95,10 +95,10 @@ async def test_defect_oneiric_o1_a_start_that_fails_leaves_nothing_behind(
         assert again.ready
 
 
-async def test_defect_oneiric_o1_a_first_sync_that_fails_is_told_and_stops_nothing(
+async def test_defect_oneiric_o2_a_failed_first_sync_is_told_until_a_good_one_clears_it(
     tmp_path: Path,
 ) -> None:
-    """The orchestrator is ready without it; O2: a later good sync clears the error."""
+    """The orchestrator is ready without it, and does not say for ever that it failed."""
     (tmp_path / "oneiric.toml").write_text(
         "[orchestrator]\nhealth_interval = 0.05\n[remote.sources.shop]\nuri = 'shop.yaml'\n"
     )
@@ -212,7 +212,9 @@ async def test_a_component_that_cannot_be_closed_is_told(tmp_path: Path) -> None
     assert (holder(tmp_path), Desk.opened) == (None, [])
 
 
-async def test_a_loop_that_fails_too_often_ends_everything_loudly(tmp_path: Path) -> None:
+async def test_defect_oneiric_a2_a_loop_that_fails_too_often_ends_everything_loudly(
+    tmp_path: Path,
+) -> None:
     """No loop is ever quietly dead: the orchestrator ends with the reason, and exit code 1."""
     tries: list[int] = []
 
