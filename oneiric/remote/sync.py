@@ -113,7 +113,7 @@ class RemoteSync:
             spent = self._ms_since(started)
             budget = self.hydration.settings.latency_budget_ms
             report = SyncReport(tuple(reports), succeeded, withdrawn, spent, budget)
-            await in_thread(partial(self._ledger.enter, report, breakers, self._succession.cause))
+            await in_thread(partial(self._ledger.enter, report, breakers))
             await in_thread(self._bin.clear)
         told(report)
         return report
@@ -150,13 +150,11 @@ class RemoteSync:
 
     async def resumed(self, ref: str) -> Succeeded:
         """Do the swap that was put off while *ref* took no work."""
-        if not self._succession.cause(ref):
-            return Succeeded()
         return await self._succession.follow(ref)
 
     def status(self) -> RemoteStatus:
         """Return how every source stands now."""
-        return self._ledger.present(self._succession.standing(), self._succession.cause)
+        return self._ledger.present(self._succession.standing())
 
     async def _looked_at(
         self, sources: Sequence[ManifestSource], fetcher: Fetcher, progress: Progress | None

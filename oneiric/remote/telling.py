@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from oneiric.clock import rfc3339
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from oneiric.remote.serving import Serving
     from oneiric.remote.succession import Succeeded
 
-Cause = Callable[[str], str]
-
 
 class Ledger:
     """Make the status of what is known, and write it.
@@ -54,7 +52,7 @@ class Ledger:
         ]
 
     def enter(
-        self, report: SyncReport, breakers: Mapping[str, Mapping[str, JSONValue]], cause: Cause
+        self, report: SyncReport, breakers: Mapping[str, Mapping[str, JSONValue]]
     ) -> RemoteStatus:
         """Count a sync, and write the status; it blocks.
 
@@ -81,7 +79,7 @@ class Ledger:
             "last_duration_ms": round(report.duration_ms, 3),
             "last_digest_checks": sum(each.digests for each in report.sources),
             "counters": dict(sorted(self._counters.items())),
-            "sources": self._with_followers(known, report.succeeded, cause),
+            "sources": self._with_followers(known, report.succeeded),
         }
         status = before.model_copy(update=update).summed()
         try:
@@ -90,7 +88,7 @@ class Ledger:
             log_status_failed(error)
         return status
 
-    def present(self, standing: Succeeded, cause: Cause) -> RemoteStatus:
+    def present(self, standing: Succeeded) -> RemoteStatus:
         """Return how every source stands now, as far as any process has told; it blocks."""
         now, before = self._hydration.clock.now(), self._file.read() or RemoteStatus(schema=SCHEMA)
         known = {
@@ -102,7 +100,7 @@ class Ledger:
             told = {} if status.last_error else error_keys(error)
             state = _state(self._hydration.serving.get(source.name), error, now)
             known[source.name] = status.model_copy(update={"state": state, **told})
-        sources = self._with_followers(known, standing, cause)
+        sources = self._with_followers(known, standing)
         return before.model_copy(update={"sources": sources}).summed()
 
     def _entered(
@@ -147,21 +145,20 @@ class Ledger:
         return status.model_copy(update={**update, **_served(serving)})
 
     def _with_followers(
-        self, known: Mapping[str, SourceStatus], succeeded: Succeeded, cause: Cause
+        self, known: Mapping[str, SourceStatus], succeeded: Succeeded
     ) -> dict[str, SourceStatus]:
         """Return the sources with the running components that could not follow each."""
         failed = {each.ref: str(each.error.message) for each in succeeded.failed if each.error}
         sources = {}
         for name, status in known.items():
-            mine = {ref: why for ref, why in failed.items() if cause(ref) == name}
-            sources[name] = status.model_copy(
-                update={
-                    "deferred": tuple(r for r in succeeded.deferred if cause(r) == name),
-                    "orphaned": tuple(r for r in succeeded.orphaned if cause(r) == name),
-                    "outdated": tuple(r for r in succeeded.outdated if cause(r) == name),
-                    "failed_swaps": mine,
-                }
-            )
+            mine = {ref for ref, cause in succeeded.causes.items() if cause == name}
+            update = {
+                "deferred": tuple(ref for ref in succeeded.deferred if ref in mine),
+                "orphaned": tuple(ref for ref in succeeded.orphaned if ref in mine),
+                "outdated": tuple(ref for ref in succeeded.outdated if ref in mine),
+                "failed_swaps": {ref: why for ref, why in failed.items() if ref in mine},
+            }
+            sources[name] = status.model_copy(update=update)
         return sources
 
     def _count(self, report: SyncReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,19 @@ class Better(Part):
     """Another one."""
 
     name = "better"
+
+
+class Slow(Part):
+    """One that comes up when it is let."""
+
+    name = "slow"
+    begun = asyncio.Event()
+    let = asyncio.Event()
+
+    async def init(self) -> None:
+        """Tell that it begins, and wait."""
+        self.begun.set()
+        await self.let.wait()
 
 
 class Sick(Part):

@@ -7,13 +7,16 @@ import pytest
 
 from oneiric.core.activity import ActivityState
 from oneiric.remote.wheels import forget_wheel, loaded_wheels
+from oneiric.runtime import RuntimeOrchestrator
 from oneiric.testing import ManualClock
 from tests.remote.building import build, shop
 from tests.remote.sites import (
     CACHE,
     SEARCH,
     Better,
+    Part,
     Sick,
+    Slow,
     codes,
     configure,
     entry,
@@ -58,6 +61,67 @@ async def test_promise_m4_a_component_that_is_not_up_is_not_brought_up(tmp_path:
             assert report.succeeded.swaps == ()
             assert runtime.lifecycle.status(SEARCH).generation == number
             assert runtime.lifecycle.status(CACHE).generation == 0
+
+
+async def _past(runtime: RuntimeOrchestrator, generation: int) -> None:
+    """Wait until other offers are registered than at *generation*, and not an instant longer."""
+    while runtime.resolver.registry.generation == generation:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+async def test_promise_m4_a_component_that_was_coming_up_is_swapped_too(tmp_path: Path) -> None:
+    """It was chosen before its winner changed, and was not up yet when that happened."""
+    with publisher() as site:
+        configure(tmp_path, signed(tmp_path, site))
+        site.publish(entry("site-cache", "acme", Slow))
+        async with runtime_in(tmp_path) as runtime, asyncio.TaskGroup() as group:
+            await runtime.sync_remote()
+            first = group.create_task(name_of(runtime, CACHE))
+            await Slow.begun.wait()
+            generation = runtime.resolver.registry.generation
+            site.publish(entry("site-cache", "acme", Better))
+            syncing = group.create_task(runtime.sync_remote())
+            await _past(runtime, generation)
+            Slow.let.set()
+            report = await syncing
+            assert await first == "slow"
+            assert [str(each.ref) for each in report.succeeded.swaps] == [CACHE]
+            assert await name_of(runtime, CACHE) == "better"
+
+
+async def test_promise_m4_a_sync_that_was_cut_short_is_made_up_for_by_the_next(
+    tmp_path: Path,
+) -> None:
+    """Wherever it was cancelled, nothing that runs stays behind for good."""
+    with publisher() as site:
+        configure(tmp_path, signed(tmp_path, site))
+        site.publish(entry("site-cache", "acme"))
+        async with runtime_in(tmp_path) as runtime:
+            await runtime.sync_remote()
+            await name_of(runtime, CACHE)
+            for kind in (Better, Part) * 10:
+                generation = runtime.resolver.registry.generation
+                site.publish(entry("site-cache", "acme", kind))
+                syncing = asyncio.ensure_future(runtime.sync_remote())
+                await _past(runtime, generation)
+                syncing.cancel()
+                await asyncio.wait({syncing})
+                await runtime.sync_remote()
+                assert await name_of(runtime, CACHE) == kind.name
+
+
+async def test_what_is_offered_still_but_may_not_serve_is_no_orphan(tmp_path: Path) -> None:
+    """A place whose only offer is paused has no winner, and yet somebody offers it."""
+    with publisher() as site:
+        configure(tmp_path, signed(tmp_path, site))
+        site.publish(entry("site-cache", "acme"))
+        async with runtime_in(tmp_path) as runtime:
+            await runtime.sync_remote()
+            async with runtime.lifecycle.use(CACHE):
+                await runtime.lifecycle.pause("adapter:site-cache@acme")
+                site.publish(entry("site-cache", "acme"), entry("a", "acme"))
+                report = await runtime.sync_remote()
+            assert report.succeeded.orphaned == ()
 
 
 @pytest.mark.parametrize("verb", ["pause", "drain"])
