@@ -189,31 +189,34 @@ class RemoteSync:
     async def _applied(
         self, source: ManifestSource, fetcher: Fetcher, progress: Progress | None
     ) -> SourceReport:
+        before = self.hydration.serving.get(source.name)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 found = await self._obtainer.obtain(source, fetcher, progress=progress)
                 obtained = await self._obtainer.fetch_artifacts(found, fetcher, progress=progress)
+                if before is not None and before.is_of(obtained.verified):
+                    serving = before
+                else:
+                    serving = await in_thread(partial(self._serving, obtained))
                 await self._obtainer.remember(obtained)
                 break
             except LockedError:  # another process looked at the same time
                 if attempt == _ATTEMPTS:
                     raise
-        before = self.hydration.serving.get(source.name)
         self._bin += (obtained, before)  # what is large goes away in a thread
         facts = SourceReport(
             source,
-            before,
+            serving,
             digests=obtained.digests,
             roots=obtained.roots,
             not_modified=obtained.not_modified,
         )
-        if before is not None and before.is_of(obtained.verified):
-            return replace(facts, change=await in_thread(partial(_nothing_of, before)))
-        serving = await in_thread(partial(self._serving, obtained))
+        if serving is before:
+            return replace(facts, change=await in_thread(partial(_nothing_of, serving)))
         old = before.candidates if before else ()
         change = await self._succession.replace(serving.source, serving.candidates, old=old)
         self.hydration.serving[source.name] = serving
-        return replace(facts, serving=serving, change=change)
+        return replace(facts, change=change)
 
     def _serving(self, obtained: Obtained) -> Serving:
         """Return what was obtained as candidates, its wheels unpacked; it blocks."""

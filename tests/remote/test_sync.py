@@ -1,6 +1,7 @@
 """Sources are looked at, applied whole or not at all, and followed by what runs."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,31 @@ async def test_defect_oneiric_s15_a_bad_second_artifact_leaves_nothing(tmp_path:
             assert runtime.resolver.resolve("adapter:a").priority == 0
             assert runtime.hydration.serving["acme"].version == 1
         assert runtime_in(tmp_path).resolver.resolve("adapter:a").priority == 0
+
+
+async def test_defect_oneiric_s15_a_wheel_that_the_disk_has_no_room_for_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    """Not even a version that the next start would bring back without the wheel's entries."""
+    files = {**shop("1"), "shop/long.py": "X = 1\n" * 20_000}
+    wheel = build(tmp_path / "built", files, version="1")[0].read_bytes()
+    with publisher() as site:
+        configure(tmp_path, signed(tmp_path, site))
+        site.publish(entry("a", "acme"))
+        async with runtime_in(tmp_path) as runtime:
+            await runtime.sync_remote()
+            told = {**entry("b", "acme"), "factory": "shop.prices:Prices"}
+            told["artifact"] = site.artifact("/shop.whl", wheel)
+            site.publish(entry("a", "acme", priority=7), told)
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
+            try:
+                report = await runtime.sync_remote()
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert codes(report) == ["unavailable"]
+            assert offers(runtime) == ["adapter:a@acme"]
+        assert offers(runtime_in(tmp_path)) == ["adapter:a@acme"]
 
 
 async def test_a_wheel_that_may_not_be_loaded_is_a_rejected_entry(tmp_path: Path) -> None:
