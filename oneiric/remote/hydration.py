@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oneiric.errors import InvalidError, NotFoundError, OneiricError
+from oneiric.remote.errors import AddressError
 from oneiric.remote.heap import settling
 from oneiric.remote.local import read_unsigned
 from oneiric.remote.origin import local_path
@@ -26,7 +27,8 @@ class Hydration:
     """Know the sources, and what each of them brings into this process now.
 
     `serving` is what is registered, by the names of sources; `problems` is why others bring
-    nothing. Nothing here writes a file or asks a server.
+    nothing; `looked_at` is who was asked anew in this process. Nothing here writes a file or
+    asks a server.
 
     Args:
         settings: which sources there are, and the limits.
@@ -58,6 +60,7 @@ class Hydration:
         self.clock = clock
         self.serving: dict[str, Serving] = {}
         self.problems: dict[str, OneiricError] = {}
+        self.looked_at: set[str] = set()
         self._added: dict[str, SourceSettings] = {}
 
     @property
@@ -104,19 +107,49 @@ class Hydration:
         Raises:
             NotFoundError: there is no source of that name.
         """
-        named = self._named()
+        found, astray = self.listed(name)
+        self.problems.update(astray)
+        return found
+
+    def looked_for(self, name: str = "") -> tuple[list[ManifestSource], dict[str, OneiricError]]:
+        """Return the same for who looks at them, and which lead nowhere; earlier problems end.
+
+        Raises:
+            NotFoundError: there is no source of that name.
+        """
+        found, astray = self.listed(name)
+        for each in tuple(self.problems):
+            if not name or f"{each}.".startswith(f"{name}."):
+                del self.problems[each]
+        self.problems.update(astray)
+        self.looked_at.update(each.name for each in found)
+        return found, astray
+
+    def listed(self, name: str = "") -> tuple[list[ManifestSource], dict[str, OneiricError]]:
+        """Return the same, and which lead nowhere; no problem is noted, and none ends.
+
+        Raises:
+            NotFoundError: there is no source of that name.
+        """
+        named, astray = self._named(), dict[str, OneiricError]()
         if name and name not in named:
-            members = [each for each in self.sources() if each.name == name]
-            if members:
-                return members
-            raise NotFoundError("source", name, known=named, hint="see the section remote")
-        found: list[ManifestSource] = []
+            found, astray = self.listed()
+            members = [each for each in found if each.name == name]
+            if not members:
+                raise NotFoundError("source", name, known=named, hint="see the section remote")
+            return members, {}
+        found = []
         for each in [name] if name else named:
             try:
-                found += sources_of(each, named[each], self.folder, self.problems)
+                for member in sources_of(each, named[each], self.folder, astray):
+                    if member.name != each and member.name in named:
+                        reason = f"it would be the source {member.name}, which is configured"
+                        astray[each] = AddressError(member.uri, f"{reason}; rename it")
+                    else:
+                        found.append(member)
             except OneiricError as error:
-                self.problems[each] = error
-        return found
+                astray[each] = error
+        return found, astray
 
     def source_at(self, uri: str) -> str:
         """Return the name of the configured source whose address is *uri*, or an empty text.
@@ -145,10 +178,10 @@ class Hydration:
         Raises:
             InvalidError: there is another one of that name.
         """
-        named = self._named()
-        if name in named:
-            uri = named[name].uri
-            message = f"the source {name} is configured already, with the address {uri}"
+        uris = {each.name: each.uri for each in self.listed()[0]}
+        uris |= {each: told.uri for each, told in self._named().items()}
+        if name in uris:
+            message = f"the source {name} is configured already, with the address {uris[name]}"
             raise InvalidError(message, hint="change its uri, or name the manifest otherwise")
         self._added[name] = source
 
@@ -175,7 +208,7 @@ class Hydration:
             yield f"the source {name} brings nothing: {error.message}"
         for source in self.sources():
             serving = self.serving.get(source.name)
-            if serving is None and source.name not in self.problems:
+            if serving is None and source.name not in {*self.problems, *self.looked_at}:
                 yield f"the source {source.name} brings nothing yet: oneiric remote-sync"
             if serving is None:
                 continue

@@ -17,6 +17,7 @@ from oneiric.remote.obtain import Obtained, Obtainer, Progress, Secret
 from oneiric.remote.preview import preview_of
 from oneiric.remote.report import Preview, SourceReport, SyncReport
 from oneiric.remote.serving import Serving, serving_of
+from oneiric.remote.sources import ManifestSource
 from oneiric.remote.succession import Running, Succeeded, Succession
 from oneiric.remote.telling import Ledger
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from oneiric.remote.artifacts import ArtifactStore
     from oneiric.remote.fetch import Fetcher
     from oneiric.remote.hydration import Hydration
-    from oneiric.remote.sources import ManifestSource
     from oneiric.remote.status import RemoteStatus, StatusFile
 
 _ATTEMPTS = 20
@@ -98,13 +98,8 @@ class RemoteSync:
         """
         async with self._turn:
             started = self._clock.monotonic()
-            self.hydration.problems.clear()
-            wanted = await in_thread(partial(self.hydration.sources, source))
-            reports = [
-                SourceReport(each, error=error)
-                for each, error in self._ledger.unusable()
-                if source in ("", each.name)
-            ]
+            wanted, astray = await in_thread(partial(self.hydration.looked_for, source))
+            reports = [SourceReport(_astray(name), error=astray[name]) for name in astray]
             async with self._means.fetcher() as fetcher:
                 reports += await self._looked_at(wanted, fetcher, progress)
                 breakers = {state.origin: state.as_json() for state in fetcher.breakers.states()}
@@ -125,9 +120,10 @@ class RemoteSync:
             NotFoundError: there is no source of that name.
         """
         async with self._turn:
-            wanted = await in_thread(partial(self.hydration.sources, source))
+            wanted, astray = await in_thread(partial(self.hydration.listed, source))
+            lost = [Preview(_astray(name), error=astray[name]) for name in astray]
             async with self._means.fetcher() as fetcher:
-                return tuple([await self._previewed(each, fetcher) for each in wanted])
+                return (*lost, *[await self._previewed(each, fetcher) for each in wanted])
 
     async def watch(
         self,
@@ -268,6 +264,11 @@ class RemoteSync:
 
     def _ms_since(self, started: float) -> float:
         return (self._clock.monotonic() - started) * 1000
+
+
+def _astray(name: str) -> ManifestSource:
+    """Return a source that leads nowhere, as far as it can be told of."""
+    return ManifestSource(name, name)
 
 
 def _nothing_of(serving: Serving) -> SourceChange:

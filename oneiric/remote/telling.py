@@ -45,12 +45,6 @@ class Ledger:
         self._file = file
         self._counters: Counter[str] = Counter()
 
-    def unusable(self) -> list[tuple[ManifestSource, OneiricError]]:
-        """Return the configured sources that lead nowhere, and why."""
-        return [
-            (ManifestSource(name, name), error) for name, error in self._hydration.problems.items()
-        ]
-
     def enter(
         self, report: SyncReport, breakers: Mapping[str, Mapping[str, JSONValue]]
     ) -> RemoteStatus:
@@ -95,11 +89,11 @@ class Ledger:
             source.name: self._standing(source, before.sources.get(source.name), now)
             for source in self._hydration.sources()
         }
-        for source, error in self.unusable():
-            status = known.get(source.name) or SourceStatus(uri=source.shown)
+        for name, error in self._hydration.problems.items():
+            status = known.get(name) or SourceStatus(uri=name)
             told = {} if status.last_error else error_keys(error)
-            state = _state(self._hydration.serving.get(source.name), error, now)
-            known[source.name] = status.model_copy(update={"state": state, **told})
+            state = _state(self._hydration.serving.get(name), error, now)
+            known[name] = status.model_copy(update={"state": state, **told})
         sources = self._with_followers(known, standing)
         return before.model_copy(update={"sources": sources}).summed()
 

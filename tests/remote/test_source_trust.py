@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from oneiric.errors import InvalidError
+from oneiric.remote.settings import SourceSettings
 from oneiric.remote.status import SourceState
+from oneiric.runtime.remote_answers import PreviewAnswer
 from oneiric.testing import ManualClock
 from tests.remote.sites import (
     CACHE,
@@ -326,6 +329,70 @@ async def test_promise_m4_files_that_name_no_source_of_their_own_are_a_problem_a
             assert list(problems) == [of]
             assert reason in problems[of].message
             assert runtime.resolver.resolve("adapter:b").provider == "x"
+
+
+async def test_promise_m1_two_sources_never_share_a_name(tmp_path: Path) -> None:
+    """A file of a folder that bears a configured source's name is a problem, and that one serves.
+
+    What is remembered of one would be believed of the other.
+    """
+    with publisher() as site:
+        (tmp_path / "many").mkdir()
+        for path, key in (("many/x.json", "b"), ("many/y.json", "c"), ("x.json", "a")):
+            told = {**site.told(1, entries=[entry(key, "x")]), "name": "good"}
+            (tmp_path / path).write_text(json.dumps(told))
+        sources = '[remote.sources.many]\nuri = "many"\n[remote.sources."many.x"]\nuri = "x.json"\n'
+        configure(tmp_path, sources)
+        async with runtime_in(tmp_path) as runtime:
+            report = await runtime.sync_remote()
+            assert [each.source.name for each in report.sources] == ["many", "many.y", "many.x"]
+            assert codes(report) == ["bad-address"]
+            assert "x.json" in report.errors[0].message
+            assert runtime.resolver.resolve("adapter:a").provider == "x"
+            assert runtime.resolver.resolve("adapter:c").provider == "x"
+            assert runtime.resolver.registry.offers("adapter:b") == ()
+            with pytest.raises(InvalidError, match="source many"):
+                runtime.hydration.add("many.y", SourceSettings.model_validate({"uri": "x.json"}))
+
+
+async def test_a_look_at_one_source_leaves_alone_what_is_known_of_others(tmp_path: Path) -> None:
+    """Why another brings nothing is told after it as before."""
+    with publisher() as site:
+        told = {**site.told(1, entries=[entry("a", "x")]), "name": "good"}
+        (tmp_path / "good.json").write_text(json.dumps(told))
+        (tmp_path / "bad.json").write_text("{}")
+        sources = (f'[remote.sources.{name}]\nuri = "{name}.json"\n' for name in ("good", "bad"))
+        configure(tmp_path, "".join(sources))
+        async with runtime_in(tmp_path) as runtime:
+            before = list(runtime.hydration.warnings())
+            await runtime.sync_remote("good")
+            assert list(runtime.hydration.warnings()) == before
+            assert runtime.remote.status().sources["bad"].state is SourceState.REFUSED
+            (tmp_path / "bad.json").write_text(json.dumps(told))
+            await runtime.sync_remote("bad")
+            assert list(runtime.hydration.warnings()) == []
+
+
+async def test_a_preview_tells_of_sources_that_lead_nowhere(tmp_path: Path) -> None:
+    """As the sync would; who only looks shall not think that all is well."""
+    configure(tmp_path, '[remote.sources.odd]\nuri = "ftp://x/m.json"\n')
+    async with runtime_in(tmp_path) as runtime:
+        (preview,) = await runtime.remote.preview()
+        assert preview.error is not None
+        assert (preview.source.name, preview.error.code) == ("odd", "bad-address")
+        assert PreviewAnswer((preview,)).exit_code == 2
+
+
+async def test_a_look_that_failed_is_not_asked_for(tmp_path: Path) -> None:
+    """Whoever has just looked need not be told to look."""
+    with publisher() as site:
+        configure(tmp_path, signed(tmp_path, site))
+        issued, expires = "2025-01-01T00:00:00Z", "2025-12-31T00:00:00Z"
+        site.publish(entry("a", "acme"), issued=issued, expires=expires)
+        async with runtime_in(tmp_path) as runtime:
+            assert "remote-sync" in "".join(runtime.hydration.warnings())
+            assert codes(await runtime.sync_remote()) == ["expired"]
+            assert list(runtime.hydration.warnings()) == []
 
 
 async def test_promise_m4_a_folder_that_is_away_takes_nothing_with_it(tmp_path: Path) -> None:
