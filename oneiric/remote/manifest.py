@@ -38,6 +38,8 @@ MOST_ENTRIES = 20_000
 LIMITS = DocumentLimits(max_bytes=16 << 20, max_depth=32, max_nodes=2_000_000)
 LARGEST = 2**53 - 1
 _OWN = "x-"
+_BELOW = ("artifact", "secrets", "security", "capabilities")
+"""Fields whose own fields are named here too; what lies below others is the publisher's."""
 _TOLD = 10  # problems of one entry that are told in one line
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
@@ -442,11 +444,33 @@ def _without_root(problems: tuple[Problem, ...]) -> Iterator[Problem]:
 
 def _own(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return a table without fields that begin with `x-`, in those below that are models too."""
-    plain = {name: value for name, value in told.items() if not name.startswith(_OWN)}
-    for name in ("artifact", "secrets", "security"):
-        if isinstance(plain.get(name), Mapping):
-            plain[name] = _own(plain[name])
-    if isinstance(plain.get("capabilities"), list):
-        each = plain["capabilities"]
-        plain["capabilities"] = [_own(one) if isinstance(one, Mapping) else one for one in each]
-    return plain
+    return {
+        name: _own_below(value) if name in _BELOW else value
+        for name, value in told.items()
+        if not name.startswith(_OWN)
+    }
+
+
+def _own_below(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_own_below(each) for each in value]
+    return _own(value) if isinstance(value, Mapping) else value
+
+
+def left_out(told: JSONValue, place: str = "") -> dict[str, JSONValue]:
+    """Return the fields that reading leaves out, those that begin with `x-`, by their places.
+
+    >>> left_out({"x-team": "a", "artifact": {"uri": "u", "x-build": 7}, "metadata": {"x-y": 1}})
+    {'x-team': 'a', 'artifact.x-build': 7}
+    """
+    found: dict[str, JSONValue] = {}
+    if isinstance(told, list):
+        for index, each in enumerate(told):
+            found |= left_out(each, f"{place}{index}.")
+    elif isinstance(told, Mapping):
+        for name, value in told.items():
+            if name.startswith(_OWN):
+                found[f"{place}{name}"] = value
+            elif name in _BELOW:
+                found |= left_out(value, f"{place}{name}.")
+    return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from oneiric.clock import Clock, SystemClock
@@ -18,8 +19,9 @@ from oneiric.errors import DocumentError, InvalidError, JSONValue, Problem
 from oneiric.files import read_bounded, write_atomic
 from oneiric.remote.envelope import LONGEST, MANIFEST, TRUST, Envelope, is_envelope
 from oneiric.remote.errors import ArtifactHostError, InvalidManifestError, PayloadTypeError
-from oneiric.remote.manifest import Manifest, ManifestHead, manifest_of
+from oneiric.remote.manifest import Manifest, left_out, manifest_of
 from oneiric.remote.offers import offers_of
+from oneiric.remote.origin import Origin
 from oneiric.remote.times import check_time
 from oneiric.remote.trust import TrustRoot
 from oneiric.remote.verify import VerifiedManifest, verify
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from oneiric.remote.security import PrivateKey
+
+Fields: TypeAlias = dict[str, JSONValue]
 
 _AGE = re.compile(r"([1-9][0-9]{0,5})([hdw])")
 _UNITS: Mapping[str, str] = MappingProxyType({"h": "hours", "d": "days", "w": "weeks"})
@@ -154,6 +158,7 @@ class ManifestDesk:
         Raises:
             TrustError: it is not to be trusted; each reason has its own code.
             ArtifactHostError: it names an artifact from where too few of the signers may send.
+            AddressError: it names one from where nothing is fetched.
             InvalidEnvelopeError, InvalidManifestError, InvalidTrustError: the form is wrong.
         """
         now, source = self._now(), str(path)
@@ -201,20 +206,20 @@ class ManifestDesk:
         Raises:
             InvalidManifestError: one of them has something wrong; carries every problem.
         """
-        (old, given), (new, also) = (self._whole(path) for path in (before, after))
-        first, second = ({each.offer: each for each in one.entries} for one in (old, new))
+        (head, old), (head_after, new) = self._fields(before), self._fields(after)
+        unsaid = {"issued", "expires"} - (head.keys() & head_after.keys())
         changed = {
             offer: fields
-            for offer in first.keys() & second.keys()
-            if (fields := _changes(first[offer], second[offer]))
+            for offer in sorted(old.keys() & new.keys())
+            if (fields := _changes(old[offer], new[offer]))
         }
         return ManifestDiff(
             str(before),
             str(after),
-            tuple(each for each in _changes(old.head, new.head) if each.name in given & also),
-            tuple(sorted(second.keys() - first.keys())),
-            tuple(sorted(first.keys() - second.keys())),
-            dict(sorted(changed.items())),
+            tuple(each for each in _changes(head, head_after) if each.name not in unsaid),
+            tuple(sorted(new.keys() - old.keys())),
+            tuple(sorted(old.keys() - new.keys())),
+            changed,
         )
 
     def lint(self, path: Path, *, factories: Iterable[str] = ()) -> LintReport:
@@ -259,11 +264,17 @@ class ManifestDesk:
         )
         return tuple(found)
 
-    def _whole(self, path: Path) -> tuple[Manifest, set[str]]:
-        """Return a manifest and which fields its head could differ in: not times not given yet."""
+    def _fields(self, path: Path) -> tuple[Fields, dict[str, Fields]]:
+        """Return what a manifest's head says, and each entry by its offer; no times not given."""
         draft = _draft(_read(path), path)
-        times = {"issued", "expires"} - set(draft.told if isinstance(draft.told, Mapping) else ())
-        return draft.dated(self._now()).packed()[1], {*ManifestHead.model_fields} - times
+        payload, manifest = draft.dated(self._now()).packed()
+        told = json.loads(payload)
+        head = _said(manifest.head, told)
+        for name in ("issued", "expires"):
+            if name not in cast("Fields", draft.told):
+                del head[name]
+        entries = zip(manifest.entries, told.get("entries", ()), strict=True)
+        return head, {entry.offer: _said(entry, each) for entry, each in entries}
 
     def _now(self) -> datetime:
         return self._clock.now()
@@ -329,19 +340,22 @@ def _written(found: ManifestFile, output: Path | None) -> ManifestFile:
 
 def _check_hosts(found: VerifiedManifest) -> None:
     for entry in found.manifest.entries:
-        host = urlsplit(entry.artifact.uri).netloc if entry.artifact else ""
-        host = host.rpartition("@")[2].lower()
-        if host and not found.allows(host=host):
+        if entry.artifact is None or not urlsplit(entry.artifact.uri).netloc:
+            continue  # seen from where the manifest lies, which nobody knows here
+        host = Origin.of(entry.artifact.uri).netloc
+        if not found.allows(host=host):
             reason = f"{entry.offer}: too few of the signers may name artifacts from {host}"
             raise ArtifactHostError(found.source.name, reason)
 
 
-def _changes(before: BaseModel, after: BaseModel) -> tuple[FieldChange, ...]:
-    old, new = (
-        each.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        for each in (before, after)
-    )
-    names = [name for name in (*old, *(new.keys() - old.keys())) if old.get(name) != new.get(name)]
+def _said(model: BaseModel, told: JSONValue) -> Fields:
+    """Return what differs from the defaults, and the publisher's own fields."""
+    said = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return {**said, **left_out(told)}
+
+
+def _changes(old: Fields, new: Fields) -> tuple[FieldChange, ...]:
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return tuple(FieldChange(name, old.get(name), new.get(name)) for name in sorted(names))
 
 

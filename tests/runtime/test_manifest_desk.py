@@ -305,6 +305,9 @@ def test_an_artifact_from_a_strange_host_is_refused(tmp_path: Path) -> None:
     )
     maker.trust.init(tmp_path / "with.json", name="acme", change=change)
 
+    plain = maker.signed(ALICE, text=YAML + wheel.replace("CDN.example.org", "cdn.example.org:443"))
+    assert maker.manifests.verify(plain, trust=tmp_path / "with.json").signers
+    path = maker.signed(ALICE, text=YAML + wheel)
     assert maker.manifests.verify(path, trust=tmp_path / "with.json").signers
     with pytest.raises(TrustError) as caught:
         maker.manifests.verify(path, trust=maker.root(ALICE))
@@ -342,6 +345,26 @@ def test_a_difference_is_told_field_by_field(tmp_path: Path) -> None:
         "adapter:cache@acme": (FieldChange("owner", "me", None), FieldChange("priority", None, 5))
     }
     assert same.is_empty
+
+
+def test_a_difference_of_the_publishers_own_fields_is_told_too(tmp_path: Path) -> None:
+    """What begins with x- is signed like the rest; what only looks like it lies in other fields."""
+    maker = publisher(tmp_path)
+    more = "    capabilities: [kv, {{name: ttl, x-cap: {0}, security: {{x-sec: {0}}}}}]\n"
+    more += "    metadata: {{x-not: {0}}}\n    x-entry: {{deep: {0}}}\n"
+    own = (f"x-head: {number}\n{YAML}{more.format(number)}" for number in (1, 2))
+    old, new = (maker.write(text, f"{at}.yaml") for at, text in enumerate(own))
+
+    found = maker.manifests.diff(old, new)
+
+    assert found.head == (FieldChange("x-head", 1, 2),)
+    assert found.changed["adapter:cache@acme"] == (
+        FieldChange("capabilities.1.security.x-sec", 1, 2),
+        FieldChange("capabilities.1.x-cap", 1, 2),
+        FieldChange("metadata", {"x-not": 1}, {"x-not": 2}),
+        FieldChange("x-entry", {"deep": 1}, {"deep": 2}),
+    )
+    assert maker.manifests.diff(old, old).is_empty
 
 
 def test_the_manifest_to_start_from_is_valid_and_packs(tmp_path: Path) -> None:
