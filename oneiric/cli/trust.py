@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from oneiric.cli.keys import Force, Keys, PassphraseFile, PassphraseStdin, keyring
+from oneiric.cli.keys import Force, Keys, Lasts, PassphraseFile, PassphraseStdin, keyring
 from oneiric.cli.output import AsJSON, foreign_aside, show, show_json, show_table
 from oneiric.runtime.manifest_desk import lasting
 from oneiric.runtime.trust_desk import RoleChange, Rotation, TrustDesk
 
 if TYPE_CHECKING:
+    from oneiric.remote.security import PublicKey
+    from oneiric.runtime.keyring import Keyring
     from oneiric.runtime.trust_answers import TrustFile
+    from oneiric.runtime.trust_desk import Key
 
 HELP = "Say whose manifests are trusted, and replace keys."
 WAITING = 4
@@ -42,9 +45,6 @@ Factories: TypeAlias = Annotated[
 Hosts: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="A host from which manifests may name artifacts. Again for more."),
-]
-Lasts: TypeAlias = Annotated[
-    str, typer.Option("--expires-in", help="How long from now it holds.", metavar="TIME")
 ]
 AddKeys: TypeAlias = Annotated[
     list[str] | None, typer.Option("--add-key", help="A new root key.", metavar="KEY")
@@ -96,8 +96,7 @@ def init(
     """
     ring = keyring(context, passphrase_file, stdin=passphrase_stdin)
     with foreign_aside():
-        roots = tuple(ring.either(each) for each in key)
-        manifests = tuple(ring.public(each) for each in manifest_key or ())
+        roots, manifests = _new_keys(ring, key, manifest_key)
     change = Rotation(
         root=RoleChange(add=roots, threshold=threshold),
         manifest=RoleChange(add=manifests, threshold=manifest_threshold),
@@ -159,8 +158,7 @@ def rotate(
     ring = keyring(context, passphrase_file, stdin=passphrase_stdin)
     with foreign_aside():
         keys = [ring.private(each) for each in key]
-        roots = tuple(ring.either(each) for each in add_key or ())
-        manifests = tuple(ring.public(each) for each in add_manifest_key or ())
+        roots, manifests = _new_keys(ring, add_key, add_manifest_key)
     change = Rotation(
         root=RoleChange(add=roots, remove=tuple(remove_key or ()), threshold=threshold),
         manifest=RoleChange(
@@ -194,8 +192,7 @@ def revoke(
     ring = keyring(context, passphrase_file, stdin=passphrase_stdin)
     with foreign_aside():
         keys = [ring.private(each) for each in key]
-        roots = tuple(ring.either(each) for each in add_key or ())
-        manifests = tuple(ring.public(each) for each in add_manifest_key or ())
+        roots, manifests = _new_keys(ring, add_key, add_manifest_key)
     change = Rotation(
         root=RoleChange(add=roots),
         manifest=RoleChange(add=manifests),
@@ -226,6 +223,16 @@ def sign(
         keys = [ring.private(each) for each in key]
     answer = TrustDesk().sign(path, keys, before=before, output=output)
     _show_written(answer, as_json=as_json)
+
+
+def _new_keys(
+    ring: Keyring, roots: list[str] | None, manifests: list[str] | None
+) -> tuple[tuple[Key, ...], tuple[PublicKey, ...]]:
+    """Return the keys that shall sign roots, which may sign at once, and those for manifests."""
+    return (
+        tuple(ring.either(each) for each in roots or ()),
+        tuple(ring.public(each) for each in manifests or ()),
+    )
 
 
 def _show_written(answer: TrustFile, *, as_json: bool) -> None:

@@ -53,7 +53,6 @@ from collections.abc import Mapping, Sequence
 from oneiric.errors import (
     InvalidError,
     JSONValue,
-    OneiricError,
     Problem,
     RefusedError,
     UnavailableError,
@@ -431,9 +430,3 @@ class WheelLoadError(WheelError):
     """Its code could not be imported, or has no such factory."""
 
     code = "wheel-load"
-
-
-def problems_of(error: OneiricError) -> tuple[Problem, ...]:
-    """Return the problems that *error* carries, or none."""
-    found = getattr(error, "problems", ())
-    return tuple(found)

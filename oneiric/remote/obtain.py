@@ -20,8 +20,7 @@ from oneiric.remote.errors import AnswerError
 from oneiric.remote.heap import settling
 from oneiric.remote.local import read_unsigned
 from oneiric.remote.origin import Credential, Origin
-from oneiric.remote.pinned import LONGEST_ROOT
-from oneiric.remote.store import SourceState
+from oneiric.remote.store import LONGEST_ROOT, SourceState
 from oneiric.remote.verify import verify
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ Progress: TypeAlias = Callable[[str, int, int | None], None]
 """Told what is fetched, how many bytes have come, and of how many where that is known."""
 Secret: TypeAlias = Callable[[str], Awaitable[str]]
 
-MOST_ROOTS = 64
+_ROOTS_A_LOOK = 64
+"""Trust roots that one look takes; the next goes on from there."""
 _FORBIDDEN = 403
 
 
@@ -133,7 +133,7 @@ class Obtainer:
     ) -> tuple[TrustRoot, SourceState | None, int]:
         """Return the last trust root that is published, and how many there are since *root*."""
         store, place = self._hydration.memory().store(look.source.name), _place(look.source)
-        for taken in range(MOST_ROOTS):
+        for taken in range(_ROOTS_A_LOOK):
             version = root.version + 1
             try:
                 uri = urljoin(place, f"{version}.root.json")
@@ -147,7 +147,7 @@ class Obtainer:
             root = root.advance(data, source=look.source.name)
             if not look.dry:
                 state = await in_thread(partial(store.keep_root, version, data, after=state))
-        return root, state, MOST_ROOTS
+        return root, state, _ROOTS_A_LOOK
 
     async def fetch_artifacts(
         self, obtained: Obtained, fetcher: Fetcher, *, progress: Progress | None = None

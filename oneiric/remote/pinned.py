@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from oneiric.errors import InvalidError
 from oneiric.files import read_bounded
 from oneiric.remote.errors import ExpiredError, TrustError
-from oneiric.remote.store import MANIFEST
+from oneiric.remote.store import LONGEST_ROOT, MANIFEST
 from oneiric.remote.trust import TrustRoot
 from oneiric.remote.verify import VerifiedManifest, verify
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from oneiric.remote.sources import ManifestSource
     from oneiric.remote.store import Kept, SourceStore
-
-LONGEST_ROOT = 512 * 1024
 
 
 class Memory:

@@ -41,9 +41,9 @@ from oneiric.remote.verify import Seen
 
 STATE = "state.json"
 MANIFEST = "manifest.dsse.json"
-MOST_ROOTS = 1024
+LONGEST_ROOT = 512 * 1024
+_MOST_ROOTS = 1024
 _LONGEST_STATE = 64 * 1024
-_LONGEST_ROOT = 512 * 1024
 _ROOT = re.compile(r"([1-9][0-9]{0,5})\.root\.json")
 _Digest = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")]
 _KeyId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -233,9 +233,9 @@ class SourceStore:
         numbers = sorted(int(match[1]) for match in names if match)
         first = numbers[0] if numbers else 2
         row = list(range(first, first + len(numbers)))
-        if numbers != row or first > pinned + 1 or len(numbers) > MOST_ROOTS:
+        if numbers != row or first > pinned + 1 or len(numbers) > _MOST_ROOTS:
             raise self.damaged("*.root.json", "the chain of trust roots has a gap")
-        found = (self._bytes(f"{number}.root.json", _LONGEST_ROOT) for number in numbers)
+        found = (self._bytes(f"{number}.root.json", LONGEST_ROOT) for number in numbers)
         return first, tuple(data for data in found if data is not None)
 
     def _bytes(self, name: str, limit: int) -> bytes | None:

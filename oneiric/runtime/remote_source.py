@@ -8,9 +8,9 @@ from oneiric.errors import InvalidError
 from oneiric.files import read_bounded
 from oneiric.remote.local import read_unsigned
 from oneiric.remote.origin import local_path
-from oneiric.remote.pinned import LONGEST_ROOT
 from oneiric.remote.settings import SourceSettings
 from oneiric.remote.sources import sources_of
+from oneiric.remote.store import LONGEST_ROOT
 from oneiric.remote.trust import TrustRoot
 
 if TYPE_CHECKING:
