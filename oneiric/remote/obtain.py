@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from oneiric.clock import Clock, rfc3339
 from oneiric.errors import NotFoundError
@@ -165,7 +165,7 @@ class Obtainer:
         }
         credential = await self._credential(source) if wanted else None
         for artifact in wanted.values():
-            name = artifact.uri.rpartition("/")[2]
+            name = urlsplit(artifact.uri).path.rpartition("/")[2]
             await self._artifacts.ensure(
                 artifact,
                 fetcher,

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from oneiric.cli.app import COMMANDS
+from oneiric.clock import SystemClock
 from tests.acceptance.commands import environment, oneiric, run
+from tests.remote.sites import configure, entry, publisher, signed
 
 COMPLETIONS = [
     (
@@ -200,6 +202,21 @@ def test_a_narrow_terminal_loses_no_text(command: str, columns: int, tmp_path: P
     assert code == 0
     assert max(map(len, lines)) <= columns
     assert "…" not in shown
+
+
+def test_a_download_shows_its_progress_by_a_plain_name(tmp_path: Path) -> None:
+    """What the publisher named it steers no terminal, and no secret of an address is shown."""
+    with publisher(SystemClock()) as site:
+        configure(tmp_path, signed(tmp_path, site))
+        path = "/[bold]data.bin?token=s3cret/x"
+        artifact = site.artifact(path, bytes(200_000), kind="file")
+        site.publish(entry("a", "acme", artifact=artifact))
+
+        code, shown = at_terminal("remote-sync", folder=tmp_path, columns=100)
+
+    assert (code, "s3cret" in shown) == (0, False)
+    assert "[bold]data.bin" in shown
+    assert "200.0/200.0 kB" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
 
 
 def test_logs_and_data_take_separate_ways(tmp_path: Path) -> None:
