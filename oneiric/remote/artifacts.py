@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
+import secrets
 import shutil
+from collections.abc import Container
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 
 CONTENT = "content"
 MOST_BYTES = 256 << 20
+_GONE = ".gone"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -115,17 +121,59 @@ class ArtifactStore:
         )
         return place
 
+    def prune(self, keep: Container[str], *, before: float) -> int:
+        """Delete artifacts that *keep* has not and no sync has needed since *before*; it blocks.
+
+        What was begun as long ago and never ended goes too. What cannot be deleted stays.
+
+        Args:
+            keep: digests.
+            before: seconds since 1970.
+
+        Returns:
+            How many artifacts went.
+        """
+        gone = 0
+        for path in _older(self.folder, before):
+            if not _DIGEST.fullmatch(path.name):
+                if path.suffix == _GONE:
+                    shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in keep:
+                doomed = self.folder / f".{secrets.token_hex(12)}{_GONE}"
+                with suppress(OSError):
+                    path.rename(doomed)  # at once: nobody finds a half of it
+                    shutil.rmtree(doomed, ignore_errors=True)
+                    gone += 1
+        for digest in _older(self.folder, math.inf):
+            for path in _older(digest, before) if _DIGEST.fullmatch(digest.name) else ():
+                if path.name.startswith("."):
+                    with suppress(OSError):
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return gone
+
     def _is_right(self, place: Path, artifact: Pinned) -> bool:
         """Tell whether the artifact is there; what is damaged stays until a good one replaces it.
 
         So no process takes away what another has just put there.
         """
         try:
-            return digest_of(place) == (artifact.length, artifact.sha256)
+            is_right = digest_of(place) == (artifact.length, artifact.sha256)
         except FileNotFoundError:
             if place.is_dir() and not place.is_symlink():  # no file can replace a folder
                 shutil.rmtree(place, ignore_errors=True)
             return False
+        if is_right:
+            with suppress(OSError):
+                os.utime(place.parent)  # so that it is seen to be needed
+        return is_right
+
+
+def _older(folder: Path, before: float) -> list[Path]:
+    """Return what lies in *folder* and was not touched since *before*."""
+    try:
+        return [each for each in folder.iterdir() if each.lstat().st_mtime < before]
+    except OSError:  # it is not there, or somebody else deletes from it
+        return []
 
 
 def _resolved(uri: str, base: str, folder: Path | None) -> str:

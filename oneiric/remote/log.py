@@ -40,6 +40,11 @@ def log_sync(report: SyncReport) -> None:
         _emit(logging.WARNING, "component-orphaned", ref=ref)
 
 
+def log_pruned(count: int) -> None:
+    """Log `artifacts-pruned`: some that nobody has needed for long were deleted."""
+    _emit(logging.INFO, "artifacts-pruned", count=count)
+
+
 def log_status_failed(error: OneiricError) -> None:
     """Log `remote-status-failed`: the file of the status cannot be written."""
     _emit(logging.ERROR, "remote-status-failed", reason=error.message)

@@ -33,6 +33,8 @@ class Serving:
     root: int = 0
     candidates: tuple[Candidate, ...] = field(default=(), repr=False)
     quarantined: tuple[Quarantined, ...] = ()
+    artifacts: frozenset[str] = frozenset()
+    """Digests of what its entries name."""
 
     @property
     def until(self) -> str:
@@ -81,4 +83,5 @@ def serving_of(
         verified.root.version if verified.root else 0,
         offers.candidates,
         offers.quarantined,
+        frozenset(each.artifact.sha256 for each in verified.manifest.entries if each.artifact),
     )

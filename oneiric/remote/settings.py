@@ -57,6 +57,8 @@ class RemoteSettings(BaseModel):
     """Milliseconds that a sync should take, the fetch included; one that takes longer says so."""
     offline_grace_seconds: float = Field(0.0, ge=0, le=31_536_000)
     """Seconds after its end during which a kept manifest may still serve a start."""
+    artifact_grace_seconds: float = Field(2_592_000.0, ge=3_600, le=315_360_000)
+    """Seconds after which an artifact that no sync has needed is deleted."""
     allowed_roots: tuple[str, ...] = (".",)
     """Folders below which unsigned manifests may lie, seen from the working folder."""
     sources: dict[Name, SourceSettings] = Field(default_factory=dict)

@@ -139,6 +139,10 @@ class Succession:
         """Return who waits for what, and swap nobody; it may block for as long as that takes."""
         return self._told(self._decided(), tuple(self._failed.values()))
 
+    def wheels(self) -> set[str]:
+        """Return the digests of the wheels of which something is up."""
+        return _wheels(self._running.offers())
+
     async def _come_up(self) -> None:
         """Wait for what is coming up: it may have been chosen before its place changed."""
         changed, self._changed = self._changed, set()
@@ -203,7 +207,7 @@ class Succession:
 
     def _let_go(self) -> None:
         """Forget the wheels of which nothing is up or on offer any more; it blocks."""
-        registry, used = self._resolver.registry, _wheels(self._running.offers())
+        registry, used = self._resolver.registry, self.wheels()
         for ref in registry.refs():
             used |= _wheels(registry.offers(ref))
         for sha256 in self._wheels - used:

@@ -12,7 +12,7 @@ from oneiric.core.registry import SourceChange
 from oneiric.errors import LockedError, OneiricError
 from oneiric.remote.disk import in_thread
 from oneiric.remote.heap import settling
-from oneiric.remote.log import log_sync
+from oneiric.remote.log import log_pruned, log_sync
 from oneiric.remote.obtain import Obtained, Obtainer, Progress, Secret
 from oneiric.remote.preview import preview_of
 from oneiric.remote.report import Preview, SourceReport, SyncReport
@@ -110,6 +110,8 @@ class RemoteSync:
             report = SyncReport(tuple(reports), succeeded, withdrawn, spent, budget)
             await in_thread(partial(self._ledger.enter, report, breakers))
             await in_thread(self._bin.clear)
+            if not source:
+                await in_thread(self._prune)
         told(report)
         return report
 
@@ -231,6 +233,16 @@ class RemoteSync:
             old = self.hydration.serving.pop(name)
             found[name] = await self._succession.replace(old.source, (), old=old.candidates)
         return found
+
+    def _prune(self) -> None:
+        """Delete artifacts that nobody has needed for long; it blocks."""
+        needed = self._succession.wheels().union(
+            *(each.artifacts for each in self.hydration.serving.values())
+        )
+        grace = self.hydration.settings.artifact_grace_seconds
+        before = self._clock.now().timestamp() - grace
+        if count := self._means.artifacts.prune(needed, before=before):
+            log_pruned(count)
 
     async def _previewed(self, source: ManifestSource, fetcher: Fetcher) -> Preview:
         before = self.hydration.serving.get(source.name)

@@ -70,7 +70,9 @@ seen. Deleting the folder begins anew with the pinned root.
 ## Artifacts
 
 Each lies at `.oneiric_cache/artifacts/SHA256/content`, with what was unpacked of a wheel beside it
-in `unpacked`. It is hashed again before every use and may be deleted while nothing runs.
+in `unpacked`. It is hashed again before every use and may be deleted while nothing runs. A sync of
+all sources deletes those that none has needed for `remote.artifact_grace_seconds`, 30 days unless
+set otherwise; what serves or is up in its own process stays.
 
 A wheel is loaded when it
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,3 +245,33 @@ async def test_a_local_artifact_lies_below_its_folder(
         await store.ensure(named(uri), fetcher, folder=folder)
     with pytest.raises(OneiricError):
         await store.ensure(named(uri), fetcher)
+
+
+async def test_what_no_sync_needed_for_long_is_deleted(
+    fetcher: Fetcher, store: ArtifactStore, tmp_path: Path
+) -> None:
+    """With what was left half done that long ago; what is kept, new, or not ours stays."""
+    digests = []
+    for text in (b"old", b"kept", b"needed", b"new"):
+        (tmp_path / "file").write_bytes(text)
+        digests.append(named((tmp_path / "file").as_uri(), text).sha256)
+        await store.ensure(named((tmp_path / "file").as_uri(), text), fetcher, folder=tmp_path)
+    old, kept, needed, new = (store.folder / digest for digest in digests)
+    (old / "unpacked").mkdir()
+    (kept / ".half.part").write_bytes(b"ha")
+    (kept / ".unpacking-1").mkdir()
+    (store.folder / "notes").mkdir()
+    for path in (*store.folder.iterdir(), *kept.iterdir()):
+        if path != new:
+            os.utime(path, (1000, 1000))
+    await store.ensure(named("file:///nowhere", b"needed"), fetcher)
+
+    assert store.prune({kept.name}, before=2000) == 1
+    assert store.prune({kept.name}, before=2000) == 0
+
+    assert {each.name for each in store.folder.iterdir()} == {
+        *(each.name for each in (kept, needed, new)),
+        "notes",
+    }
+    assert [each.name for each in kept.iterdir()] == ["content"]
+    assert ArtifactStore(tmp_path / "none").prune((), before=2000) == 0
