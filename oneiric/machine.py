@@ -74,7 +74,7 @@ def python_matches(specifier: str, version: tuple[int, ...]) -> bool:
 
 
 def _clauses(specifier: str) -> list[str]:
-    return [clause.strip() for clause in specifier.split(",") if clause.strip()]
+    return [clause for part in specifier.split(",") if (clause := part.strip())]
 
 
 def _holds(clause: str, version: tuple[int, ...]) -> bool:

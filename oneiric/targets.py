@@ -19,7 +19,7 @@ def is_target(text: str) -> bool:
     return (
         bool(colon)
         and attribute.isidentifier()
-        and all(part.isidentifier() for part in module.split("."))
+        and all(map(str.isidentifier, module.split(".")))
     )
 
 

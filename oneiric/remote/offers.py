@@ -151,8 +151,9 @@ def _candidate(
 
 def _metadata(entry: Entry) -> dict[str, JSONValue]:
     told: dict[str, JSONValue] = dict(entry.metadata)
+    given = entry.model_fields_set
     for name in _TOLD:
-        value = getattr(entry, name)
+        value = getattr(entry, name) if name in given else None
         if value or (value == 0 and value is not False):  # a priority of 0 says something
             told[name] = value
     if described := [each for each in entry.capabilities if isinstance(each, Capability)]:
