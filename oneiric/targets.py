@@ -17,9 +17,7 @@ def is_target(text: str) -> bool:
     """
     module, colon, attribute = text.partition(":")
     return (
-        bool(colon)
-        and attribute.isidentifier()
-        and all(map(str.isidentifier, module.split(".")))
+        bool(colon) and attribute.isidentifier() and all(map(str.isidentifier, module.split(".")))
     )
 
 

@@ -98,12 +98,18 @@ class RemoteOperator:
 
         async def watch() -> None:
             loop, numbers = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
-            async with runtime, asyncio.TaskGroup() as group:
-                watching = group.create_task(
-                    runtime.remote.watch(interval, source=source, told=told, progress=progress)
-                )
-                for number in numbers:
-                    loop.add_signal_handler(number, watching.cancel)
+            async with runtime:
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        watching = group.create_task(
+                            runtime.remote.watch(
+                                interval, source=source, told=told, progress=progress
+                            )
+                        )
+                        for number in numbers:
+                            loop.add_signal_handler(number, watching.cancel)
+                except ExceptionGroup as failed:  # of the one task, such as that nobody reads
+                    raise failed.exceptions[0] from None
             for number in numbers:
                 loop.remove_signal_handler(number)
 

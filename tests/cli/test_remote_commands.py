@@ -275,6 +275,36 @@ def test_promise_c3_watching_goes_on_until_a_signal_and_ends_well(
     assert (status["pid"], status["refresh_interval"]) == (child.pid, 0.05)
 
 
+def test_a_reader_that_leaves_a_watch_is_no_mistake_of_ours(
+    site: ManifestSimulator, tmp_path: Path
+) -> None:
+    """It ends as a short command does when nobody reads any more."""
+    configure(tmp_path, signed(tmp_path, site))
+    site.publish(entry("a", "acme"))
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "oneiric.cli",
+            "remote-sync",
+            "--watch",
+            "--refresh-interval",
+            "0.05",
+        ],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.readline()
+        child.stdout.close()
+        said = child.stderr.read()
+    assert (child.returncode, said) == (1, "")
+
+
 @pytest.mark.parametrize(
     "words", [["--trust", "x"], ["--watch", "--dry-run"], ["--refresh-interval", "-1"]]
 )
