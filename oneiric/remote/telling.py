@@ -60,8 +60,8 @@ class Ledger:
             known[each.source.name] = self._entered(
                 known.get(each.source.name, SourceStatus()), each, breakers, now
             )
-        for name in report.withdrawn:
-            known.pop(name, None)
+        for name in known.keys() - self._names():
+            del known[name]
         last = report.sources[-1].source.shown if report.sources else before.last_source
         update = {
             "pid": os.getpid(),
@@ -96,6 +96,11 @@ class Ledger:
             known[name] = status.model_copy(update={"state": state, **told})
         sources = self._with_followers(known, standing)
         return before.model_copy(update={"sources": sources}).summed()
+
+    def _names(self) -> set[str]:
+        """Return the names of all sources that there are, or that serve though they are away."""
+        listed, astray = self._hydration.listed()
+        return {*(each.name for each in listed), *astray, *self._hydration.serving}
 
     def _entered(
         self,

@@ -54,7 +54,7 @@ def _host(text: str) -> str:
         named = False
     if not named or text != text.lower():
         raise refused(f"{text!r} is no host such as cdn.example.org or localhost:8443")
-    return text
+    return text.removesuffix(":443")  # which is the usual one, and told of no address
 
 
 Prefix = Annotated[str, AfterValidator(_prefix)]

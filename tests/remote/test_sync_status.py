@@ -224,3 +224,19 @@ async def test_a_status_that_cannot_be_written_stops_nothing(
             assert codes(await runtime.sync_remote()) == []
             assert runtime.resolver.resolve("adapter:a").provider == "acme"
     assert "remote-status-failed" in caplog.text
+
+
+async def test_a_source_that_is_configured_no_more_leaves_the_status(tmp_path: Path) -> None:
+    """Nobody is alarmed for ever by the last failure of what was taken away while nothing ran."""
+    with publisher() as site:
+        configure(tmp_path, signed(tmp_path, site) + '[remote.sources.old]\nuri = "old.json"\n')
+        site.publish(entry("a", "acme"))
+        async with runtime_in(tmp_path) as runtime:
+            await runtime.sync_remote()
+        configure(tmp_path, signed(tmp_path, site))
+        async with runtime_in(tmp_path) as runtime:
+            await runtime.sync_remote()
+            told = StatusFile(runtime.paths.remote_status).read()
+    assert told is not None
+    assert set(told.sources) == {"acme"}
+    assert (told.consecutive_failures, told.last_error) == (0, "")

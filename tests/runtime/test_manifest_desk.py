@@ -294,15 +294,14 @@ def test_what_is_not_to_be_trusted_is_refused_by_its_code(
     assert (caught.value.code, caught.value.exit_code) == (code, 3)
 
 
-def test_an_artifact_from_a_strange_host_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["cdn.example.org", "cdn.example.org:443"])
+def test_an_artifact_from_a_strange_host_is_refused(host: str, tmp_path: Path) -> None:
     """The whole manifest is, as a runtime does."""
     maker = publisher(tmp_path)
     maker.write("wheel", "a.whl")
     wheel = "    artifact: {path: a.whl, uri: 'https://CDN.example.org/a.whl'}\n"
     path = maker.signed(ALICE, text=YAML + wheel)
-    change = Rotation(
-        root=RoleChange(add=(ALICE,)), factories=("acme",), hosts=("cdn.example.org",)
-    )
+    change = Rotation(root=RoleChange(add=(ALICE,)), factories=("acme",), hosts=(host,))
     maker.trust.init(tmp_path / "with.json", name="acme", change=change)
 
     plain = maker.signed(ALICE, text=YAML + wheel.replace("CDN.example.org", "cdn.example.org:443"))
