@@ -9,12 +9,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from oneiric.documents import canonical, parse
+from oneiric.documents import DocumentLimits, canonical, parse
 from oneiric.errors import OneiricError
 from oneiric.files import read_bounded, write_atomic
 
 SCHEMA: Literal["oneiric.remote-status/1"] = "oneiric.remote-status/1"
-_LIMIT = 16 << 20
+_LIMITS = DocumentLimits(max_bytes=32 << 20, max_nodes=2_000_000)
 _PLAIN = ConfigDict(extra="ignore", frozen=True)
 
 
@@ -167,7 +167,8 @@ class StatusFile:
     def read(self) -> RemoteStatus | None:
         """Return what was written last, or None; it blocks."""
         try:
-            told = parse(read_bounded(self.path, limit=_LIMIT), "json", source=str(self.path))
+            data = read_bounded(self.path, limit=_LIMITS.max_bytes)
+            told = parse(data, "json", source=str(self.path), limits=_LIMITS)
             return RemoteStatus.model_validate(told)
         except (OneiricError, ValidationError):  # what cannot be read is as good as none
             return None

@@ -240,3 +240,22 @@ async def test_a_source_that_is_configured_no_more_leaves_the_status(tmp_path: P
     assert told is not None
     assert set(told.sources) == {"acme"}
     assert (told.consecutive_failures, told.last_error) == (0, "")
+
+
+async def test_a_status_of_very_many_entries_in_quarantine_can_be_read_again(
+    tmp_path: Path,
+) -> None:
+    """As when a package was not allowed: what was counted before is not lost by that."""
+    factory = f"elsewhere.{'x' * 800}:Y"
+    with publisher() as site:
+        configure(tmp_path, signed(tmp_path, site))
+        site.publish(
+            *({**entry(f"k{number}", "acme"), "factory": factory} for number in range(1500))
+        )
+        async with runtime_in(tmp_path) as runtime:
+            await runtime.sync_remote()
+            path = runtime.paths.remote_status
+            told = StatusFile(path).read()
+            assert path.stat().st_size > 1 << 20
+            assert told is not None
+            assert len(told.sources["acme"].quarantined) == 1500
