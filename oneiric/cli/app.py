@@ -58,6 +58,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "trust": ("oneiric.cli.trust:app", "Say whose manifests are trusted."),
         "remote-sync": ("oneiric.cli.remote:sync", "Apply what sources of manifests publish."),
         "remote-status": ("oneiric.cli.remote:status", "Show how each source stands."),
+        "secrets": ("oneiric.cli.secrets:app", "Have running components follow changed secrets."),
         "config": ("oneiric.cli.config:app", "Show the configuration, and who set what."),
     }
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -32,8 +32,10 @@ ENDS = ("cleanup", "aclose", "close")
 class SettingsSource(Protocol):
     """Where components find their settings."""
 
-    def settings_for(self, candidate: Candidate, model: type[BaseModel]) -> BaseModel:
-        """Return *candidate*'s settings, checked by *model*.
+    def settings_for(
+        self, candidate: Candidate, model: type[BaseModel]
+    ) -> BaseModel | Awaitable[BaseModel]:
+        """Return *candidate*'s settings, checked by *model*, or what gives them when awaited.
 
         Raises:
             ConfigError: a setting is wrong; names the key and where it was written.
@@ -237,9 +239,8 @@ def _fail(error: BaseException) -> None:
 
 def _is_context(made: object) -> TypeGuard[AbstractAsyncContextManager[object]]:
     """Tell whether *made* is to be entered: a context manager that has no `init`."""
-    kind = type(made)
-    is_manager = hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__")
-    return is_manager and _method(made, "init") is None
+    has = partial(hasattr, type(made))
+    return has("__aenter__") and has("__aexit__") and _method(made, "init") is None
 
 
 def _end_of(made: object) -> Callable[[], Any] | None:

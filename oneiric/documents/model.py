@@ -72,10 +72,11 @@ def unknown_keys(
     return problems
 
 
-def annotation_at(model: type[BaseModel], keys: Sequence[str]) -> object:
+def annotation_at(model: object, keys: Sequence[str]) -> object:
     """Return the type that *model* gives the value below *keys*, or None where it has none.
 
-    Tables lead to their value's type; `Any` stands wherever anything may follow.
+    The model may be any other type too. Tables lead to their value's type; `Any` stands wherever
+    anything may follow.
     """
     annotation: object = model
     for key in keys:

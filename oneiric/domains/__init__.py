@@ -3,7 +3,7 @@
 from oneiric.domains.actions import Action, ActionBridge, ActionDescription, InvalidPayloadError
 from oneiric.domains.bridge import ActivityVerbs, DomainBridge
 from oneiric.domains.domain import ALL, Domain
-from oneiric.domains.settings import DomainSettings
+from oneiric.domains.settings import DomainSettings, Name
 
 __all__ = [
     "ALL",
@@ -15,4 +15,5 @@ __all__ = [
     "DomainBridge",
     "DomainSettings",
     "InvalidPayloadError",
+    "Name",
 ]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 from oneiric.config import CachePaths
 from oneiric.errors import InvalidError, InvalidPathError, JSONValue
 from oneiric.files import read_bounded, write_atomic, write_new
-from oneiric.ports.secrets import SECRETS
 from oneiric.remote.errors import InvalidKeyError, SealedKeyError
 from oneiric.remote.security import PrivateKey, PublicKey, is_private
 
@@ -136,9 +135,8 @@ class Keyring:
         return read_bounded(Path(name), limit=LONGEST)
 
     async def _secret(self, name: str) -> str:
-        async with self._runtime() as runtime, runtime.lifecycle.use(SECRETS) as secrets:
-            found = await secrets.get_secret(name)
-        return found or ""
+        async with self._runtime() as runtime:
+            return await runtime.secrets.get(name)
 
     def _own_folder(self) -> Path:
         folder = CachePaths.under(self._folder).keys

@@ -36,6 +36,7 @@ _SERVICES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "gave-up": (logging.ERROR, "service-given-up"),
     }
 )
+_secrets = logging.getLogger("oneiric.secrets")
 
 
 class LifecycleLog(Observer):
@@ -205,6 +206,25 @@ def log_supervisor_failed(reason: str) -> None:
 def log_listener_failed(listener: str, reason: str) -> None:
     """Log `listener-failed`, to the same logger; the others are told all the same."""
     _emit(_supervisor, logging.WARNING, "listener-failed", {"listener": listener, "reason": reason})
+
+
+def log_secret_stale(name: str, store: str, age_seconds: float, reason: str) -> None:
+    """Log `secret-stale`, to the logger `oneiric.secrets`, where an old value counts longer."""
+    keys = {"named": name, "store": store, "age_seconds": age_seconds, "reason": reason}
+    _emit(_secrets, logging.WARNING, "secret-stale", keys)
+
+
+def log_secrets_rotated(
+    *, changed: int, swapped: Sequence[str], deferred: Sequence[str], failed: Sequence[str]
+) -> None:
+    """Log `secrets-rotated`, to the same logger: how many changed, and what followed."""
+    keys = {
+        "changed": changed,
+        "swapped": list(swapped),
+        "deferred": list(deferred),
+        "failed": list(failed),
+    }
+    _emit(_secrets, logging.WARNING if failed else logging.INFO, "secrets-rotated", keys)
 
 
 def _log_of(level: int, event: str, generation: Generation[Any], **keys: object) -> None:

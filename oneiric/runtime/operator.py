@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from oneiric.runtime.notification_operator import Notice, NotificationOperator
     from oneiric.runtime.process_operator import ProcessOperator
     from oneiric.runtime.remote_operator import RemoteOperator
+    from oneiric.runtime.secrets_operator import SecretsOperator
     from oneiric.runtime.serve_operator import ServeOperator
     from oneiric.runtime.stored import Dormant
 
@@ -60,6 +61,7 @@ class Operator:
     processes: Part[ProcessOperator] = Part("oneiric.runtime.process_operator:ProcessOperator")
     health: Part[HealthOperator] = Part("oneiric.runtime.health_operator:HealthOperator")
     remote: Part[RemoteOperator] = Part("oneiric.runtime.remote_operator:RemoteOperator")
+    secrets: Part[SecretsOperator] = Part("oneiric.runtime.secrets_operator:SecretsOperator")
 
     def __init__(
         self,

@@ -29,15 +29,17 @@ from oneiric.runtime.activity import ActivityFollower
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.lifecycle_log import log_plugins, log_replay_failed
 from oneiric.runtime.part import Part
-from oneiric.runtime.provider_settings import ProviderSettings
 from oneiric.runtime.rules import put_in_force
 from oneiric.runtime.running import Running
+from oneiric.runtime.secret_settings import SettingsWithSecrets
 from oneiric.runtime.settings import (
     SECTIONS,
     VARIABLES,
     ActivitySettings,
+    AppSettings,
     LifecycleSettings,
     PluginSettings,
+    SecretsSettings,
 )
 from oneiric.runtime.settings_in_use import SettingsInUse
 from oneiric.runtime.stored import StoredSwaps
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from oneiric.remote.sync import RemoteSync
     from oneiric.runtime.notifications import NotificationRouter
     from oneiric.runtime.reloads import Reloads
+    from oneiric.runtime.secrets import SecretsHook
     from oneiric.runtime.serving import ServeOptions, Serving
     from oneiric.runtime.supervisor import ServiceSupervisor
     from oneiric.runtime.watchers import SelectionWatcher
@@ -81,6 +84,7 @@ class RuntimeOrchestrator:
     remote: Part[RemoteSync] = Part("oneiric.runtime.remote:remote_of")
     _serves: Part[Callable[[ServeOptions], Serving]] = Part("oneiric.runtime.serving:serves_of")
     reloads: Part[Reloads] = Part("oneiric.runtime.reloads:Reloads")
+    secrets: Part[SecretsHook] = Part("oneiric.runtime.secrets:SecretsHook")
     watcher: Part[SelectionWatcher] = Part("oneiric.runtime.watchers:SelectionWatcher")
     supervisor: Part[ServiceSupervisor] = Part("oneiric.runtime.supervisor:ServiceSupervisor")
 
@@ -97,7 +101,7 @@ class RuntimeOrchestrator:
         self.running = Running()
         self.lifecycle = LifecycleManager(
             self.resolver,
-            settings=ProviderSettings(config),
+            settings=self.settings_to_make_with(config),
             limits=lifecycle.limits,
             allowed=prefixes(self.discovered, self._section("plugins", PluginSettings)),
             quarantine=lifecycle.quarantine,
@@ -176,6 +180,10 @@ class RuntimeOrchestrator:
             allowed=self.lifecycle.builder.allowed,
             limit=self._section("plugins", PluginSettings).load_timeout,
         )
+
+    def settings_to_make_with(self, config: Config) -> SettingsWithSecrets:
+        """Return what gives components their settings as *config* has them, secrets read."""
+        return SettingsWithSecrets(config, self)
 
     def reload(self, config: Config) -> tuple[ComponentRef[object], ...]:
         """Put what *config* says about selections, stacks and providers in force, in one step.
@@ -326,7 +334,8 @@ class RuntimeOrchestrator:
         if self.activity_problem is not None:
             lost.append(f"what is paused is left out: {self.activity_problem.message}")
         afar = self.hydration.warnings() if self._has_sources else ()
-        return [*lost, *broken, *afar, *self._unheard(), *self._settings_for_nobody()]
+        exposed = self._secrets_in_the_open()
+        return [*lost, *broken, *afar, *exposed, *self._unheard(), *self._settings_for_nobody()]
 
     def _unheard(self) -> Iterator[str]:
         """Yield which offers of handlers are wrong; what manifests offer is told by who asks."""
@@ -376,10 +385,17 @@ class RuntimeOrchestrator:
             await self.deliver_deferred(ref.partition(":")[2])
 
     async def _follow_winner(self, ref: ComponentRef[object]) -> None:
-        """Do the swap that a sync put off until *ref* took work again."""
-        remote: RemoteSync | None = vars(self).get("remote")  # who never synced put nothing off
-        if remote is not None:
-            await remote.resumed(ref)
+        """Do the swap that a sync or a rotation put off until *ref* took work again."""
+        for part in ("remote", "secrets"):  # who was never asked for put nothing off
+            found: RemoteSync | SecretsHook | None = vars(self).get(part)
+            if found is not None:
+                await found.resumed(ref)
+
+    def _secrets_in_the_open(self) -> Iterator[str]:
+        environment = self._section("app", AppSettings).environment
+        if environment != "development" and self._section("secrets", SecretsSettings).inline:
+            place = self.config.place("secrets.inline")
+            yield f"secrets.inline ({place}) is for development, and this is {environment}"
 
     def _settings_for_nobody(self) -> Iterator[str]:
         registry = self.resolver.registry

@@ -15,7 +15,7 @@ from oneiric.core.ref import ComponentRef
 from oneiric.domains import ALL, DomainSettings
 from oneiric.errors import JSONValue, StoreError
 from oneiric.runtime.lifecycle_log import log_swaps_not_forgotten
-from oneiric.runtime.provider_settings import ProviderSettings, paths_of
+from oneiric.runtime.provider_settings import paths_of
 from oneiric.runtime.rules import put_in_force
 from oneiric.runtime.settings import SECTIONS, LifecycleSettings
 
@@ -82,7 +82,8 @@ class Reloads:
 
     def __init__(self, runtime: RuntimeOrchestrator) -> None:
         self._runtime = runtime
-        self._begun_with = runtime.config
+        self.begun_with = runtime.config
+        """What the program began with, which counts on for what awaits a restart."""
         self._outdated: Mapping[ComponentRef[Any], Outdated] = {}
         self._turn = threading.Lock()  # for who puts in force, which takes its time
         self._lock = threading.Lock()  # for who changes who is outdated, which does not
@@ -107,7 +108,7 @@ class Reloads:
                 put_in_force(config, resolver)
                 for ref in runtime.stored.follow(config):
                     resolver.unselect(ref)
-                runtime.lifecycle.builder.settings = ProviderSettings(config)
+                runtime.lifecycle.builder.settings = runtime.settings_to_make_with(config)
                 runtime.config = config
             changed = []
             for ref in [each.ref for each in statuses() if each.state not in _DOWN]:
@@ -156,7 +157,7 @@ class Reloads:
         An offer that serves only who names it keeps the settings it was made with, for no swap
         of its place would renew it.
         """
-        now, then = self._runtime.config, self._begun_with
+        now, then = self._runtime.config, self.begun_with
         fixed = [name for name in SECTIONS if name not in _LIVE]
         sections = [name for name in fixed if _fixed(now, name) != _fixed(then, name)]
         offers = [

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from oneiric.backoff import Backoff
 from oneiric.core.build import PhaseLimits
 from oneiric.core.precedence import StackOrder
 from oneiric.core.quarantine import QuarantinePolicy
 from oneiric.documents.model import refused
-from oneiric.domains import ALL, DomainSettings
-from oneiric.domains.settings import Name
+from oneiric.domains import ALL, DomainSettings, Name
 from oneiric.errors import ConfigError
 from oneiric.remote.settings import RemoteSettings
 
@@ -229,6 +228,31 @@ class PluginSettings(BaseModel):
     """Seconds that a plugin may take to load before the others go on without it."""
 
 
+class SecretsSettings(BaseModel):
+    """Where the secrets are that settings name, and for how long one that was read counts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    domain: Literal["adapter", "service"] = "adapter"
+    """The domain of the store."""
+    key: Name = "secrets"
+    """The key of the store."""
+    provider: Name | Literal[""] = ""
+    """The provider of the store; empty for whoever serves."""
+    inline: dict[str, SecretStr] = Field(default_factory=dict)
+    """Secrets by name, for development only; they count before those of any store."""
+    cache_ttl_seconds: float = Field(600.0, ge=0, le=86_400)
+    """Seconds for which a secret that was read is not read again."""
+    stale_seconds: float = Field(0.0, ge=0, le=86_400)
+    """Seconds beyond that for which it still counts while the store cannot be reached."""
+    refresh_interval: float = Field(0.0, ge=0, le=86_400)
+    """Seconds between two rotations of all that is in use; 0 for none unless asked for."""
+    timeout_seconds: float = Field(10.0, gt=0, le=3_600)
+    """Seconds that a store may take for one secret."""
+    max_cached: int = Field(1_000, ge=1, le=100_000)
+    """Secrets that are kept; beyond that those that were not asked for longest are forgotten."""
+
+
 class LoggingSettings(BaseModel):
     """What is logged, to stderr, and how: lines of text or of JSON."""
 
@@ -252,6 +276,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "orchestrator": OrchestratorSettings,
         "runs": RunSettings,
         "runtime_supervisor": SupervisorSettings,
+        "secrets": SecretsSettings,
         "watch": WatchSettings,
         "worker": WorkerSettings,
         "logging": LoggingSettings,

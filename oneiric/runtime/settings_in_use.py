@@ -16,6 +16,7 @@ from oneiric.documents.model import alternatives, annotation_at
 from oneiric.domains import ALL, DomainSettings
 from oneiric.errors import ConfigError, Problem
 from oneiric.runtime.provider_settings import ProviderSettings, brought, is_brought, paths_of
+from oneiric.runtime.secret_stores import SecretStores
 from oneiric.targets import load
 from oneiric.text.redaction import is_secret_name, redacted
 
@@ -49,6 +50,7 @@ class SettingsInUse:
         self._allowed = allowed
         self._limit = limit
         self._source = ProviderSettings(config)
+        self._stores = SecretStores(config, resolver)
         self._models: dict[Candidate, type[BaseModel] | None] = {}
 
     def check(self, candidate: Candidate) -> BaseModel | None:
@@ -60,7 +62,7 @@ class SettingsInUse:
         model = self._model(candidate)
         if model is None:
             return None
-        outcome = attempt(partial(self._source.settings_for, candidate, model))
+        outcome = attempt(partial(self._looked, candidate, model))
         if isinstance(outcome.error, ConfigError):
             raise outcome.error
         if outcome.error is not None:
@@ -89,21 +91,37 @@ class SettingsInUse:
         problems = self.problems()
         if problems:
             raise ConfigError("the settings of providers are wrong", problems=problems)
-        models = self._shown()
+        models, named = self._shown(), self._named()
         tables = {
             f"{domain.section}.{_TABLES}": self._tables(domain.section, models)
             for domain in ALL.values()
         }
         found = self._config.settings(
-            secret=partial(_is_secret, models), instead=tables, origin=self._origins()
+            secret=lambda path: path in named or _is_secret(models, path),
+            instead=tables,
+            origin=self._origins(named),
         )
         return tuple(
             Setting(each.path, redacted(each.value), each.origin)  # type: ignore[arg-type]
             for each in found
         )
 
-    def _origins(self) -> Callable[[str], str]:
-        """Return what tells who set the value at a path: the configuration, or a manifest."""
+    def _named(self) -> Mapping[str, str]:
+        """Return the paths of settings that name secrets, each with what it names and where."""
+        found = {}
+        for candidate in self._in_use():
+            model = self._model(candidate)
+            for each in self._source.draft(candidate, model).named if model else ():
+                origin = f"secret {each.secret.name} at {each.origin}"
+                for path in paths_of(candidate):
+                    found[".".join((path, *each.keys))] = origin
+        return found
+
+    def _origins(self, named: Mapping[str, str]) -> Callable[[str], str]:
+        """Return what tells who set the value at a path: a secret, the configuration, a manifest.
+
+        *named* are the paths of settings that name secrets.
+        """
         tables = {
             f"{table}.": each
             for each in self._in_use()
@@ -112,6 +130,8 @@ class SettingsInUse:
         }
 
         def origin(path: str) -> str:
+            if path in named:
+                return named[path]
             found = self._source.origin(path)
             for table, candidate in tables.items() if found == DEFAULT else ():
                 if path.startswith(table) and is_brought(candidate, path.removeprefix(table)):
@@ -159,6 +179,10 @@ class SettingsInUse:
         within = {name.partition("@")[2] for name in told}
         raw = settings.provider_settings.items()
         return {**{name: table for name, table in raw if name not in within}, **told}
+
+    def _looked(self, candidate: Candidate, model: type[BaseModel]) -> BaseModel:
+        self._stores.check(self._source.draft(candidate, model))
+        return self._source.settings_for(candidate, model)
 
     def _model(self, candidate: Candidate) -> type[BaseModel] | None:
         if candidate not in self._models:
