@@ -213,10 +213,8 @@ class Builder:
 
     def _dispose(self, candidate: Candidate, late: object) -> asyncio.Task[object] | None:
         """Clean up an instance that arrived after its factory was given up."""
-        end = _end_of(late)
-        if end is None:
-            return None
-        return self.guard.keep(self._call(candidate, end, self.limits.cleanup))
+        end, limit = _end_of(late), self.limits.cleanup
+        return None if end is None else self.guard.keep(self._call(candidate, end, limit))
 
 
 def _method(instance: object, name: str) -> Callable[[], Any] | None:

@@ -16,7 +16,7 @@ from oneiric.runtime.secret_errors import NotRenewedError
 from oneiric.runtime.secret_names import check_wanted, names_in, unknown_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from oneiric.core.generation import Generation
     from oneiric.core.swap import SwapReport
@@ -85,17 +85,20 @@ class Rotation:
     async def _rotated(
         self, names: tuple[str, ...], keys: list[SecretKey], *, forgets: bool
     ) -> RotationReport:
-        made_with = self._runtime.running.made_with().values()
-        before = {
-            key: [self._hook.mark(key), *(each.get(key) for each in made_with)] for key in keys
-        }
+        before = self._marks_of(keys)
         forgotten = self._hook.forget(keys) if forgets else 0
-        marks, failed = await self._read(keys)
-        news = {key.name for key in marks if any(_differ(old, marks[key]) for old in before[key])}
-        unread = {each.key for each in failed}
-        changed = {name: name in news for name in names if name not in unread}
-        swapped, deferred, unswapped = await self._swap(self._outdated(marks, again=True))
-        failed += unswapped
+        news: set[str] = set()
+        swapped: list[SwapReport] = []
+        deferred: list[str] = []
+        failed: list[RotationFailure] = []
+        for part in self._in_turn(keys):
+            marks, unread = await self._read(part)
+            news |= {k.name for k in marks if any(_differ(old, marks[k]) for old in before[k])}
+            held, waiting, unswapped = await self._swap(self._outdated(marks, again=True))
+            swapped += held
+            deferred += waiting
+            failed += unread + unswapped
+        changed = {name: name in news for name in names if name not in {e.key for e in failed}}
         if forgets or news or failed:
             self._log(len(news), swapped, deferred, failed)
         return RotationReport(
@@ -107,6 +110,19 @@ class Rotation:
             deferred=tuple(deferred),
             failed=tuple(failed),
         )
+
+    def _marks_of(self, keys: Iterable[SecretKey]) -> dict[SecretKey, list[bytes | None]]:
+        """Return what tells the values that were read last, and those in use."""
+        made_with = self._runtime.running.made_with().values()
+        return {key: [self._hook.mark(key), *(each.get(key) for each in made_with)] for key in keys}
+
+    def _in_turn(self, keys: Iterable[SecretKey]) -> Iterator[list[SecretKey]]:
+        """Yield the secrets that stores are made with, then those that stores hold for others."""
+        made_with, place = self._runtime.running.made_with(), self._hook.stores.place
+        own = {key for each in made_with if each.candidate.ref == place for key in made_with[each]}
+        for is_own in (True, False):
+            if part := [key for key in keys if (key in own) is is_own]:
+                yield part
 
     async def _read(
         self, keys: Iterable[SecretKey]

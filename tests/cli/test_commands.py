@@ -16,7 +16,7 @@ from oneiric.ports import DeadLetter
 from oneiric.stores.dead_letters import DeadLetterStore
 from tests.cli.calls import Call, document
 
-GROUPS = ("action", "config", "workflow", "event", "manifest", "trust")
+GROUPS = ("action", "config", "workflow", "event", "manifest", "trust", "secrets")
 
 
 def test_list_shows_who_serves_and_by_which_rule(call: Call) -> None:

@@ -36,6 +36,7 @@ from tests.docs.notification_documents import notification_documents
 from tests.docs.publishing_documents import publishing_documents
 from tests.docs.remote_documents import remote_documents
 from tests.docs.run_documents import run_documents
+from tests.docs.secret_documents import secret_documents
 from tests.docs.serving_documents import serving_documents
 from tests.docs.supervision_documents import supervision_documents
 from tests.docs.work_documents import work_documents
@@ -195,6 +196,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **run_documents(),
         **serving_documents(),
         **await remote_documents(folder / "remote"),
+        **await secret_documents(folder / "secrets"),
         **work_documents(),
         **await supervision_documents(folder / "supervised"),
     }

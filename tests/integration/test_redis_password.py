@@ -18,7 +18,7 @@ from tests.servers import RedisServer
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
     """Run a Redis that wants a password."""
-    server = RedisServer(tmp_path, password="first-password")  # noqa: S106  of this test alone
+    server = RedisServer(tmp_path, password="first-password")
     server.start()
     yield server
     server.stop()
@@ -68,7 +68,7 @@ password = {{ secret = "redis-password" }}
         set_passwords(">second-password")
         shelf.write_text(json.dumps({"redis-password": "second-password"}))
         report = await runtime.secrets.rotate(["redis-password"])
-        redis.password = "second-password"  # noqa: S105  of this test alone
+        redis.password = "second-password"
         set_passwords("<first-password")
         rotated = done
         await until(lambda: done > rotated + 100)

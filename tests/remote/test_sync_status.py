@@ -109,7 +109,7 @@ async def test_a_credential_is_a_secret_and_goes_to_its_origin_only(tmp_path: Pa
         site.publish(entry("a", "acme"))
         async with runtime_in(tmp_path) as runtime:
             report = await runtime.sync_remote()
-            assert codes(report) == ["not-found"]
+            assert codes(report) == ["missing-secret"]
             assert site.requests == []
 
 

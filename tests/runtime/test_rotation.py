@@ -291,18 +291,19 @@ async def test_many_rotations_at_once_are_one_after_the_other(tmp_path: Path) ->
 async def test_a_store_follows_its_own_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store is a component: its token rotates like any secret."""
+    """A store is a component: its token rotates before the secrets that it holds."""
     monkeypatch.setenv("ONEIRIC_SECRET_TOKEN", "t1")
     written(tmp_path, settings("vault", "pin = { secret = 'token', provider = 'env' }"))
-    Vault.held = {"a": "1"}
+    Vault.held, Vault.token = {"a": "1"}, "t1"
     async with opened(tmp_path) as runtime:
         await runtime.secrets.get("a")
         monkeypatch.setenv("ONEIRIC_SECRET_TOKEN", "t2")
+        Vault.token = "t2"
         report = await runtime.secrets.rotate(every=True)
         async with runtime.lifecycle.use("adapter:secrets") as vault:
             assert vault.settings.pin.get_secret_value() == "t2"
 
-    assert report.changed == {"a": False, "token": True}
+    assert (report.changed, report.exit_code) == ({"a": False, "token": True}, 0)
 
 
 async def test_a_file_of_secrets_that_changed_is_followed(tmp_path: Path) -> None:
@@ -321,6 +322,19 @@ async def test_a_file_of_secrets_that_changed_is_followed(tmp_path: Path) -> Non
         file.write_text("pin = '2'\n")
         report = await runtime.secrets.rotate(["pin"])
         assert (await pin_of(runtime), report.changed) == ("2", {"pin": True})
+
+
+async def test_a_file_that_names_another_secret_swaps_what_it_is_for(tmp_path: Path) -> None:
+    """And one that says the same in plain words; what the secret is does not count for that."""
+    file = written(tmp_path, settings("oak", PIN % "a"))
+    Vault.held = {"a": "1", "b": "2"}
+    async with opened(tmp_path) as runtime:
+        await runtime.lifecycle.activate(DOOR)
+        file.write_text(file.read_text().replace("'a'", "'b'"))
+        assert runtime.reload(opened(tmp_path).config) == (DOOR,)
+        await runtime.lifecycle.swap(DOOR)
+        assert await pin_of(runtime) == "2"
+        assert (await runtime.secrets.rotate(["a"])).swapped == ()
 
 
 def test_defect_oneiric_secrets_rotate_a_command_says_that_nothing_is_kept_here(

@@ -104,10 +104,10 @@ def test_what_is_wrong_beside_a_secret_is_found_by_who_looks(tmp_path: Path) -> 
     text = "picky = { secret = 'pin' }\nnumber = 10000\npinn = 1"
     written(tmp_path, settings("oak", text))
 
+    path = "adapters.provider_settings.oak"
     assert problems(tmp_path) == [
-        "adapters.provider_settings.oak.number: Input should be less than or equal to 9999"
-        " (oneiric.toml:5)",
-        "adapters.provider_settings.oak.pinn: unknown key; did you mean pin? (oneiric.toml:6)",
+        f"{path}.number: Input should be less than or equal to 9999 (oneiric.toml:5)",
+        f"{path}.pinn: unknown key; did you mean pin? (oneiric.toml:6)",
     ]
 
 

@@ -12,7 +12,7 @@ from oneiric.config import load_config
 from oneiric.core.candidate import Candidate
 from oneiric.core.plugin import Plugin
 from oneiric.documents.model import refused
-from oneiric.ports.errors import NotFoundError, UnavailableError
+from oneiric.ports.errors import NotFoundError, PermissionDeniedError, UnavailableError
 from oneiric.runtime import RuntimeOrchestrator
 from oneiric.runtime.settings import SECTIONS
 
@@ -27,6 +27,7 @@ class Vault:
     asked: ClassVar[list[str]] = []
     down: ClassVar[bool] = False
     open: ClassVar[asyncio.Event | None] = None
+    token: ClassVar[str] = ""
 
     def __init__(self, settings: Any, **links: Any) -> None:
         self.settings = settings
@@ -41,6 +42,8 @@ class Vault:
             await Vault.open.wait()
         if Vault.down:
             raise UnavailableError("vault", "connection refused")
+        if Vault.token and self.settings.pin.get_secret_value() != Vault.token:
+            raise PermissionDeniedError("vault", "that token is over")
         value = Vault.held.get(key)
         if value is None and not allow_missing:
             raise NotFoundError("vault", "secret", name)
@@ -161,7 +164,7 @@ OFFERS = Plugin(
 
 def forget() -> None:
     """Forget what earlier tests said."""
-    Vault.held, Vault.asked, Vault.down, Vault.open = {}, [], False, None
+    Vault.held, Vault.asked, Vault.down, Vault.open, Vault.token = {}, [], False, None, ""
     Door.refuses = set()
 
 
@@ -172,6 +175,7 @@ def settings(provider: str, text: str) -> str:
 
 def written(folder: Path, *texts: str) -> Path:
     """Write the configuration file, and return where."""
+    folder.mkdir(exist_ok=True)
     file = folder / "oneiric.toml"
     file.write_text("[plugins]\nauto_load = false\n" + "\n".join(texts))
     return file
