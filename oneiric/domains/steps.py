@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from oneiric.core.candidate import SourceKind
 from oneiric.core.decision import Decision, Reason
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 DOMAINS = ("task", "action")
 """The domains whose components can do the work of a step."""
 
+Then: TypeAlias = "Callable[[StepContext, JSONValue], Awaitable[JSONValue]]"
+"""What is done with the result of an action's step; returns what is recorded."""
+
+_NOTHING: Mapping[str, Then] = MappingProxyType({})
+
 
 class ComponentBodies(Bodies):
     """Let components do the work of the steps whose targets name them.
@@ -45,11 +50,23 @@ class ComponentBodies(Bodies):
     `ActionBridge.execute` does. Either may name one offer, `task:KEY@provider`. Sync code of
     an offer that is `blocking` runs in a thread. The component is held from before the step
     begins until it has ended.
+
+    Args:
+        lifecycle: who brings the components up.
+        actions: how actions are executed.
+        then: what is done with the results of some actions before they are recorded, by key.
     """
 
-    def __init__(self, lifecycle: LifecycleManager, actions: ActionBridge) -> None:
+    def __init__(
+        self,
+        lifecycle: LifecycleManager,
+        actions: ActionBridge,
+        *,
+        then: Mapping[str, Then] = _NOTHING,
+    ) -> None:
         self.lifecycle = lifecycle
         self.actions = actions
+        self.then = then
         self._digests: dict[tuple[str, Candidate], str] = {}
         self._generation = -1
         self._log = get_logger(__name__)
@@ -158,7 +175,8 @@ class _Opened(AbstractAsyncContextManager[Body]):
             bodies.decision_digest(self._ref, candidate),
         )
         if self._ref.domain == "action":
-            return _ActionBody(bodies.actions, component, candidate, provenance)
+            then = bodies.then.get(self._ref.key)
+            return _ActionBody(bodies.actions, component, candidate, provenance, then)
         run = getattr(component, "run", None)
         if not callable(run):
             reason = "it has no method run"
@@ -191,10 +209,12 @@ class _ActionBody:
     action: object
     candidate: Candidate
     provenance: Provenance
+    then: Then | None
     is_blocking: bool = False  # the bridge calls sync code in a thread itself
 
-    def __call__(self, context: StepContext, value: JSONValue, /) -> Awaitable[Given]:
-        return self.actions.perform(self.action, self.candidate, value)
+    async def __call__(self, context: StepContext, value: JSONValue, /) -> Given:
+        result = await self.actions.perform(self.action, self.candidate, value)
+        return result if self.then is None else await self.then(context, result)
 
 
 def _may_pass(decision: Decision) -> bool:

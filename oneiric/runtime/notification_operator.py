@@ -10,12 +10,11 @@ from oneiric.domains.workflows.spec import read_workflow
 from oneiric.errors import InvalidError, JSONValue
 from oneiric.runtime.answers import ActionAnswer
 from oneiric.runtime.notification_answers import NotificationAnswer
-from oneiric.runtime.notification_route import NotificationRoute, routes_of
+from oneiric.runtime.notification_route import NOTIFY, NotificationRoute, routes_of
 
 if TYPE_CHECKING:
     from oneiric.runtime.operator import Operator
 
-NOTIFY = "workflow.notify"
 NOWHERE = NotificationRoute()
 
 
@@ -81,7 +80,7 @@ class NotificationOperator:
             return "", () if override == NOWHERE else (override,)
         ref = operator.ref(notice.workflow, domain="workflow")
         bodies = ComponentBodies(runtime.lifecycle, runtime.actions)
-        found = routes_of(read_workflow(runtime.resolver.resolve(ref), bodies))
+        found = routes_of(read_workflow(runtime.resolver.resolve(ref), bodies).candidate)
         if not found and override != NOWHERE:
             return ref.key, (override,)
         laid = [override.over(route) for route in found]

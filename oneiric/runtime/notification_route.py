@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
 from oneiric.core.ref import ComponentRef
+from oneiric.documents import json_value
 from oneiric.documents.model import validate_settings
 from oneiric.domains.metadata import InvalidMetadataError
-from oneiric.errors import ConfigError, JSONValue, Problem
+from oneiric.domains.workflows.spec import NOTIFICATIONS, notifications_of
+from oneiric.errors import ConfigError, DocumentError, JSONValue, Problem
 from oneiric.ports.messaging import LONGEST_NAME, LONGEST_TITLE, MESSAGING, Messenger
 
 if TYPE_CHECKING:
-    from oneiric.domains.workflows import Workflow
+    from oneiric.core.candidate import Candidate
 
-WHERE = "notifications"
+NOTIFY = "workflow.notify"
+"""The action whose result is a message."""
+
+TIMED_OUT = "timed-out"
 _OWN = "x-"
 _NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
 
@@ -41,7 +46,8 @@ class NotificationRoute:
         title: the title; empty for the key of the workflow.
         include_context: whether the facts go with it.
         extra_payload: fields of the provider's own.
-        on: the ends of a run that it is meant for; what is sent by hand goes there always.
+        on: the ends of a run that are told by it; what a step or a person sends goes there
+            always.
     """
 
     provider: str = ""
@@ -67,6 +73,14 @@ class NotificationRoute:
         """Return where a message goes that names *channel*, or an empty string, itself."""
         return self.target or channel or self.channel
 
+    def wants(self, end: str) -> bool:
+        """Whether it is told that a run ended so; `timed-out` is a way to have `failed`.
+
+        >>> NotificationRoute(on=("failed",)).wants("timed-out")
+        True
+        """
+        return end in self.on or (end == TIMED_OUT and "failed" in self.on)
+
     def over(self, below: NotificationRoute) -> NotificationRoute:
         """Return *below* with the provider, target and title that this one names."""
         said = {name: getattr(self, name) for name in ("provider", "target", "title")}
@@ -85,22 +99,22 @@ class RouteSpec(BaseModel):
     title: str = Field("", max_length=LONGEST_TITLE)
     include_context: bool = True
     extra_payload: dict[str, JsonValue] = Field(default_factory=dict)
-    on: list[Literal["succeeded", "failed", "canceled"]] = Field(default_factory=list)
+    on: list[Literal["succeeded", "failed", "timed-out", "canceled"]] = Field(default_factory=list)
 
 
-def routes_of(workflow: Workflow) -> tuple[NotificationRoute, ...]:
-    """Return the routes that *workflow* declares under `notifications`: a table, or a list of such.
+def routes_of(candidate: Candidate) -> tuple[NotificationRoute, ...]:
+    """Return the routes that a workflow declares under `notifications`: a table, or a list of such.
 
     Names that begin with `x-` are left out.
 
     Raises:
         InvalidMetadataError: every problem with them.
     """
-    declared = workflow.spec.notifications
+    routes, problems, origin = [], list[Problem](), str(candidate.source)
+    declared = _plain(notifications_of(candidate), problems, origin)
     listed = declared if isinstance(declared, list) else [declared] if declared else []
-    routes, problems, origin = [], [], str(workflow.candidate.source)
     for number, value in enumerate(listed):
-        at = f"{WHERE}.{number}" if isinstance(declared, list) else WHERE
+        at = f"{NOTIFICATIONS}.{number}" if isinstance(declared, list) else NOTIFICATIONS
         if not isinstance(value, Mapping):
             problems.append(Problem(at, "it must be a table", origin))
             continue
@@ -112,5 +126,14 @@ def routes_of(workflow: Workflow) -> tuple[NotificationRoute, ...]:
         else:
             routes.append(NotificationRoute(**{**dict(spec), "on": tuple(spec.on)}))
     if problems:
-        raise InvalidMetadataError(workflow.candidate, problems)
+        raise InvalidMetadataError(candidate, problems)
     return tuple(routes)
+
+
+def _plain(declared: object, problems: list[Problem], origin: str) -> JSONValue:
+    try:
+        return json_value(declared)
+    except DocumentError as error:
+        at = ".".join(filter(None, (NOTIFICATIONS, error.path)))
+        problems.append(Problem(at, error.problem, origin))
+        return None

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import partial
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from oneiric.clock import rfc3339
@@ -29,6 +30,8 @@ __all__ = ["NotificationMessage", "NotificationOutcome", "NotificationRoute", "N
 TOPIC = "oneiric.notification"
 SEND_SECONDS = 300.0
 MARGIN_SECONDS = 60.0
+OWED = "owed"
+_NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
 ANYWHERE = "default"
 """The channel of a payload that names none."""
 
@@ -87,9 +90,16 @@ class NotificationRouter:
         self._letters = letters
 
     def message(
-        self, record: JSONValue, route: NotificationRoute, *, workflow: str = ""
+        self,
+        record: JSONValue,
+        route: NotificationRoute,
+        *,
+        workflow: str = "",
+        message_id: str = "",
     ) -> NotificationMessage:
         """Return what goes out by *route* of a result of `workflow.notify`.
+
+        Its id is new, or *message_id*.
 
         Raises:
             InvalidError: there is no message in it, or one beyond a limit.
@@ -102,7 +112,7 @@ class NotificationRouter:
         if recipients := record.get("recipients"):
             facts["recipients"] = recipients
         return NotificationMessage(
-            id=self._clock.new_id(),
+            id=message_id or self._clock.new_id(),
             text=str(record["message"]),
             title=route.title or workflow,
             target=route.target_for(_channel(record)),
@@ -113,32 +123,109 @@ class NotificationRouter:
         )
 
     async def send(
-        self, record: JSONValue, route: NotificationRoute, *, workflow: str = ""
+        self,
+        record: JSONValue,
+        route: NotificationRoute,
+        *,
+        workflow: str = "",
+        message_id: str = "",
     ) -> NotificationOutcome:
-        """Send what `workflow.notify` gave by one route, and tell what came of it; never raise."""
+        """Send what `workflow.notify` gave by one route, and tell what came of it; never raise.
+
+        A message that is sent again under its *message_id* takes the place of its dead letter.
+        """
         told = NotificationOutcome(ref=f"{route.adapter_key}@{route.provider}")
         try:
             told = replace(told, ref=str(route.ref))
-            message = self.message(record, route, workflow=workflow)
+            message = self.message(record, route, workflow=workflow, message_id=message_id)
         except OneiricError as error:
             return replace(told, code=error.code, error=error.message)
-        told = replace(told, target=message.target, title=message.title)
-        sent = await self._sent(message, told.ref)
-        if sent.error is None:
-            result = cast("SendResult", sent.value)
-            return replace(told, provider=result.provider, message_id=result.message_id)
-        told = replace(told, code=_code(sent), error=_reason(sent))
-        return await self._kept(message, told, sent)
+        told = await self.deliver(message, told.ref)
+        if told.success and message_id:
+            await self._guard.call(partial(self._letters.remove, message_id), limit=MARGIN_SECONDS)
+        return told
+
+    async def deliver(
+        self, message: NotificationMessage, ref: str, *, limit: float = SEND_SECONDS
+    ) -> NotificationOutcome:
+        """Send a message through *ref* within *limit* seconds, and keep it if it is not taken."""
+        sent = await self._sent(message, ref, limit)
+        told = _told(_about(message, ref), sent)
+        return told if told.success else await self._kept(message, told, sent)
 
     async def send_all(
-        self, record: JSONValue, routes: Iterable[NotificationRoute], *, workflow: str = ""
+        self,
+        record: JSONValue,
+        routes: Iterable[NotificationRoute],
+        *,
+        workflow: str = "",
+        key: str = "",
     ) -> tuple[NotificationOutcome, ...]:
-        """Send it by all routes at once, and tell what came of each, in their order."""
+        """Send it by all routes at once, and tell what came of each, in their order.
+
+        With a *key* the id of each message follows from it and the number of its route.
+        """
+        listed = tuple(routes)
+        ids = [f"{key}-{n}" if key else "" for n in range(len(listed))]
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self.send(record, route, workflow=workflow)) for route in routes
+                group.create_task(self.send(record, route, workflow=workflow, message_id=id_))
+                for route, id_ in zip(listed, ids, strict=True)
             ]
         return tuple(task.result() for task in tasks)
+
+    async def owe(
+        self, message: NotificationMessage, route: NotificationRoute, about: Mapping[str, JSONValue]
+    ) -> DeadLetter:
+        """Keep a message that shall be sent when something has come true, and return its letter.
+
+        What it is *about* are extensions of its event.
+
+        Raises:
+            InvalidRefError: the route names nobody.
+            UnavailableError: it is not kept.
+        """
+        letter = self._letter(message, str(route.ref), reason=OWED, about=about)
+        await self._letters.add(letter)
+        return letter
+
+    async def owed(self) -> list[DeadLetter]:
+        """Return the messages that were to be sent and that nobody is sending.
+
+        Raises:
+            UnavailableError: the letters cannot be read.
+        """
+        now = rfc3339(self._clock.now())
+        return [
+            letter
+            for letter in await self._letters.letters()
+            if letter.reason == OWED and is_notification(letter) and letter.claimed_until <= now
+        ]
+
+    async def settle(self, letter: DeadLetter, *, limit: float) -> NotificationOutcome | None:
+        """Send a message that is owed, and tell what came of it; None where somebody else does.
+
+        Not sent, it stays a dead letter, and is nobody's debt any more.
+
+        Raises:
+            UnavailableError: the letters cannot be changed.
+        """
+        read = attempt(partial(_message, letter))
+        if read.value is None:
+            return None
+        tried = await self._tried(letter, read.value, limit)
+        if tried is None:
+            return None
+        told = _told(_about(read.value, letter.handler), tried[1])
+        return told if told.success else replace(told, letter=letter.id)
+
+    async def drop(self, letter: DeadLetter) -> None:
+        """Forget a message that is owed no more.
+
+        Raises:
+            UnavailableError: the letters cannot be changed.
+        """
+        await self._letters.remove(letter.id)
 
     async def replay(self, letter_id: str = "") -> list[Replay]:
         """Send the message of one dead letter again, or of all that are messages.
@@ -156,7 +243,9 @@ class NotificationRouter:
         ]
         return [await self._replayed(letter) for letter in found]
 
-    async def _sent(self, message: NotificationMessage, ref: str) -> Outcome[object]:
+    async def _sent(
+        self, message: NotificationMessage, ref: str, limit: float = SEND_SECONDS
+    ) -> Outcome[object]:
         async def send() -> SendResult:
             handle = self._lifecycle.use(ref)
             async with handle as messenger:
@@ -165,46 +254,70 @@ class NotificationRouter:
             found = result.message_id if isinstance(result, SendResult) else message.id
             return SendResult(message_id=found, provider=provider)
 
-        return await self._guard.call(send, limit=SEND_SECONDS)
+        return await self._guard.call(send, limit=limit)
 
     async def _kept(
         self, message: NotificationMessage, told: NotificationOutcome, sent: Outcome[object]
     ) -> NotificationOutcome:
-        letter = DeadLetter(
-            id=self._clock.new_id(),
-            handler=told.ref,
-            event=_event(message).as_json(),
-            reason=str(_meaning(sent)),
-            error=told.error,
-            attempts=1,
-            at=rfc3339(self._clock.now()),
-        )
+        letter = self._letter(message, told.ref, reason=str(_meaning(sent)), error=told.error)
         kept = await self._guard.call(partial(self._letters.add, letter), limit=MARGIN_SECONDS)
         if kept.error is None:
             return replace(told, letter=letter.id)
         return replace(told, error=f"{told.error}; its dead letter was not kept: {kept.reason}")
 
+    def _letter(
+        self,
+        message: NotificationMessage,
+        ref: str,
+        *,
+        reason: str,
+        error: str = "",
+        about: Mapping[str, JSONValue] = _NOTHING,
+    ) -> DeadLetter:
+        """Return a letter that keeps *message*, under the same id."""
+        return DeadLetter(
+            id=message.id,
+            handler=ref,
+            event=_event(message, about).as_json(),
+            reason=reason,
+            error=error,
+            attempts=0 if reason == OWED else 1,
+            at=rfc3339(self._clock.now()),
+        )
+
     async def _replayed(self, letter: DeadLetter) -> Replay:
         read = attempt(partial(_message, letter))
         if read.value is None:
             return Replay(letter, problem=f"its message cannot be read: {read.reason}")
-        now = self._clock.now()
-        until = now + timedelta(seconds=SEND_SECONDS + MARGIN_SECONDS)
-        claimed = await self._letters.claim(letter.id, now=rfc3339(now), until=rfc3339(until))
-        if claimed is None:
-            return Replay(letter, problem="it is being replayed, or was")
         began = perf_counter()
-        sent = await self._sent(read.value, letter.handler)
+        tried = await self._tried(letter, read.value, SEND_SECONDS)
+        if tried is None:
+            return Replay(letter, problem="it is being replayed, or was")
+        claimed, sent = tried
         took, meaning = (perf_counter() - began) * 1e3, _meaning(sent)
         if sent.error is None:
-            await self._letters.remove(letter.id)
             value = asdict(cast("SendResult", sent.value))
             return Replay(claimed, (HandlerResult(letter.handler, meaning, value, "", 1, took),))
-        error, attempts = _reason(sent), claimed.attempts + 1
-        await self._letters.add(
-            replace(claimed, reason=str(meaning), error=error, attempts=attempts)
-        )
-        return Replay(claimed, (HandlerResult(letter.handler, meaning, None, error, 1, took),))
+        told = HandlerResult(letter.handler, meaning, None, _reason(sent), 1, took)
+        return Replay(claimed, (told,))
+
+    async def _tried(
+        self, letter: DeadLetter, message: NotificationMessage, limit: float
+    ) -> tuple[DeadLetter, Outcome[object]] | None:
+        """Claim a letter and send its message; it goes, or stays with the new error."""
+        now = self._clock.now()
+        until = now + timedelta(seconds=limit + MARGIN_SECONDS)
+        claimed = await self._letters.claim(letter.id, now=rfc3339(now), until=rfc3339(until))
+        if claimed is None:
+            return None
+        sent = await self._sent(message, letter.handler, limit)
+        if sent.error is None:
+            await self._letters.remove(letter.id)
+        else:
+            reason, attempts = str(_meaning(sent)), claimed.attempts + 1
+            kept = replace(claimed, reason=reason, error=_reason(sent), attempts=attempts)
+            await self._letters.add(kept)
+        return claimed, sent
 
 
 def router_of(runtime: RuntimeOrchestrator) -> NotificationRouter:
@@ -223,7 +336,19 @@ def _channel(record: Mapping[str, JSONValue]) -> str:
     return channel if isinstance(channel, str) and channel != ANYWHERE else ""
 
 
-def _event(message: NotificationMessage) -> Event:
+def _about(message: NotificationMessage, ref: str) -> NotificationOutcome:
+    return NotificationOutcome(ref=ref, target=message.target, title=message.title)
+
+
+def _told(told: NotificationOutcome, sent: Outcome[object]) -> NotificationOutcome:
+    """Return *told* with what came of sending."""
+    if sent.error is not None:
+        return replace(told, code=_code(sent), error=_reason(sent))
+    result = cast("SendResult", sent.value)
+    return replace(told, provider=result.provider, message_id=result.message_id)
+
+
+def _event(message: NotificationMessage, about: Mapping[str, JSONValue] = _NOTHING) -> Event:
     data: dict[str, Any] = {
         "text": message.text,
         "title": message.title,
@@ -232,7 +357,7 @@ def _event(message: NotificationMessage) -> Event:
         "context": dict(message.context),
         "extra_payload": dict(message.extra_payload),
     }
-    return Event(id=message.id, type=TOPIC, time=message.at, data=data)
+    return Event(id=message.id, type=TOPIC, time=message.at, data=data, extensions=about)
 
 
 def _message(letter: DeadLetter) -> NotificationMessage:

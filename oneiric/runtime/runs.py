@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,14 +13,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from oneiric.clock import rfc3339
-from oneiric.errors import InvalidError, JSONValue, NotFoundError
+from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError
 from oneiric.reports import RunReport
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.journal import Journal, RunRecord
 from oneiric.runs.run import Run, fold
-from oneiric.runs.state import StepState
+from oneiric.runs.state import RunState, StepState
+from oneiric.runtime.noticed_journal import NoticedJournal
 from oneiric.runtime.run_answers import Backup, Pruning, RunListing, RunTold, Soundness
+from oneiric.runtime.run_notices import RunNotices
 from oneiric.stores import upkeep
 from oneiric.stores.journal import SqliteJournal
 
@@ -75,6 +78,7 @@ class RunDesk:
     """
 
     def __init__(self, runtime: RuntimeOrchestrator) -> None:
+        self._runtime = runtime
         self._path = runtime.paths.database
         self._clock = runtime.clock
 
@@ -155,19 +159,24 @@ class RunDesk:
                 event = RunEvent(run_id, EventKind.RUN_CANCELING, at, "", data)
                 await journal.append(run_id, [event])
                 return RunTold(run_id, "cancel", "live" if record.is_held else "stored")
-            return await self._end(journal, run_id, said)
+            return await self._end(journal, found, said)
 
         return self._do(canceled)
 
-    async def _end(self, journal: SqliteJournal, run_id: str, said: Told) -> RunTold:
-        engine = RunEngine(journal=journal, clock=self._clock)
-        try:
-            await engine.cancel(run_id, actor=said.actor, reason=said.reason)
-            async for _ in journal.follow(run_id):
+    async def _end(self, journal: SqliteJournal, run: Run, said: Told) -> RunTold:
+        """Cancel a run in this process, and send what its workflow wants to be told of that."""
+        notices = RunNotices(self._runtime, journal, find=lambda _: run)
+        engine = RunEngine(journal=NoticedJournal(journal, notices), clock=self._clock)
+        async with AsyncExitStack() as stack:
+            if notices.wants(run, RunState.CANCELED):
+                await stack.enter_async_context(self._runtime)
+            stack.push_async_callback(engine.close)
+            await engine.cancel(run.run_id, actor=said.actor, reason=said.reason)
+            with suppress(LockedError, InvalidError):  # somebody else ends it, or it has ended
+                await (await engine.resume(run.run_id))
+            async for _ in journal.follow(run.run_id):
                 pass
-        finally:
-            await engine.close()
-        return RunTold(run_id, "cancel", "local")
+        return RunTold(run.run_id, "cancel", "local")
 
     def backup(self, to: Path) -> Backup:
         """Copy the state database to *to*, in place of an earlier copy, while it may be used.

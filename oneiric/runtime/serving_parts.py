@@ -108,6 +108,10 @@ def _schedule(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     return serving.loop("schedule", run) if serving.options.works else None
 
 
+def _notices(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    return serving.loop("notices", serving.work.notices.run) if serving.options.works else None
+
+
 def _worker(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     worker = serving.work.worker()
     if not serving.options.works:
@@ -180,6 +184,7 @@ PARTS: Sequence[tuple[str, PartMaker]] = (
     ("work", _work),
     ("recovery", _recovery),
     ("schedule", _schedule),
+    ("notices", _notices),
     ("worker", _worker),
     ("deferred-events", _deferred),
     ("supervisor", _supervisor),

@@ -19,6 +19,9 @@ from oneiric.domains.workflows import WorkflowBridge
 from oneiric.ports.cache import CACHE
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.journal import Journal, MemoryJournal
+from oneiric.runtime.noticed_journal import NoticedJournal
+from oneiric.runtime.notification_route import NOTIFY
+from oneiric.runtime.run_notices import RunNotices
 from oneiric.runtime.settings import RunSettings, WorkerSettings
 from oneiric.runtime.stop import StopSignals
 from oneiric.stores.journal import Durability, SqliteJournal
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from oneiric.core.lifecycle import LifecycleManager
     from oneiric.errors import JSONValue
     from oneiric.ports.queue import Queue, QueueMessage
+    from oneiric.runs.run import Run
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
 
 
@@ -59,15 +63,16 @@ class Work:
         self._settings = worker
         self._at_once = settings.recover_at_once
         clock, lifecycle = runtime.clock, runtime.lifecycle
-        self.bodies = ComponentBodies(lifecycle, runtime.actions)
         self.journal: Journal = MemoryJournal(clock)
         if checkpoints:
             durability = Durability(settings.durability)
             path = runtime.paths.database
             self.journal = SqliteJournal(path, clock=clock, durability=durability)
+        self.notices = RunNotices(runtime, self.journal, find=self._under_way, kept=checkpoints)
+        self.bodies = ComponentBodies(lifecycle, runtime.actions, then={NOTIFY: self.notices.step})
         self.engine = RunEngine(
             self.bodies,
-            journal=self.journal,
+            journal=NoticedJournal(self.journal, self.notices),
             clock=clock,
             guard=lifecycle.builder.guard,
             cache=_LinkedCache(lifecycle),
@@ -100,6 +105,9 @@ class Work:
         trace: TracebackType | None,
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
+
+    def _under_way(self, run_id: str) -> Run | None:
+        return next((run for run in self.engine.under_way if run.run_id == run_id), None)
 
     def worker(self, *, queue: str = "", events: bool = False, concurrency: int = 0) -> Worker:
         """Return a worker on the queue, asked for by its provider if need be.
@@ -149,6 +157,8 @@ class Work:
     ) -> WorkerReport:
         """Work until SIGTERM or SIGINT; begin what is due and take up what was left meanwhile.
 
+        So are messages that others still owe about runs.
+
         A worker on events does only that, after what waited for handlers that take work again.
         *ready* is called unless *stop* was asked before. At the end nothing new is begun, and what
         is under way gets the grace to finish; the rest is given back.
@@ -157,7 +167,7 @@ class Work:
         if stop.is_asked:
             return await worker.run()
         ready()
-        runs = [self.recovery().run, self.scheduler().run]
+        runs = [self.recovery().run, self.scheduler().run, self.notices.run]
         async with asyncio.TaskGroup() as group:
             also = [self.runtime.deliver_deferred] if events else runs
             others = [group.create_task(each()) for each in also]

@@ -38,7 +38,7 @@ class WorkflowAnswer:
     """A run of a workflow as far as it came in this process.
 
     `resumed` tells that it was begun earlier, `looked` that such a run was asked for, and
-    `kept` whether it outlives this process.
+    `kept` whether it outlives this process. `notifications` are who was told of its end.
     """
 
     key: str
@@ -46,6 +46,7 @@ class WorkflowAnswer:
     resumed: bool = False
     looked: bool = False
     kept: bool = True
+    notifications: tuple[JSONValue, ...] = ()
 
     @property
     def state(self) -> str:
@@ -70,6 +71,7 @@ class WorkflowAnswer:
             "results": self.run.results,
             "error": self.run.error,
             "steps": {name: str(step.state) for name, step in self.run.steps.items()},
+            "notifications": list(self.notifications),
         }
 
 

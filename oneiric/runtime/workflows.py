@@ -102,7 +102,12 @@ class WorkDesk:
                 if run_id and checkpoints:
                     notice(f"the run {run_id} was left; --resume-checkpoint goes on with it")
                 raise
-            return WorkflowAnswer(named, done.run, done.resumed, resume, checkpoints)
+            told = await work.notices.told(done.run.run_id)
+            if checkpoints:
+                await work.notices.recover()
+            return WorkflowAnswer(
+                named, done.run, done.resumed, resume, kept=checkpoints, notifications=tuple(told)
+            )
 
         return self._do(ran, checkpoints=checkpoints)
 
@@ -176,6 +181,8 @@ class WorkDesk:
                 if events:
                     await self._runtime.deliver_deferred()
                 report = await worker.run(until_empty=True)
+                if not events:
+                    await work.notices.recover()
             else:
                 report = await work.serve(worker, stop=heeded, events=events, ready=ready)
             return WorkerAnswer(report, str(candidate.offer))

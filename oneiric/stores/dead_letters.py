@@ -91,6 +91,8 @@ class DeadLetterStore:
         return _letter(row) if row else None
 
     def _remove(self, letter_id: str) -> bool:
+        if not self._path.exists():
+            return False
         with writing(self._path, STATE) as connection:
             done = connection.execute("DELETE FROM dead_letters WHERE id = ?", (letter_id,))
             return done.rowcount > 0

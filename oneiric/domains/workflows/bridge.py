@@ -210,7 +210,7 @@ class WorkflowBridge(DomainBridge):
         return tuple(
             f"run {run.run_id}"
             for run in found
-            if not run.is_waiting and ref.provider in ("", _provider(run))
+            if not run.is_waiting and ref.provider in ("", provider_of(run))
         )
 
     def _decisions(self, key: str, plan: Plan) -> dict[str, JSONValue]:
@@ -228,7 +228,7 @@ class WorkflowBridge(DomainBridge):
         return found
 
 
-def _provider(run: Run) -> JSONValue:
+def provider_of(run: Run) -> JSONValue:
     """Return who served a workflow when a run of it was begun."""
     kept = run.metadata.get(DECISIONS)
     said = kept.get(run.plan.name) if isinstance(kept, Mapping) else None

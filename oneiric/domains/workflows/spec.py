@@ -25,6 +25,7 @@ M = TypeVar("M", bound=BaseModel)
 
 KEYS = ("dag", "workflow")
 NODES = ("nodes", "tasks")
+NOTIFICATIONS = "notifications"
 INPUT = "${ input }"
 _OWN = "x-"
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
@@ -112,6 +113,14 @@ def read_workflow(candidate: Candidate, bodies: Bodies, limits: Limits | None = 
     return found
 
 
+def notifications_of(candidate: Candidate) -> JSONValue:
+    """Return what *candidate* declares under `notifications`, in its table or beside it."""
+    metadata = candidate.metadata
+    table = next((metadata[key] for key in KEYS if key in metadata), None)
+    within = table.get(NOTIFICATIONS) if isinstance(table, Mapping) else None
+    return metadata.get(NOTIFICATIONS) if within is None else within
+
+
 class _Anything(dict[str, JSONValue]):
     """The input of a run that nobody has begun: there may be anything in it."""
 
@@ -172,7 +181,7 @@ class _Reading:
     def _beside(self) -> Mapping[str, JSONValue]:
         """Return what may stand beside the table as well as in it."""
         metadata = self.candidate.metadata
-        names = ("retry_policy", "timeout_seconds", "scheduler", "notifications", "queue_category")
+        names = ("retry_policy", "timeout_seconds", "scheduler", NOTIFICATIONS, "queue_category")
         return {name: metadata[name] for name in names if name in metadata}
 
     def _nodes(self, found: Mapping[str, JSONValue]) -> list[tuple[str, JSONValue]]:
