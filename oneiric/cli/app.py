@@ -59,6 +59,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "remote-sync": ("oneiric.cli.remote:sync", "Apply what sources of manifests publish."),
         "remote-status": ("oneiric.cli.remote:status", "Show how each source stands."),
         "secrets": ("oneiric.cli.secrets:app", "Have running components follow changed secrets."),
+        "shell": ("oneiric.cli.shell:shell", "Open IPython around a runtime."),
         "config": ("oneiric.cli.config:app", "Show the configuration, and who set what."),
     }
 )

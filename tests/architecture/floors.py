@@ -60,6 +60,8 @@ DOORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "opentelemetry": ("oneiric/adapters/monitoring/*",),
         "redis": ("oneiric/adapters/*",),
+        "IPython": ("oneiric/shell/*",),
+        "traitlets": ("oneiric/shell/*",),
     }
 )
 """Library to the only files that may import it."""
@@ -125,7 +127,7 @@ TASK_OWNERS = (
     "oneiric/adapters/cache/multitier.py",  # its follower lives from init to cleanup
     "oneiric/adapters/redis_client.py",  # a command outlives a cancelled caller; close ends it
 )
-PRINTERS = ("oneiric/cli/*", "oneiric/demo/*")
+PRINTERS = ("oneiric/cli/*", "oneiric/demo/*", "oneiric/shell/*")
 
 COMPOSERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -144,7 +146,7 @@ COMPOSERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 COMMANDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "cli": words("core runs domains reports runtime demo"),
+        "cli": words("core runs domains reports runtime shell demo"),
         "demo": words("core domains ports runtime"),
     }
 )
