@@ -56,6 +56,7 @@ class Terminal:
             try:
                 return self._once(shell, text) if text else self._led(shell)
             finally:
+                shell.restore_sys_module_state()
                 TerminalInteractiveShell.clear_instance()
 
     def _made(self, stack: ExitStack, *, is_short: bool) -> Any:

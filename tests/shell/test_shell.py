@@ -144,6 +144,7 @@ def test_the_demonstration_is_there_where_it_is_asked_for(tmp_path: Path) -> Non
 
 
 OURS = """
+import sys
 from oneiric import RuntimeOrchestrator
 from oneiric.shell import AdminShell
 
@@ -153,14 +154,15 @@ class OurShell(AdminShell):
 
 text = "%greet ann\\nprint(answer, runtime is shell.runtime)"
 print(OurShell(RuntimeOrchestrator.open()).run(text))
+print(sys.modules["__main__"].OurShell is OurShell, sys.excepthook is sys.__excepthook__)
 """
 
 
 def test_a_program_may_open_a_shell_with_names_and_magics_of_its_own(tmp_path: Path) -> None:
-    """By a class that says which."""
+    """By a class that says which; the program goes on as if nothing had been."""
     done = run("-c", OURS, folder=tmp_path)
 
-    assert (done.out, done.err) == ("hello ann, True\n42 True\n0\n", "")
+    assert (done.out, done.err) == ("hello ann, True\n42 True\n0\nTrue True\n", "")
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
