@@ -55,16 +55,17 @@ def composed(session: Session) -> Operator:
     return Operator(path=session.config, profile=session.profile, plugins=plugins)
 
 
-def operator_for(session: Session, *, warns: bool = True) -> Operator:
+def operator_for(session: Session, *, warns: bool = True, serves: bool = False) -> Operator:
     """Return the operator that the root options describe, with logs and warnings on stderr.
 
-    A command that first changes what would be warned of may do so itself later.
+    A command that first changes what would be warned of may do so itself later. One that
+    *serves* logs to stdout where its configuration says so.
     """
     operator = composed(session)
     with foreign_aside():
         settings = operator.orchestrator.config.section("logging")
     if session.debug or settings != LoggingSettings():
-        begin_logging(session, operator)
+        begin_logging(session, operator, serves=serves)
     if warns:
         show_warnings(operator)
     return operator
@@ -76,14 +77,19 @@ def show_warnings(operator: Operator) -> None:
         sys.stderr.write(printable(f"warning: {warning}\n"))
 
 
-def begin_logging(session: Session, operator: Operator) -> None:
-    """Write logs to stderr as configured; a short command does without what is as by default."""
-    from oneiric.core.logging import configure_logging  # costs a third of a short command
+def begin_logging(session: Session, operator: Operator, *, serves: bool = False) -> None:
+    """Write logs as configured; a short command does without what is as by default."""
+    from oneiric.runtime.log_sinks import Places, log_to  # costs a third of a short command
 
-    settings = operator.orchestrator.config.section("logging")
+    runtime = operator.orchestrator
+    settings = runtime.config.section("logging")
     assert isinstance(settings, LoggingSettings)
-    level = "debug" if session.debug else settings.level
-    configure_logging(sys.stderr, level=level, emit_json=settings.emit_json)
+    places = Places(runtime.config.folder, sys.stderr, sys.stdout if serves else None)
+
+    def dropped(sink: str, count: int) -> None:
+        runtime.metrics.count("oneiric_log_records_dropped_total", count, sink=sink)
+
+    log_to(settings, places, debug=session.debug, dropped=dropped)
 
 
 def width() -> int:

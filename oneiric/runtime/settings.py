@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from oneiric.backoff import Backoff
 from oneiric.core.build import PhaseLimits
@@ -16,6 +17,18 @@ from oneiric.documents.model import refused
 from oneiric.domains import ALL, DomainSettings, Name
 from oneiric.errors import ConfigError
 from oneiric.remote.settings import RemoteSettings
+
+
+def is_safe_endpoint(url: str) -> bool:
+    """Tell whether what is sent to *url* stays unread on its way, and no password stands in it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and here)
+    return is_private and bool(parts.hostname) and parts.username is None
 
 
 class AppSettings(BaseModel):
@@ -253,15 +266,68 @@ class SecretsSettings(BaseModel):
     """Secrets that are kept; beyond that those that were not asked for longest are forgotten."""
 
 
-class LoggingSettings(BaseModel):
-    """What is logged, to stderr, and how: lines of text or of JSON."""
+class LogSinkSettings(BaseModel):
+    """One place to which events are written."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    target: Literal["stderr", "stdout", "file", "http"]
+    """Where to; `stdout` is for programs that serve: a command writes to stderr instead."""
+    level: Literal["debug", "info", "warning", "error"] | None = None
+    """The least serious events that are written there; that of the section without one."""
+    emit_json: bool | None = None
+    """Whether each is a line of JSON; as the section says without it. Over HTTP it always is."""
+    path: str = ""
+    """The file, seen from the working folder; made with mode 0600. One process writes it."""
+    max_bytes: int = Field(10_000_000, ge=1_000, le=1 << 30)
+    """How large the file grows before another is begun."""
+    backup_count: int = Field(5, ge=1, le=100)
+    """How many earlier files are kept, as `path.1` and so on."""
+    endpoint: str = ""
+    """The address to which lines are posted; `https`, or `http` on this machine."""
+    token: SecretStr | None = None
+    """Sent as a bearer token."""
+    buffer: int = Field(1_000, ge=1, le=100_000)
+    """How many lines wait for a receiver that is slow; what comes then is dropped and counted."""
+    timeout_seconds: float = Field(5.0, gt=0, le=60)
+    """How long one post may take."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for target, name in (("file", "path"), ("http", "endpoint")):
+            if bool(getattr(self, name)) is not (self.target == target):
+                raise refused(f"{name} belongs to a sink with the target {target}, and only there")
+        if self.endpoint and not is_safe_endpoint(self.endpoint):
+            raise refused("an endpoint is https, or http on this machine, without a password in it")
+        return self
+
+
+class LoggingSettings(BaseModel):
+    """What is logged, to where, and how: lines of text or of JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     level: Literal["debug", "info", "warning", "error"] = "warning"
     """The least serious events that are written."""
     emit_json: bool = False
     """Whether each event is a line of JSON."""
+    sinks: tuple[LogSinkSettings, ...] = Field(default=(), max_length=8)
+    """Where events are written; without any, to stderr."""
+
+
+class TelemetrySettings(BaseModel):
+    """What is remembered of the latest work, and how often it is written and exported."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: bool = True
+    """Whether `.oneiric_cache/runtime_telemetry.json` is written at all."""
+    write_seconds: float = Field(1.0, ge=0.05, le=3_600)
+    """Seconds between two writes of it, at least."""
+    history: int = Field(50, ge=0, le=1_000)
+    """How many of the latest events, workflows, actions and swaps it names."""
+    export_seconds: float = Field(15.0, ge=0.05, le=3_600)
+    """Seconds between two exports of traces and metrics to whoever serves `adapter:monitoring`."""
 
 
 SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
@@ -280,6 +346,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "watch": WatchSettings,
         "worker": WorkerSettings,
         "logging": LoggingSettings,
+        "telemetry": TelemetrySettings,
     }
 )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any, TextIO
 
 import structlog
 
 from oneiric.text.printable import printable
 from oneiric.text.redaction import redacted
+from oneiric.text.tracing import DOING
 
 ROOT = "oneiric"
 
@@ -40,9 +41,31 @@ def get_logger(name: str, **context: object) -> structlog.stdlib.BoundLogger:
 def configure_logging(stream: TextIO, *, level: str = "warning", emit_json: bool = False) -> None:
     """Send the events of all `oneiric` loggers to *stream*, as lines of text or JSON.
 
-    What the standard library's loggers get as `extra` becomes keys of the event. Calling it
-    again replaces what an earlier call set up.
+    What the standard library's loggers get as `extra` becomes keys of the event, and so does
+    what is at work: `domain`, `key`, `provider`, `run`, `step`, `trace_id` and `span_id`, as far
+    as known. Calling it again replaces what an earlier call set up.
     """
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter(emit_json=emit_json))
+    send_to([handler], level=level)
+
+
+def send_to(handlers: Sequence[logging.Handler], *, level: str) -> None:
+    """Send the events of all `oneiric` loggers to *handlers*, in place of what was set up before.
+
+    What was set up before is closed.
+    """
+    root = logging.getLogger(ROOT)
+    before, root.handlers[:] = root.handlers[:], handlers
+    root.setLevel(level.upper())
+    root.propagate = False
+    for handler in before:
+        if handler not in handlers:
+            handler.close()
+
+
+def formatter(*, emit_json: bool) -> logging.Formatter:
+    """Return what makes a line of an event, of text or JSON."""
     renderer = (
         structlog.processors.JSONRenderer(sort_keys=True)
         if emit_json
@@ -50,24 +73,17 @@ def configure_logging(stream: TextIO, *, level: str = "warning", emit_json: bool
             key_order=["timestamp", "level", "event"], repr_native_str=False
         )
     )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                renderer,
-                _escape,
-            ],
-            foreign_pre_chain=[
-                structlog.stdlib.ExtraAdder(),
-                *_FACTS,
-            ],
-        )
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            renderer,
+            _escape,
+        ],
+        foreign_pre_chain=[
+            structlog.stdlib.ExtraAdder(),
+            *_FACTS,
+        ],
     )
-    root = logging.getLogger(ROOT)
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    root.propagate = False
 
 
 def _escape(_logger: object, _method: str, line: Any) -> str:
@@ -83,7 +99,18 @@ def _redact(
     return event
 
 
+def _at_work(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    doing = DOING.get()
+    if doing is not None:
+        for name, value in doing.keys().items():
+            event.setdefault(name, value)
+    return event
+
+
 _FACTS = (
+    _at_work,
     _redact,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
