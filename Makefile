@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS := redis,shell
+EXTRAS := redis,otel-otlp,shell
 PYTEST_ARGS ?=
 
 EXAMPLE := $(wildcard examples/plugin/pyproject.toml)

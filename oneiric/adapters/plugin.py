@@ -109,6 +109,21 @@ PLUGIN = Plugin(
             capabilities=("http", "rest", "stream"),
         ),
         _offer(
+            "adapter:monitoring@memory",
+            "monitoring.memory:MemoryMonitor",
+            priority=EMBEDDED,
+            capabilities=("traces", "metrics"),
+        ),
+        _offer(
+            "adapter:monitoring@otel-otlp",
+            "monitoring.otel_otlp:OtelOtlpMonitor",
+            priority=REMOTE,
+            capabilities=("traces", "metrics", "otlp"),
+            requires=_HTTP,
+            extra="otel-otlp",
+            library="opentelemetry",
+        ),
+        _offer(
             "adapter:messaging@log",
             "messaging.log:LogMessenger",
             priority=EMBEDDED,

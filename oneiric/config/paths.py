@@ -76,6 +76,11 @@ class CachePaths:
         return self.root / "orchestrator.log"
 
     @property
+    def telemetry(self) -> Path:
+        """What was dispatched, run and swapped last."""
+        return self.root / "runtime_telemetry.json"
+
+    @property
     def artifacts(self) -> Path:
         """The folder of fetched artifacts, named by digest."""
         return self.root / "artifacts"

@@ -25,6 +25,7 @@ from oneiric.errors import (
     nearest,
 )
 from oneiric.runs.body import Bodies, Body, Given, Provenance
+from oneiric.text.tracing import DOING, Doing, above
 
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
@@ -182,7 +183,7 @@ class _Opened(AbstractAsyncContextManager[Body]):
             reason = "it has no method run"
             raise ComponentError(candidate.ref, candidate.provider, "run", reason)
         blocking = candidate.blocking and not inspect.iscoroutinefunction(run)
-        return _TaskBody(run, provenance, blocking, _takes_context(run))
+        return _TaskBody(run, candidate, provenance, blocking, _takes_context(run))
 
     def _check_paused(self) -> None:
         """Raise `PausedError` where only paused offers could serve."""
@@ -195,11 +196,13 @@ class _Opened(AbstractAsyncContextManager[Body]):
 @dataclass(frozen=True, slots=True)
 class _TaskBody:
     run: Callable[..., Given | Awaitable[Given]]
+    candidate: Candidate
     provenance: Provenance
     is_blocking: bool
     takes_context: bool
 
     def __call__(self, context: StepContext, value: JSONValue, /) -> Given | Awaitable[Given]:
+        _begin(self.candidate, context)
         return self.run(value, context=context) if self.takes_context else self.run(value)
 
 
@@ -213,8 +216,18 @@ class _ActionBody:
     is_blocking: bool = False  # the bridge calls sync code in a thread itself
 
     async def __call__(self, context: StepContext, value: JSONValue, /) -> Given:
+        _begin(self.candidate, context)
         result = await self.actions.perform(self.action, self.candidate, value)
         return result if self.then is None else await self.then(context, result)
+
+
+def _begin(candidate: Candidate, context: StepContext) -> None:
+    """Let logs and traces know what is at work, in the context of this call alone."""
+    run, step = context.run_id, context.step_id
+    above_it = Doing(run=run, words=(run,), parent=above())
+    words = (run, step, str(context.attempt))
+    ref = candidate.ref
+    DOING.set(Doing(ref.domain, ref.key, candidate.provider, run, step, words, above_it))
 
 
 def _may_pass(decision: Decision) -> bool:

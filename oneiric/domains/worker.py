@@ -209,6 +209,7 @@ class Worker:
         guard: Guard,
         limits: WorkerLimits | None = None,
         let_go: Callable[[], Awaitable[object]] | None = None,
+        told: Callable[[str], object] = str,
     ) -> None:
         self.report = WorkerReport()
         self._queue = queue
@@ -217,6 +218,7 @@ class Worker:
         self._guard = guard
         self._limits = limits or WorkerLimits()
         self._let_go = let_go
+        self._told = told
         self._held: dict[str, QueueMessage] = {}
         self._busy: set[asyncio.Task[None]] = set()
         self._later: set[asyncio.Task[None]] = set()
@@ -323,6 +325,7 @@ class Worker:
         self._held.pop(message.receipt + message.id, None)
         await self._ask(call, f"settle as {fate}")
         self.report = self.report.counted(fate)
+        self._told(str(fate))
         told = {"message": message.id, "reason": handled.reason}
         if fate is Fate.ASIDE:
             self._log.error("message-set-aside", **told)

@@ -46,6 +46,7 @@ from oneiric.ports.messaging import (
     NotificationMessage,
     SendResult,
 )
+from oneiric.ports.monitoring import MONITORING, Monitor
 from oneiric.ports.queue import QUEUE, Queue, QueueConsumer, QueueMessage, QueueProducer
 from oneiric.ports.schedules import Progress, ScheduleProgress
 from oneiric.ports.secrets import SECRETS, SecretStore, SecretWriter
@@ -64,6 +65,7 @@ __all__ = [
     "CACHE",
     "HTTP",
     "MESSAGING",
+    "MONITORING",
     "QUEUE",
     "SECRETS",
     "STORAGE",
@@ -86,6 +88,7 @@ __all__ = [
     "Managed",
     "MessageLevel",
     "Messenger",
+    "Monitor",
     "NotFoundError",
     "NotSupportedError",
     "NotificationMessage",

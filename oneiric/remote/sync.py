@@ -42,6 +42,7 @@ class Means:
         fetcher: makes who fetches; all it makes share what is known of failing servers.
         running: knows which components are up.
         file: where the status is kept.
+        heard: called with the report of each sync.
     """
 
     artifacts: ArtifactStore
@@ -49,6 +50,7 @@ class Means:
     fetcher: Callable[[], Fetcher]
     running: Running
     file: StatusFile
+    heard: Callable[[SyncReport], object] = bool
 
 
 class RemoteSync:
@@ -112,6 +114,7 @@ class RemoteSync:
             await in_thread(self._bin.clear)
             if not source:
                 await in_thread(self._prune)
+        self._means.heard(report)
         told(report)
         return report
 

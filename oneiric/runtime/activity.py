@@ -33,6 +33,10 @@ async def _nobody(_: ComponentRef[object]) -> None:
     """Do nothing."""
 
 
+def _unheard(_: ComponentRef[object], __: Activity) -> None:
+    """Do nothing."""
+
+
 def _nothing(_: ComponentRef[object]) -> tuple[str, ...]:
     return ()
 
@@ -46,7 +50,7 @@ class ActivityFollower:
     before something was paused or drained.
 
     `work` tells what is under way here of a component without holding it, by name; whoever
-    does such work sets it. A drain counts that too.
+    does such work sets it. A drain counts that too. `heard` is called with every change.
 
     Args:
         lifecycle: whose components take work or do not.
@@ -73,6 +77,7 @@ class ActivityFollower:
         self._clock = clock
         self._resumed = resumed
         self.work: Callable[[ComponentRef[object]], tuple[str, ...]] = _nothing
+        self.heard: Callable[[ComponentRef[object], Activity], object] = _unheard
         self._accepted = accepted
         self._turn = asyncio.Lock()
         self._known: Mapping[str, Activity] = {}
@@ -134,6 +139,7 @@ class ActivityFollower:
                 self._lifecycle.hold_off(named, wanted)
             self._known = known
         log_activity(named, wanted)
+        self.heard(named, wanted)
         await self._adopt(named, wanted)
 
     # -- following ----------------------------------------------------------------------
@@ -218,6 +224,7 @@ class ActivityFollower:
                 ]
                 for ref in changed:
                     log_activity(ComponentRef(ref), stored.get(ref, ACTIVE))
+                    self.heard(ComponentRef(ref), stored.get(ref, ACTIVE))
                     if ref in stored:
                         self._lifecycle.hold_off(ref, stored[ref])
                 return [ComponentRef(ref) for ref in dict.fromkeys((*changed, *self._unmet))]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from oneiric.runtime.discovery import Discovered
     from oneiric.runtime.notification_answers import NotificationAnswer
     from oneiric.runtime.stored import Dormant
+    from oneiric.runtime.telemetry_file import TelemetryFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ class Explanation:
 class Status:
     """How each component stands, in the process that `applied` names.
 
-    `dormant` are the stored selections that are not in force, by place.
+    `dormant` are the stored selections that are not in force, by place. `telemetry` is what the
+    process that worked last wrote, or nothing.
     """
 
     rows: tuple[tuple[Decision, ComponentStatus], ...]
@@ -105,6 +107,7 @@ class Status:
     profile: str
     config: str
     applied: str = "local"
+    telemetry: TelemetryFile | None = None
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.status/1`."""
@@ -125,6 +128,7 @@ class Status:
                 }
                 for decision, status in self.rows
             ],
+            "telemetry": self.telemetry.as_json() if self.telemetry else None,
         }
 
 

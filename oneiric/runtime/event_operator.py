@@ -30,6 +30,7 @@ class EventOperator:
             InvalidError: the topic or the payload is wrong.
         """
         runtime = self._operator.orchestrator
+        runtime.telemetry.begin()
         event = Event.of(topic, payload, clock=runtime.clock)
 
         async def emit() -> Emission:

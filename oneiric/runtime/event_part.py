@@ -9,10 +9,22 @@ from oneiric.domains.events import EventBridge
 from oneiric.stores.dead_letters import DeadLetterStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oneiric.domains.events import Event, HandlerResult
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
 
 
 def events_of(runtime: RuntimeOrchestrator) -> EventBridge:
     """Return the bridge to the components of the events domain that *runtime* has."""
-    letters = DeadLetterStore(runtime.paths.database)
-    return EventBridge(ALL["event"], runtime.lifecycle, verbs=runtime.activity, letters=letters)
+
+    def heard(event: Event, matched: int, results: Sequence[HandlerResult]) -> None:
+        runtime.measures.dispatched(event, matched, results)
+
+    return EventBridge(
+        ALL["event"],
+        runtime.lifecycle,
+        verbs=runtime.activity,
+        letters=DeadLetterStore(runtime.paths.database),
+        heard=heard,
+    )

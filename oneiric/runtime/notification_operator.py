@@ -65,7 +65,8 @@ class NotificationOperator:
         workflow, routes = self._routes(notice)
         async with runtime:
             candidate = runtime.resolver.resolve(ref)
-            result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
+            with runtime.telemetry.action(str(candidate.ref), candidate.provider):
+                result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
             wanted = routes if notice.send else ()
             outcomes = await runtime.notifications.send_all(result, wanted, workflow=workflow)
         answer = NotificationAnswer(workflow, routes, outcomes, asked=notice.send)

@@ -29,6 +29,7 @@ from oneiric.runtime.drain import Share, drained, shares_of
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
 from oneiric.runtime.part import Part
 from oneiric.runtime.settings import AppSettings
+from oneiric.runtime.telemetry_file import TelemetryFile
 
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
@@ -156,7 +157,13 @@ class Operator:
             if found := self.orchestrator.stored.dormant(each.ref):
                 dormant[each.ref] = found
         return Status(
-            rows, dormant, app.name, app.environment, config.profile, str(config.file or "")
+            rows,
+            dormant,
+            app.name,
+            app.environment,
+            config.profile,
+            str(config.file or ""),
+            telemetry=TelemetryFile.read(self.orchestrator.paths.telemetry),
         )
 
     def swap(
@@ -315,7 +322,8 @@ class Operator:
         ref = self._action(key, provider)
         async with self.orchestrator as runtime:
             candidate = runtime.resolver.resolve(ref)
-            result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
+            with runtime.telemetry.action(str(candidate.ref), candidate.provider):
+                result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
         return ActionAnswer(str(candidate.ref), candidate.provider, result)
 
     def _action(self, key: str, provider: str) -> ComponentRef[Any]:

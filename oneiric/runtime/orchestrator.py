@@ -28,6 +28,7 @@ from oneiric.remote.settings import RemoteSettings
 from oneiric.runtime.activity import ActivityFollower
 from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.lifecycle_log import log_plugins, log_replay_failed
+from oneiric.runtime.observers import Observers
 from oneiric.runtime.part import Part
 from oneiric.runtime.rules import put_in_force
 from oneiric.runtime.running import Running
@@ -47,15 +48,19 @@ from oneiric.stores.activity import DomainActivityStore
 
 if TYPE_CHECKING:
     from oneiric.domains.events import EventBridge
+    from oneiric.metrics import Metrics
     from oneiric.remote.hydration import Hydration
     from oneiric.remote.obtain import Progress
     from oneiric.remote.report import SyncReport
     from oneiric.remote.sync import RemoteSync
+    from oneiric.runtime.export import Exporter
+    from oneiric.runtime.measures import Measures
     from oneiric.runtime.notifications import NotificationRouter
     from oneiric.runtime.reloads import Reloads
     from oneiric.runtime.secrets import SecretsHook
     from oneiric.runtime.serving import ServeOptions, Serving
     from oneiric.runtime.supervisor import ServiceSupervisor
+    from oneiric.runtime.telemetry import RuntimeTelemetryRecorder
     from oneiric.runtime.watchers import SelectionWatcher
 
 M = TypeVar("M", bound=BaseModel)
@@ -87,6 +92,10 @@ class RuntimeOrchestrator:
     secrets: Part[SecretsHook] = Part("oneiric.runtime.secrets:SecretsHook")
     watcher: Part[SelectionWatcher] = Part("oneiric.runtime.watchers:SelectionWatcher")
     supervisor: Part[ServiceSupervisor] = Part("oneiric.runtime.supervisor:ServiceSupervisor")
+    metrics: Part[Metrics] = Part("oneiric.runtime.measures:metrics_of")
+    measures: Part[Measures] = Part("oneiric.runtime.measures:measures_of")
+    telemetry: Part[RuntimeTelemetryRecorder] = Part("oneiric.runtime.telemetry:telemetry_of")
+    exporter: Part[Exporter] = Part("oneiric.runtime.export:exporter_of")
 
     def __init__(
         self, config: Config, *, plugins: Iterable[Plugin] = (), clock: Clock | None = None
@@ -106,7 +115,7 @@ class RuntimeOrchestrator:
             allowed=prefixes(self.discovered, self._section("plugins", PluginSettings)),
             quarantine=lifecycle.quarantine,
             clock=self.clock,
-            observer=self.running,
+            observer=Observers(self.running, lambda: self.measures),
         )
         self.running.watch(self.lifecycle)
         activity = self._section("activity", ActivitySettings)
@@ -119,6 +128,7 @@ class RuntimeOrchestrator:
             resumed=self._deliver,
             accepted=self._follow_winner,
         )
+        self.activity.heard = self._count_activity
         self.activity_problem: StoreError | None = None
         self._following: asyncio.Task[None] | None = None
         self.actions = ActionBridge(ALL["action"], self.lifecycle, verbs=self.activity)
@@ -288,7 +298,8 @@ class RuntimeOrchestrator:
     async def stop(self) -> None:
         """Close every component, dependents first.
 
-        Until the last is closed, drains that others wait for are answered.
+        Until the last is closed, drains that others wait for are answered. What telemetry has
+        not been written yet is written then.
 
         Raises:
             ExceptionGroup: cleanups failed; everything was closed all the same.
@@ -297,6 +308,9 @@ class RuntimeOrchestrator:
             await self.lifecycle.close()
         finally:
             await self._follow_no_more()
+            recorder: RuntimeTelemetryRecorder | None = vars(self).get("telemetry")
+            if recorder is not None:
+                await recorder.flush()
 
     async def __aenter__(self) -> Self:
         """Return the orchestrator, which takes no work for what is stored as paused or draining.
@@ -379,6 +393,9 @@ class RuntimeOrchestrator:
         outcome = await attempt_async(self.events.replay_deferred(key))
         if outcome.error is not None:  # whatever it is, others go on
             log_replay_failed(self.events.domain.name, key, outcome.reason)
+
+    def _count_activity(self, ref: ComponentRef[object], activity: Activity) -> None:
+        self.measures.activity(ref, activity)
 
     async def _deliver(self, ref: ComponentRef[object]) -> None:
         if ref.domain == self.events.domain.name:

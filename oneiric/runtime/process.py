@@ -39,3 +39,19 @@ def _stat(pid: int) -> tuple[str, str]:
         return "", ""
     fields = text.rpartition(")")[2].split()
     return (fields[0], fields[19]) if len(fields) > 19 else ("", "")
+
+
+def began_at(now: float) -> float:
+    """Return when this process began, in seconds since 1970; *now* where that is not told.
+
+    Source: proc(5), `btime` of `/proc/stat`.
+    """
+    ticks = born(os.getpid())
+    try:
+        lines = Path("/proc/stat").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return now
+    booted = next((line.split()[1] for line in lines if line.startswith("btime ")), "")
+    if not ticks or not booted:
+        return now
+    return int(booted) + int(ticks) / os.sysconf("SC_CLK_TCK")

@@ -28,5 +28,6 @@ def remote_of(runtime: RuntimeOrchestrator) -> RemoteSync:
         fetcher=partial(Fetcher, clock=clock, limits=limits, breakers=Breakers(clock)),
         running=runtime.running,
         file=StatusFile(runtime.paths.remote_status),
+        heard=runtime.measures.synced,
     )
     return RemoteSync(hydration, runtime.lifecycle, means)

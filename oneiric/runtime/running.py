@@ -71,6 +71,10 @@ class Running(LifecycleLog):
             if status(each.candidate.ref).generation == each.number
         }
 
+    def generations(self) -> Iterable[Generation[Any]]:
+        """Return everything that is up, what is about to end too."""
+        return tuple(self._up)
+
     def offers(self) -> Iterable[Candidate]:
         """Return everything that is up and not about to end."""
         return [generation.candidate for generation in self._present()]

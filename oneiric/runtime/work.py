@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +25,7 @@ from oneiric.runtime.notification_route import NOTIFY
 from oneiric.runtime.run_notices import RunNotices
 from oneiric.runtime.settings import RunSettings, WorkerSettings
 from oneiric.runtime.stop import StopSignals
+from oneiric.runtime.watched_journal import WatchedJournal
 from oneiric.stores.journal import Durability, SqliteJournal
 from oneiric.stores.schedules import ScheduleStore
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from oneiric.ports.queue import Queue, QueueMessage
     from oneiric.runs.run import Run
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
+    from oneiric.runtime.telemetry import RuntimeTelemetryRecorder
 
 
 class Work:
@@ -63,11 +66,12 @@ class Work:
         self._settings = worker
         self._at_once = settings.recover_at_once
         clock, lifecycle = runtime.clock, runtime.lifecycle
-        self.journal: Journal = MemoryJournal(clock)
+        journal: Journal = MemoryJournal(clock)
         if checkpoints:
             durability = Durability(settings.durability)
             path = runtime.paths.database
-            self.journal = SqliteJournal(path, clock=clock, durability=durability)
+            journal = SqliteJournal(path, clock=clock, durability=durability)
+        self.journal = WatchedJournal(journal, lambda: runtime.measures.runs)
         self.notices = RunNotices(runtime, self.journal, find=self._under_way, kept=checkpoints)
         self.bodies = ComponentBodies(lifecycle, runtime.actions, then={NOTIFY: self.notices.step})
         self.engine = RunEngine(
@@ -95,6 +99,7 @@ class Work:
         if not self._is_entered:
             await self._stack.enter_async_context(self.runtime)
         self._stack.push_async_callback(self.journal.aclose)
+        self._stack.push_async_callback(self._record)
         self._stack.push_async_callback(self.engine.close)
         return self
 
@@ -108,6 +113,12 @@ class Work:
 
     def _under_way(self, run_id: str) -> Run | None:
         return next((run for run in self.engine.under_way if run.run_id == run_id), None)
+
+    async def _record(self) -> None:
+        """Write what is to be told of the last runs while they can still be read."""
+        recorder: RuntimeTelemetryRecorder | None = vars(self.runtime).get("telemetry")
+        if recorder is not None:
+            await recorder.flush(self.journal.read)
 
     def worker(self, *, queue: str = "", events: bool = False, concurrency: int = 0) -> Worker:
         """Return a worker on the queue, asked for by its provider if need be.
@@ -135,6 +146,7 @@ class Work:
                 grace=settings.grace_seconds,
             ),
             let_go=self.engine.close,
+            told=self.runtime.measures.message,
         )
 
     def recovery(self) -> Recovery:
@@ -170,6 +182,7 @@ class Work:
         runs = [self.recovery().run, self.scheduler().run, self.notices.run]
         async with asyncio.TaskGroup() as group:
             also = [self.runtime.deliver_deferred] if events else runs
+            also += [partial(self.runtime.telemetry.follow, self.journal.read)]
             others = [group.create_task(each()) for each in also]
             try:
                 return await worker.run()

@@ -86,6 +86,7 @@ class WorkDesk:
         if resume and not checkpoints:
             raise InvalidError("without checkpoints there is nothing to resume")
         named = _key(key)
+        self._runtime.telemetry.begin()
 
         async def ran(work: Work) -> WorkflowAnswer:
             bridge = work.workflows
@@ -102,6 +103,7 @@ class WorkDesk:
                 if run_id and checkpoints:
                     notice(f"the run {run_id} was left; --resume-checkpoint goes on with it")
                 raise
+            self._runtime.telemetry.workflow(done.run)
             told = await work.notices.told(done.run.run_id)
             if checkpoints:
                 await work.notices.recover()
@@ -171,6 +173,7 @@ class WorkDesk:
             UnavailableError: it cannot be read.
         """
         candidate = self._runtime.resolver.resolve(f"adapter:{CATEGORY}", provider=queue)
+        self._runtime.telemetry.begin()
 
         async def worked(work: Work) -> WorkerAnswer:
             await self._runtime.lifecycle.activate(candidate.offer if queue else candidate.ref)

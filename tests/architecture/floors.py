@@ -20,7 +20,8 @@ FLOORS: Mapping[str, int] = MappingProxyType(
         room: floor
         for floor, rooms in {
             BENEATH: "errors",
-            0: "backoff chains clock documents expressions files latency machine targets text",
+            0: "backoff chains clock documents expressions files latency machine metrics "
+            "targets text",
             1: "core",
             2: "runs",
             3: "ports",

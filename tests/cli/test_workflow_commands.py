@@ -52,14 +52,15 @@ def test_a_run_prints_its_results_and_can_be_shown(call: Call) -> None:
 
 
 def test_without_checkpoints_nothing_is_stored(call: Call, tmp_path: Path) -> None:
-    """And nothing can be resumed."""
+    """But for what is told of the latest work; and nothing can be resumed."""
     found = answer(call("workflow", "run", REPORT, "--no-workflow-checkpoints", "--json"))
     code, _, err = call(
         "workflow", "run", REPORT, "--no-workflow-checkpoints", "--resume-checkpoint"
     )
 
     assert (found["state"], found["checkpoints"]) == ("succeeded", False)
-    assert not (tmp_path / ".oneiric_cache").exists()
+    kept = [path.name for path in (tmp_path / ".oneiric_cache").iterdir()]
+    assert kept == ["runtime_telemetry.json"]
     assert (code, "there is nothing to resume" in err) == (2, True)
 
 

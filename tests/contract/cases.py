@@ -111,6 +111,13 @@ def _webhook(here: Surroundings) -> Settings:
     return {"url": url, "secret": SECRET, "headers": {"X-Api-Key": PASSWORD}, **_QUICK}
 
 
+def _otlp(here: Surroundings) -> Settings:
+    told: Settings = {"service_name": "tests", "resource": {"deployment": "a"}}
+    url = f"http://127.0.0.1:{here.http_port}"
+    quick: Settings = {"attempts": 2, "retry_seconds": 0.001}
+    return {"endpoint": url, "headers": {"x-api-key": PASSWORD}, **told, **quick}
+
+
 def _sqlite_queue(here: Surroundings) -> Settings:
     return {"path": str(here.folder / "queue.sqlite"), "durable": False}
 
@@ -134,6 +141,8 @@ _ALL = [
     ProviderCase("adapter:secrets@file", _file),
     ProviderCase("adapter:storage@local", _local),
     ProviderCase("adapter:http@aiohttp", _aiohttp, server="http"),
+    ProviderCase("adapter:monitoring@memory", _nothing),
+    ProviderCase("adapter:monitoring@otel-otlp", _otlp, server="collector"),
     ProviderCase("adapter:messaging@log", _nothing),
     ProviderCase("adapter:messaging@webhook", _webhook, server="chat"),
     ProviderCase("adapter:messaging@teams", _teams, server="chat"),

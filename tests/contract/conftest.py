@@ -8,6 +8,7 @@ from aiohttp import web
 
 from tests.contract.cases import SECRETS, Find, ProviderCase, Surroundings, brought_up
 from tests.contract.chat import Chat
+from tests.contract.collector import Collector
 from tests.contract.website import website
 from tests.servers import RedisServer
 
@@ -55,6 +56,19 @@ async def chat() -> AsyncIterator[Chat]:
 
 
 @pytest.fixture
+async def collector() -> AsyncIterator[Collector]:
+    """A collector of traces and metrics on loopback; `collector.port` is where."""
+    found = Collector()
+    runner = web.AppRunner(found.app(), shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
+    place = web.TCPSite(runner, "127.0.0.1", 0)
+    await place.start()
+    found.port, found.stop = place.port, runner.cleanup
+    yield found
+    await runner.cleanup()
+
+
+@pytest.fixture
 def case(request: pytest.FixtureRequest) -> ProviderCase:
     """The case that the test is run for; tests name their cases with `for_each`."""
     found: ProviderCase = request.param
@@ -76,6 +90,8 @@ def here(
         found.redis_port = request.getfixturevalue("redis_server").port
     elif case.server == "chat":
         found.http_port = request.getfixturevalue("chat").port
+    elif case.server == "collector":
+        found.http_port = request.getfixturevalue("collector").port
     elif case.server == "http":
         found.http_port = request.getfixturevalue("site").port
     return found

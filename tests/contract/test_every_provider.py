@@ -13,6 +13,7 @@ from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.resolver import Resolver
 from oneiric.errors import OneiricError
 from oneiric.ports import AdapterError, NotificationMessage, UnavailableError
+from oneiric.text.tracing import Span, Trace
 from tests.contract.cases import (
     ALLOWED,
     CANDIDATES,
@@ -56,6 +57,12 @@ async def _messaging(messenger: Any) -> object:
     return bool((await messenger.send_notification(message)).message_id)
 
 
+async def _monitoring(monitor: Any) -> object:
+    span = Span(name="x", trace=Trace.new(), start_ns=1, end_ns=2)
+    await monitor.export_spans([span])
+    return True
+
+
 ONE_CALL: Mapping[str, tuple[Callable[[Any], Awaitable[object]], object]] = {
     "cache": (_cache, "call"),
     "secrets": (_secrets, PASSWORD),
@@ -63,6 +70,7 @@ ONE_CALL: Mapping[str, tuple[Callable[[Any], Awaitable[object]], object]] = {
     "queue": (_queue, b"call"),
     "http": (_http, 204),
     "messaging": (_messaging, True),
+    "monitoring": (_monitoring, True),
 }
 
 

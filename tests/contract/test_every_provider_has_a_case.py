@@ -15,6 +15,8 @@ from oneiric.adapters.messaging.log import LogMessenger
 from oneiric.adapters.messaging.slack import SlackMessenger
 from oneiric.adapters.messaging.teams import TeamsMessenger
 from oneiric.adapters.messaging.webhook import WebhookMessenger
+from oneiric.adapters.monitoring.memory import MemoryMonitor
+from oneiric.adapters.monitoring.otel_otlp import OtelOtlpMonitor
 from oneiric.adapters.plugin import PLUGIN
 from oneiric.adapters.queue.redis_streams import RedisStreamsQueue
 from oneiric.adapters.queue.sqlite import SqliteQueue
@@ -24,11 +26,12 @@ from oneiric.adapters.storage.local import LocalStorage
 from oneiric.core.candidate import Candidate
 from oneiric.core.registry import Registry
 from oneiric.core.resolver import Resolver
-from oneiric.ports import CACHE, HTTP, MESSAGING, QUEUE, SECRETS, STORAGE
+from oneiric.ports import CACHE, HTTP, MESSAGING, MONITORING, QUEUE, SECRETS, STORAGE
 from oneiric.ports.adapter import Managed
 from oneiric.ports.cache import Cache, InvalidationFeed
 from oneiric.ports.http import HTTPClient
 from oneiric.ports.messaging import Messenger
+from oneiric.ports.monitoring import Monitor
 from oneiric.ports.queue import Queue
 from oneiric.ports.secrets import SecretStore, SecretWriter
 from oneiric.ports.storage import ObjectStore, Presign
@@ -41,6 +44,7 @@ PORTS: Mapping[str, type] = {
     HTTP: HTTPClient,
     QUEUE: Queue,
     MESSAGING: Messenger,
+    MONITORING: Monitor,
 }
 ABILITIES: Mapping[str, type] = {
     "invalidation": InvalidationFeed,
@@ -144,6 +148,8 @@ def typed_as_the_port_says(
     webhook: WebhookMessenger,
     teams: TeamsMessenger,
     slack: SlackMessenger,
+    kept: MemoryMonitor,
+    otlp: OtelOtlpMonitor,
 ) -> None:
     """Never called: mypy checks here that each provider is what its port says."""
     caches: tuple[Cache, ...] = (memory, redis, tiers)
@@ -153,6 +159,8 @@ def typed_as_the_port_says(
     clients: HTTPClient = client
     queues: tuple[Queue, ...] = (queue, streams)
     messengers: tuple[Messenger, ...] = (log, webhook, teams, slack)
+    monitors: tuple[Monitor, ...] = (kept, otlp)
     managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client, queue, streams)
-    also_managed: tuple[Managed, ...] = (log, webhook, teams, slack)
-    assert caches, (feed, stores, objects, clients, queues, messengers, managed, also_managed)
+    also_managed: tuple[Managed, ...] = (log, webhook, teams, slack, kept, otlp)
+    assert caches, (feed, stores, objects, clients, queues, messengers, monitors)
+    assert managed, also_managed

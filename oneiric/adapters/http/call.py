@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from oneiric.ports.errors import InvalidRequestError, PermissionDeniedError
 from oneiric.ports.http import RequestOptions, origin
+from oneiric.text.tracing import here
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HARMLESS = frozenset(
@@ -62,7 +63,7 @@ def prepare(
     method: str, url: str, options: RequestOptions, *, base_url: str, headers: Mapping[str, str]
 ) -> Call:
     """Compose a call; *headers* are added when it goes to the host of *base_url*, or to any
-    where that is empty.
+    where that is empty, and so is the present place in a trace, if there is one.
 
     Raises:
         InvalidRequestError: the address is not HTTP, more than one body is given, or the
@@ -87,6 +88,8 @@ def prepare(
         options.get("headers") or {},
     ):
         fields |= {name.lower(): (name, text) for name, text in more.items()}
+    if (place := here()) is not None:
+        fields.setdefault("traceparent", ("traceparent", str(place)))
     return Call(method.upper(), url, dict(fields.values()), content)
 
 

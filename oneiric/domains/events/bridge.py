@@ -25,6 +25,7 @@ from oneiric.domains.events.handler import (
 )
 from oneiric.domains.retry import read_retry
 from oneiric.errors import InvalidError, JSONValue, nearest
+from oneiric.text.tracing import DOING, Doing, Trace, above
 
 if TYPE_CHECKING:
     from oneiric.core.activity import Activity
@@ -62,9 +63,11 @@ class EventBridge(DomainBridge):
         lifecycle: who brings components up.
         verbs: who pauses, resumes and drains, as for every bridge.
         letters: where undelivered events are kept; in memory without one.
+        heard: called with each event that was dispatched, how many handlers wanted it, and
+            what came of it with those that were told.
     """
 
-    __slots__ = ("_seen", "dispatcher", "problems")
+    __slots__ = ("_seen", "dispatcher", "heard", "problems")
 
     def __init__(
         self,
@@ -73,11 +76,13 @@ class EventBridge(DomainBridge):
         *,
         verbs: ActivityVerbs | None = None,
         letters: DeadLetters | None = None,
+        heard: Callable[[Event, int, Sequence[HandlerResult]], object] | None = None,
     ) -> None:
         super().__init__(domain, lifecycle, verbs=verbs)
         self.dispatcher = EventDispatcher(
             letters=letters, clock=lifecycle.clock, guard=lifecycle.builder.guard
         )
+        self.heard = heard
         self.problems: tuple[InvalidHandlerError, ...] = ()
         self._seen = -1
 
@@ -90,7 +95,8 @@ class EventBridge(DomainBridge):
         problems: list[InvalidHandlerError] = []
         for candidate, name, held in self._offers():
             try:
-                handler = handler_of(candidate, name, partial(self._handle, held, candidate))
+                function = partial(self._handle, held, candidate, _name(name))
+                handler = handler_of(candidate, name, function)
             except InvalidHandlerError as error:
                 problems.append(error)
             else:
@@ -112,7 +118,14 @@ class EventBridge(DomainBridge):
     async def dispatch(self, event: Event) -> list[HandlerResult]:
         """Tell every handler that wants *event*, and return all outcomes in handler order."""
         self.refresh()
-        return await self.dispatcher.dispatch(event)
+        begun = DOING.set(_dispatching(event))
+        try:
+            results = await self.dispatcher.dispatch(event)
+            if self.heard is not None:
+                self.heard(event, len(self.dispatcher.matching(event)), results)
+        finally:
+            DOING.reset(begun)
+        return results
 
     async def emit(
         self,
@@ -200,8 +213,13 @@ class EventBridge(DomainBridge):
                     yield candidate, offer, None
 
     async def _handle(
-        self, ref: ComponentRef[Any] | None, candidate: Candidate, event: Event
+        self, ref: ComponentRef[Any] | None, candidate: Candidate, name: str, event: Event
     ) -> object:
+        now, place = DOING.get() or Doing(), candidate.ref
+        words = (event.id, name)
+        DOING.set(  # for this task alone
+            Doing(place.domain, place.key, candidate.provider, now.run, now.step, words, now)
+        )
         async with self.lifecycle.use(ref or candidate.ref) as component:
             function = partial(component.handle, event)
             if candidate.blocking and not inspect.iscoroutinefunction(component.handle):
@@ -224,7 +242,7 @@ def handler_of(
         InvalidHandlerError: the metadata is wrong; names the offer and where it came from.
     """
     metadata = candidate.metadata
-    name, origin = str(ref).partition(":")[2], f"{candidate.offer} ({candidate.source})"
+    name, origin = _name(ref), f"{candidate.offer} ({candidate.source})"
     try:
         _check_keys(metadata)
         filters = parse_event_filters(metadata.get("event_filters"))
@@ -265,6 +283,17 @@ def _topics(metadata: Mapping[str, JSONValue]) -> Any:
 def _seconds(candidate: Candidate) -> float:
     seconds = candidate.metadata.get("timeout_seconds", TIMEOUT_SECONDS)
     return float(seconds) if isinstance(seconds, int | float) else TIMEOUT_SECONDS
+
+
+def _name(ref: ComponentRef[Any]) -> str:
+    return str(ref).partition(":")[2]
+
+
+def _dispatching(event: Event) -> Doing:
+    """Return what is at work when *event* is told to its handlers, whose trace it may bring."""
+    now = DOING.get() or Doing()
+    parent = above() or Trace.parse(str(event.extensions.get("traceparent", "")))
+    return Doing(run=now.run, step=now.step, words=(event.id, "event"), parent=parent)
 
 
 def _key(name: str) -> str:

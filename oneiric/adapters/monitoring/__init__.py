@@ -1,0 +1,1 @@
+"""Providers that watchers from outside listen to; each module is loaded only when it serves."""
