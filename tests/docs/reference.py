@@ -15,6 +15,7 @@ from tests.docs.entries import entry, ports_page
 from tests.docs.manifest_schema import manifest_schema
 from tests.docs.manifests import manifests_page
 from tests.docs.markdown import HEADER
+from tests.docs.metrics import metrics_page
 from tests.docs.settings import configuration_page, providers_page
 
 FOLDER = ROOT / "docs" / "reference"
@@ -138,6 +139,7 @@ PAGES = {
     "front-door.md": front_door_page,
     "manifest.schema.json": manifest_schema,
     "manifests.md": manifests_page,
+    "metrics.md": metrics_page,
     "ports.md": ports_page,
     "providers.md": providers_page,
 }

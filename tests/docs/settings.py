@@ -66,7 +66,8 @@ def configuration_page(_house: House) -> str:
         lines.append(markdown_of(inspect.getdoc(model) or ""))
         lines += _table(model, "key", meanings(model))
         for key, inner in _inner(model):
-            lines.append(f"### {names[0]}.{key}.NAME\n")
+            is_list = get_origin(model.model_fields[key].annotation) is tuple
+            lines.append(f"### {names[0]}.{key}{'' if is_list else '.NAME'}\n")
             lines.append(markdown_of(inspect.getdoc(inner) or ""))
             lines += _table(inner, "key", meanings(inner))
     lines += [

@@ -39,6 +39,7 @@ from tests.docs.run_documents import run_documents
 from tests.docs.secret_documents import secret_documents
 from tests.docs.serving_documents import serving_documents
 from tests.docs.supervision_documents import supervision_documents
+from tests.docs.telemetry_documents import telemetry_documents
 from tests.docs.work_documents import work_documents
 
 CODE = Path(__file__).parents[2] / "oneiric"
@@ -193,6 +194,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **await asyncio.to_thread(publishing_documents),
         "Demonstration": await story(),
         **notification_documents(),
+        **await asyncio.to_thread(telemetry_documents, folder / "telemetry"),
         **run_documents(),
         **serving_documents(),
         **await remote_documents(folder / "remote"),
