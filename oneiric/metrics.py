@@ -135,15 +135,48 @@ class Series(NamedTuple):
     value: float | Distribution
 
 
-class _Family:
-    """What is kept of one metric: a number, or counts and a sum, by the values of its labels."""
+class Counter:
+    """One series of a counter, to add to again and again."""
 
-    __slots__ = ("distributions", "metric", "numbers")
+    __slots__ = ("_lock", "number")
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.number: float = 0
+        self._lock = lock
+
+    def add(self, amount: float = 1) -> None:
+        """Add to it."""
+        with self._lock:
+            self.number += amount
+
+
+class Histogram:
+    """One series of a histogram, to add samples to again and again."""
+
+    __slots__ = ("_bounds", "_lock", "counts", "sum")
+
+    def __init__(self, lock: threading.Lock, bounds: tuple[float, ...]) -> None:
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+        self._bounds = bounds
+        self._lock = lock
+
+    def add(self, value: float) -> None:
+        """Add one sample."""
+        place = bisect_left(self._bounds, value)
+        with self._lock:
+            self.counts[place] += 1
+            self.sum += value
+
+
+class _Family:
+    """What is kept of one metric: series by the values of its labels."""
+
+    __slots__ = ("metric", "series")
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
-        self.numbers: dict[tuple[str, ...], float] = {}
-        self.distributions: dict[tuple[str, ...], tuple[list[int], list[float]]] = {}
+        self.series: dict[tuple[str, ...], Counter | Histogram] = {}
 
 
 class Metrics:
@@ -163,33 +196,34 @@ class Metrics:
         self._most = most_series
         self._lock = threading.Lock()
         self._families = {name: _Family(metric) for name, metric in METRICS.items()}
+        self._known: dict[tuple[object, ...], Counter | Histogram] = {}
         self._looks: tuple[Callable[[], object], ...] = ()
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Add to a counter."""
-        family = self._family(name, "counter")
-        with self._lock:
-            key = self._key(family, labels, family.numbers)
-            family.numbers[key] = family.numbers.get(key, 0) + amount
+        self.counter(name, **labels).add(amount)
 
     def set(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
-        family = self._family(name, "gauge")
-        with self._lock:
-            family.numbers[self._key(family, labels, family.numbers)] = value
+        found = self._series(name, "gauge", labels)
+        assert isinstance(found, Counter)
+        found.number = value
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add one sample to a histogram."""
-        family = self._family(name, "histogram")
-        place = bisect_left(family.metric.buckets, value)
-        with self._lock:
-            key = self._key(family, labels, family.distributions)
-            found = family.distributions.get(key)
-            if found is None:
-                empty = [0] * (len(family.metric.buckets) + 1)
-                found = family.distributions[key] = (empty, [0.0])
-            found[0][place] += 1
-            found[1][0] += value
+        self.histogram(name, **labels).add(value)
+
+    def counter(self, name: str, **labels: str) -> Counter:
+        """Return one series of a counter, for whoever adds to it often."""
+        found = self._series(name, "counter", labels)
+        assert isinstance(found, Counter)
+        return found
+
+    def histogram(self, name: str, **labels: str) -> Histogram:
+        """Return one series of a histogram, for whoever adds to it often."""
+        found = self._series(name, "histogram", labels)
+        assert isinstance(found, Histogram)
+        return found
 
     def value(self, name: str, **labels: str) -> float | Distribution:
         """Return what one series holds; zero where nothing was counted."""
@@ -221,6 +255,28 @@ class Metrics:
             lines += _lines(series)
         return "".join(f"{line}\n" for line in lines)
 
+    def _series(self, name: str, kind: Kind, labels: Mapping[str, str]) -> Counter | Histogram:
+        asked = (name, kind, *labels.items())
+        found = self._known.get(asked)
+        if found is None:
+            found, is_own = self._found(name, kind, labels)
+            if is_own:  # so there are no more of these than of series
+                self._known[asked] = found
+        return found
+
+    def _found(
+        self, name: str, kind: Kind, labels: Mapping[str, str]
+    ) -> tuple[Counter | Histogram, bool]:
+        family = self._family(name, kind)
+        with self._lock:
+            key = self._key(family, labels, family.series)
+            found = family.series.get(key)
+            if found is None:
+                bounds = family.metric.buckets
+                found = Histogram(self._lock, bounds) if bounds else Counter(self._lock)
+                family.series[key] = found
+        return found, set(key) == set(labels.values()) and len(labels) == len(key)
+
     def _family(self, name: str, kind: Kind) -> _Family:
         family = self._families.get(name)
         if family is None or family.metric.kind != kind:
@@ -245,20 +301,23 @@ class Metrics:
         key = tuple(str(value)[:LONGEST_VALUE] for value in key)
         if key in present or len(present) < self._most or not names:
             return key
-        overflow = self._families["oneiric_metrics_overflow_total"].numbers
-        overflow[family.metric.name,] = overflow.get((family.metric.name,), 0) + 1
+        overflow = self._families["oneiric_metrics_overflow_total"].series
+        counter = overflow.setdefault((family.metric.name,), Counter(self._lock))
+        assert isinstance(counter, Counter)
+        counter.number += 1  # the lock is held
         return (OTHER,) * len(names)
 
 
 def _told(family: _Family) -> Iterator[Series]:
     metric = family.metric
-    if not metric.labels and metric.kind == "counter" and not family.numbers:
+    if not metric.labels and metric.kind == "counter" and not family.series:
         yield Series(metric, {}, 0)
-    for key, number in family.numbers.items():
-        yield Series(metric, dict(zip(metric.labels, key, strict=True)), number)
-    for key, (counts, total) in family.distributions.items():
+    for key, found in family.series.items():
         labels = dict(zip(metric.labels, key, strict=True))
-        yield Series(metric, labels, Distribution(tuple(counts), total[0]))
+        if isinstance(found, Counter):
+            yield Series(metric, labels, found.number)
+        else:
+            yield Series(metric, labels, Distribution(tuple(found.counts), found.sum))
 
 
 def _lines(series: Series) -> Iterator[str]:

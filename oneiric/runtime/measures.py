@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections
 import platform
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ from importlib_metadata import version
 from oneiric.core.activity import ActivityState
 from oneiric.core.observer import Observer
 from oneiric.core.ref import DOMAINS
+from oneiric.domains.events.handler import HandlerOutcome
 from oneiric.latency import Latency
-from oneiric.metrics import Metrics
+from oneiric.metrics import MOST_SERIES, Counter, Histogram, Metrics
 from oneiric.runtime.process import began_at
 from oneiric.runtime.run_measures import RunMeasures
 from oneiric.text.tracing import DOING, Attributes, Span, Spans, Trace, here
@@ -92,7 +93,7 @@ class Measures(Observer):
         running: knows what is up.
     """
 
-    __slots__ = ("_clock", "metrics", "runs", "spans", "swaps", "telemetry")
+    __slots__ = ("_clock", "_events", "_handlers", "metrics", "runs", "spans", "swaps", "telemetry")
 
     def __init__(self, metrics: Metrics, clock: Clock, running: Running) -> None:
         self.metrics = metrics
@@ -101,6 +102,11 @@ class Measures(Observer):
         self.telemetry: RuntimeTelemetryRecorder | None = None
         self._clock = clock
         self.runs = RunMeasures(self, clock)
+        self._handlers: dict[str, tuple[Counter, Histogram]] = {}
+        self._events = {
+            result: metrics.counter("oneiric_event_dispatches_total", result=result)
+            for result in ("handled", "missed", "unheard")
+        }
         metrics.before(lambda: self._look(running))
 
     # -- the lifecycle ------------------------------------------------------------------
@@ -128,9 +134,10 @@ class Measures(Observer):
         if report.ok:
             seconds = report.duration_ms / 1e3
             self.metrics.observe("oneiric_lifecycle_swap_duration_seconds", seconds, domain=domain)
-        told = {"ref": str(report.ref), "before": report.before, "after": report.after}
-        error = report.error.code if report.error else ""
-        self.trace("swap", report.duration_ms, {**told, "result": result}, error=error)
+        if self.spans is not None:
+            told = {"ref": str(report.ref), "before": report.before, "after": report.after}
+            error = report.error.code if report.error else ""
+            self.trace("swap", report.duration_ms, {**told, "result": result}, error=error)
         if self.telemetry is not None:
             self.telemetry.swapped(report)
 
@@ -160,20 +167,16 @@ class Measures(Observer):
 
     def dispatched(self, event: Event, matched: int, results: Sequence[HandlerResult]) -> None:
         """Count an event, and each handler that was told of it."""
-        count, missed = self.metrics.count, False
+        missed = False
         for each in results:
-            handler = each.handler
-            count("oneiric_event_handler_attempts_total", each.attempts, handler=handler)
-            seconds = each.duration_ms / 1e3
-            self.metrics.observe("oneiric_event_handler_duration_seconds", seconds, handler=handler)
-            if each.is_missed:
-                missed = True
-                outcome = str(each.outcome)
-                count("oneiric_event_handler_failures_total", handler=handler, outcome=outcome)
-            if each.letter:
-                count("oneiric_event_dead_letters_total", handler=handler)
+            attempts, durations = self._handlers.get(each.handler) or self._handler(each.handler)
+            attempts.add(each.attempts)
+            durations.add(each.duration_ms / 1e3)
+            if each.outcome is not HandlerOutcome.HANDLED:
+                missed = missed or each.is_missed
+                self._missed(each)
         result = "missed" if missed else "handled" if results else "unheard"
-        count("oneiric_event_dispatches_total", result=result)
+        self._events[result].add()
         if self.spans is not None:
             self._trace_event(event, results)
         if self.telemetry is not None:
@@ -210,6 +213,23 @@ class Measures(Observer):
         self.metrics.observe(name, seconds, method=method, route=route)
         told: Attributes = {"method": method, "route": route, "status": status}
         self.trace("http", seconds * 1e3, told, error="server" if status >= 500 else "")
+
+    def _handler(self, name: str) -> tuple[Counter, Histogram]:
+        if len(self._handlers) > MOST_SERIES:
+            self._handlers.clear()
+        found = self._handlers[name] = (
+            self.metrics.counter("oneiric_event_handler_attempts_total", handler=name),
+            self.metrics.histogram("oneiric_event_handler_duration_seconds", handler=name),
+        )
+        return found
+
+    def _missed(self, result: HandlerResult) -> None:
+        handler, outcome = result.handler, str(result.outcome)
+        if result.is_missed:
+            name = "oneiric_event_handler_failures_total"
+            self.metrics.count(name, handler=handler, outcome=outcome)
+        if result.letter:
+            self.metrics.count("oneiric_event_dead_letters_total", handler=handler)
 
     # -- spans --------------------------------------------------------------------------
 
@@ -263,8 +283,8 @@ class Measures(Observer):
             self.trace("handler", each.duration_ms, facts, place=mine, parent=place, error=error)
 
     def _look(self, running: Running) -> None:
-        up: Counter[str] = Counter()
-        held: Counter[str] = Counter()
+        up: collections.Counter[str] = collections.Counter()
+        held: collections.Counter[str] = collections.Counter()
         for generation in running.generations():
             up[generation.candidate.ref.domain] += 1
             held[generation.candidate.ref.domain] += len(generation.holds)

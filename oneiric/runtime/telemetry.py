@@ -9,7 +9,9 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from oneiric.clock import rfc3339
 from oneiric.documents import canonical
@@ -35,6 +37,29 @@ _log = logging.getLogger("oneiric.telemetry")
 ReadRun: TypeAlias = "Callable[[str], Awaitable[Sequence[RunEvent]]]"
 LAST = ("last_event", "last_workflow", "last_action", "last_swap")
 WORKFLOW = "workflow:"
+
+
+class _Recent(NamedTuple):
+    """One of the latest, told when it is written."""
+
+    kind: str
+    name: str
+    ok: bool
+    spent: float | None
+    at: datetime
+
+    def as_json(self) -> dict[str, JSONValue]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "success": self.ok,
+            "duration_ms": None if self.spent is None else round(self.spent, 3),
+            "recorded_at": rfc3339(self.at),
+        }
+
+
+def _shaped(value: JSONValue | Callable[[], JSONValue]) -> JSONValue:
+    return value() if callable(value) else value
 
 
 def telemetry_of(runtime: RuntimeOrchestrator) -> RuntimeTelemetryRecorder:
@@ -84,9 +109,9 @@ class RuntimeTelemetryRecorder:
         self._measures = measures
         self._every = every
         self._writes = writes
-        self._last: dict[str, JSONValue] = {}
-        self._recent: deque[JSONValue] = deque(maxlen=history)
-        self._ended: tuple[str, str] = ("", "")
+        self._last: dict[str, JSONValue | Callable[[], JSONValue]] = {}
+        self._recent: deque[_Recent] = deque(maxlen=history)
+        self._ended: tuple[str, datetime | None] = ("", None)
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._file = threading.Lock()
@@ -103,18 +128,20 @@ class RuntimeTelemetryRecorder:
 
     def event(self, event: Event, matched: int, results: Sequence[HandlerResult]) -> None:
         """Remember an event and what came of it."""
-        found = event_json(event, matched, results, self._now())
-        spent = found["total_duration_ms"]
-        self._keep("event", event.topic, ok=not found["failures"], spent=spent, found=found)
+        at, ok = self._clock.now(), not any(each.is_missed for each in results)
+        spent = max((each.duration_ms for each in results), default=0.0)
+        self._last["last_event"] = partial(event_json, event, matched, results, at)
+        self._keep("event", event.topic, ok=ok, spent=spent)
 
     def workflow(self, run: Run) -> None:
         """Remember a run of a workflow as it stands, whether it succeeded, failed or waits."""
         name = run.plan.name.removeprefix(WORKFLOW)
-        found = workflow_json(run, name, self._now())
+        found = workflow_json(run, name, self._clock.now())
         if self._ended[0] == run.run_id:
-            self._ended = ("", "")
+            self._ended = ("", None)
         else:
-            ok, spent = str(run.state) == "succeeded", found["total_duration_ms"]
+            ok, took = str(run.state) == "succeeded", found["total_duration_ms"]
+            spent = took if isinstance(took, float) else None
             self._keep("workflow", name, ok=ok, spent=spent, found=found)
         self._last["last_workflow"] = found
 
@@ -122,8 +149,8 @@ class RuntimeTelemetryRecorder:
         """Remember that a run ended; what its steps did is read when the file is written."""
         if name.startswith(WORKFLOW):
             key, ok = name.removeprefix(WORKFLOW), state == "succeeded"
-            self._ended = (run_id, self._now())
-            self._keep("workflow", key, ok=ok, spent=round(duration_ms, 3))
+            self._ended = (run_id, self._clock.now())
+            self._keep("workflow", key, ok=ok, spent=duration_ms)
 
     @contextmanager
     def action(self, ref: str, provider: str) -> Iterator[None]:
@@ -171,9 +198,9 @@ class RuntimeTelemetryRecorder:
             "written_at": self._now(),
             "pid": self._me[0],
             "born": self._me[1],
-            **{name: self._last.get(name, kept.get(name)) for name in LAST},
+            **{name: _shaped(self._last.get(name, kept.get(name))) for name in LAST},
             "swaps": self._measures.swaps.as_json(),
-            "recent": list(self._recent),
+            "recent": [each.as_json() for each in self._recent],
         }
 
     async def follow(self, read: ReadRun | None = None) -> None:
@@ -214,20 +241,25 @@ class RuntimeTelemetryRecorder:
     # -- inside -------------------------------------------------------------------------
 
     def _keep(
-        self, kind: str, name: str, *, ok: bool, spent: JSONValue, found: JSONValue = None
+        self,
+        kind: str,
+        name: str,
+        *,
+        ok: bool,
+        spent: float | None,
+        found: JSONValue = None,
     ) -> None:
         if found is not None:
             self._last[f"last_{kind}"] = found
-        told: dict[str, JSONValue] = {"kind": kind, "name": name, "success": ok}
-        self._recent.append({**told, "duration_ms": spent, "recorded_at": self._now()})
+        self._recent.append(_Recent(kind, name, ok, spent, self._clock.now()))
         self._changed.set()
 
     async def _settle(self, read: ReadRun | None) -> None:
         """Read the run that ended last, for what its steps did."""
         (run_id, at) = self._ended
-        if not run_id or read is None:
+        if not run_id or at is None or read is None:
             return
-        self._ended = ("", "")
+        self._ended = ("", None)
         try:
             run = fold(await read(run_id))
         except OneiricError as error:

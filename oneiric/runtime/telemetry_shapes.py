@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from oneiric.clock import rfc3339
 from oneiric.domains.retry import retry_json
 from oneiric.text.redaction import redacted
 
@@ -24,7 +25,7 @@ def said(text: str) -> str:
 
 
 def event_json(
-    event: Event, matched: int, results: Sequence[HandlerResult], at: str
+    event: Event, matched: int, results: Sequence[HandlerResult], at: datetime
 ) -> dict[str, JSONValue]:
     """Return an event without its data, and what came of it with each handler."""
     return {
@@ -44,11 +45,11 @@ def event_json(
             }
             for each in results[:MOST]
         ],
-        "recorded_at": at,
+        "recorded_at": rfc3339(at),
     }
 
 
-def workflow_json(run: Run, name: str, at: str) -> dict[str, JSONValue]:
+def workflow_json(run: Run, name: str, at: datetime) -> dict[str, JSONValue]:
     """Return a run without its values: how it stands, and what each of its steps took."""
     steps = list(run.steps.values())
     return {
@@ -60,7 +61,7 @@ def workflow_json(run: Run, name: str, at: str) -> dict[str, JSONValue]:
         "entry_nodes": [each.step.id for each in steps[:MOST] if not each.step.depends_on],
         "nodes": [_node(each) for each in steps[:MOST]],
         "total_duration_ms": _between(run.started_at, run.ended_at),
-        "recorded_at": at,
+        "recorded_at": rfc3339(at),
     }
 
 

@@ -291,9 +291,11 @@ def _name(ref: ComponentRef[Any]) -> str:
 
 def _dispatching(event: Event) -> Doing:
     """Return what is at work when *event* is told to its handlers, whose trace it may bring."""
-    now = DOING.get() or Doing()
-    parent = above() or Trace.parse(str(event.extensions.get("traceparent", "")))
-    return Doing(run=now.run, step=now.step, words=(event.id, "event"), parent=parent)
+    now, words = DOING.get(), (event.id, "event")
+    if now is not None:
+        return Doing("", "", "", now.run, now.step, words, above())
+    brought = event.extensions.get("traceparent")
+    return Doing("", "", "", "", "", words, Trace.parse(str(brought)) if brought else None)
 
 
 def _key(name: str) -> str:
