@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS := redis,otel-otlp,shell
+EXTRAS := oidc,otel-otlp,redis,shell
 PYTEST_ARGS ?=
 
 EXAMPLE := $(wildcard examples/plugin/pyproject.toml)

@@ -124,6 +124,20 @@ PLUGIN = Plugin(
             library="opentelemetry",
         ),
         _offer(
+            "adapter:identity@token",
+            "identity.token:TokenIdentity",
+            priority=EMBEDDED,
+            capabilities=("bearer",),
+        ),
+        _offer(
+            "adapter:identity@oidc",
+            "identity.oidc:OidcIdentity",
+            priority=REMOTE,
+            capabilities=("bearer", "oidc"),
+            extra="oidc",
+            library="jwt",
+        ),
+        _offer(
             "adapter:messaging@log",
             "messaging.log:LogMessenger",
             priority=EMBEDDED,

@@ -26,6 +26,7 @@ from oneiric.ports.errors import (
     NotSupportedError,
     PermissionDeniedError,
     RateLimitedError,
+    UnauthenticatedError,
     UnavailableError,
 )
 from oneiric.ports.http import (
@@ -39,6 +40,7 @@ from oneiric.ports.http import (
     origin,
     retry_after,
 )
+from oneiric.ports.identity import IDENTITY, Identity, Principal
 from oneiric.ports.messaging import (
     MESSAGING,
     MessageLevel,
@@ -64,6 +66,7 @@ from oneiric.ports.storage import (
 __all__ = [
     "CACHE",
     "HTTP",
+    "IDENTITY",
     "MESSAGING",
     "MONITORING",
     "QUEUE",
@@ -83,6 +86,7 @@ __all__ = [
     "HTTPStream",
     "HTTPVerbs",
     "Headers",
+    "Identity",
     "InvalidRequestError",
     "InvalidationFeed",
     "Managed",
@@ -97,6 +101,7 @@ __all__ = [
     "ObjectStore",
     "PermissionDeniedError",
     "Presign",
+    "Principal",
     "Progress",
     "Queue",
     "QueueConsumer",
@@ -109,6 +114,7 @@ __all__ = [
     "SecretWriter",
     "SendResult",
     "StoredObject",
+    "UnauthenticatedError",
     "UnavailableError",
     "check_counter",
     "check_key",

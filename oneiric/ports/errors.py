@@ -4,6 +4,7 @@
     ├── NotFoundError         6  what was asked for is not there
     ├── ConflictError         1  it exists already, or changed in the meantime
     ├── PermissionDeniedError 3  wrong credentials, missing rights, untrusted peer
+    ├── UnauthenticatedError  3  nothing proves who calls us
     ├── InvalidRequestError   2  no backend of this kind would take the call
     ├── RateLimitedError      5  too many calls; `retry_after` seconds, when known
     ├── UnavailableError      5  unreachable, timed out, closed or not yet up
@@ -67,6 +68,12 @@ class PermissionDeniedError(AdapterError, errors.RefusedError):
     """The backend refused who asks: wrong credentials, missing rights, or an untrusted peer."""
 
     code = "permission-denied"
+
+
+class UnauthenticatedError(AdapterError, errors.RefusedError):
+    """A caller of ours does not prove who they are; nothing of what was shown is repeated."""
+
+    code = "unauthenticated"
 
 
 class InvalidRequestError(AdapterError, errors.InvalidError):

@@ -63,6 +63,8 @@ DOORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "redis": ("oneiric/adapters/*",),
         "IPython": ("oneiric/shell/*",),
         "traitlets": ("oneiric/shell/*",),
+        "jwt": ("oneiric/adapters/identity/*",),
+        "cryptography": (),
     }
 )
 """Library to the only files that may import it."""

@@ -23,6 +23,7 @@ from oneiric.core.resolver import Resolver
 from oneiric.documents.model import validate_settings
 from oneiric.errors import JSONValue
 from tests.contract.chat import SECRET, TOKEN
+from tests.contract.issuer import AUDIENCE, EMAIL, NAME, STATIC
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -42,6 +43,7 @@ class Surroundings:
     folder: Path
     redis_port: int = 0
     http_port: int = 0
+    issuer_keys: str = ""
     namespace: str = field(default_factory=lambda: f"contract:{uuid4().hex}:")
     changes: dict[str, Settings] = field(default_factory=dict)
 
@@ -118,6 +120,15 @@ def _otlp(here: Surroundings) -> Settings:
     return {"endpoint": url, "headers": {"x-api-key": PASSWORD}, **told, **quick}
 
 
+def _tokens(here: Surroundings) -> Settings:
+    return {"tokens": {"ci": STATIC, "older": STATIC[::-1]}}
+
+
+def _oidc(here: Surroundings) -> Settings:
+    who: Settings = {"issuer": NAME, "audience": [AUDIENCE], "emails": [EMAIL]}
+    return {**who, "jwks_url": here.issuer_keys, "algorithms": ["RS256", "ES256"]}
+
+
 def _sqlite_queue(here: Surroundings) -> Settings:
     return {"path": str(here.folder / "queue.sqlite"), "durable": False}
 
@@ -143,6 +154,8 @@ _ALL = [
     ProviderCase("adapter:http@aiohttp", _aiohttp, server="http"),
     ProviderCase("adapter:monitoring@memory", _nothing),
     ProviderCase("adapter:monitoring@otel-otlp", _otlp, server="collector"),
+    ProviderCase("adapter:identity@token", _tokens),
+    ProviderCase("adapter:identity@oidc", _oidc, server="issuer"),
     ProviderCase("adapter:messaging@log", _nothing),
     ProviderCase("adapter:messaging@webhook", _webhook, server="chat"),
     ProviderCase("adapter:messaging@teams", _teams, server="chat"),

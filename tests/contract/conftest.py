@@ -9,6 +9,7 @@ from aiohttp import web
 from tests.contract.cases import SECRETS, Find, ProviderCase, Surroundings, brought_up
 from tests.contract.chat import Chat
 from tests.contract.collector import Collector
+from tests.contract.issuer import Issuer
 from tests.contract.website import website
 from tests.servers import RedisServer
 
@@ -69,6 +70,13 @@ async def collector() -> AsyncIterator[Collector]:
 
 
 @pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """An issuer of tokens on loopback."""
+    with Issuer() as found:
+        yield found
+
+
+@pytest.fixture
 def case(request: pytest.FixtureRequest) -> ProviderCase:
     """The case that the test is run for; tests name their cases with `for_each`."""
     found: ProviderCase = request.param
@@ -92,6 +100,8 @@ def here(
         found.http_port = request.getfixturevalue("chat").port
     elif case.server == "collector":
         found.http_port = request.getfixturevalue("collector").port
+    elif case.server == "issuer":
+        found.issuer_keys = request.getfixturevalue("issuer").address
     elif case.server == "http":
         found.http_port = request.getfixturevalue("site").port
     return found

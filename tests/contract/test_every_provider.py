@@ -24,6 +24,7 @@ from tests.contract.cases import (
     Surroundings,
     for_each,
 )
+from tests.contract.issuer import STATIC, token
 
 pytestmark = for_each()
 
@@ -63,12 +64,18 @@ async def _monitoring(monitor: Any) -> object:
     return True
 
 
+async def _identity(identity: Any) -> object:
+    shown = token() if "oidc" in identity.capabilities else STATIC
+    return (await identity.authenticate(shown)).subject in ("ci", "1150")
+
+
 ONE_CALL: Mapping[str, tuple[Callable[[Any], Awaitable[object]], object]] = {
     "cache": (_cache, "call"),
     "secrets": (_secrets, PASSWORD),
     "storage": (_storage, b"call"),
     "queue": (_queue, b"call"),
     "http": (_http, 204),
+    "identity": (_identity, True),
     "messaging": (_messaging, True),
     "monitoring": (_monitoring, True),
 }

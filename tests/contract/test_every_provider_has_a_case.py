@@ -11,6 +11,8 @@ from oneiric.adapters.cache.memory import MemoryCache
 from oneiric.adapters.cache.multitier import MultiTierCache
 from oneiric.adapters.cache.redis import RedisCache
 from oneiric.adapters.http.aiohttp import AiohttpClient
+from oneiric.adapters.identity.oidc import OidcIdentity
+from oneiric.adapters.identity.token import TokenIdentity
 from oneiric.adapters.messaging.log import LogMessenger
 from oneiric.adapters.messaging.slack import SlackMessenger
 from oneiric.adapters.messaging.teams import TeamsMessenger
@@ -26,10 +28,11 @@ from oneiric.adapters.storage.local import LocalStorage
 from oneiric.core.candidate import Candidate
 from oneiric.core.registry import Registry
 from oneiric.core.resolver import Resolver
-from oneiric.ports import CACHE, HTTP, MESSAGING, MONITORING, QUEUE, SECRETS, STORAGE
+from oneiric.ports import CACHE, HTTP, IDENTITY, MESSAGING, MONITORING, QUEUE, SECRETS, STORAGE
 from oneiric.ports.adapter import Managed
 from oneiric.ports.cache import Cache, InvalidationFeed
 from oneiric.ports.http import HTTPClient
+from oneiric.ports.identity import Identity
 from oneiric.ports.messaging import Messenger
 from oneiric.ports.monitoring import Monitor
 from oneiric.ports.queue import Queue
@@ -43,6 +46,7 @@ PORTS: Mapping[str, type] = {
     STORAGE: ObjectStore,
     HTTP: HTTPClient,
     QUEUE: Queue,
+    IDENTITY: Identity,
     MESSAGING: Messenger,
     MONITORING: Monitor,
 }
@@ -150,6 +154,8 @@ def typed_as_the_port_says(
     slack: SlackMessenger,
     kept: MemoryMonitor,
     otlp: OtelOtlpMonitor,
+    token: TokenIdentity,
+    oidc: OidcIdentity,
 ) -> None:
     """Never called: mypy checks here that each provider is what its port says."""
     caches: tuple[Cache, ...] = (memory, redis, tiers)
@@ -163,4 +169,8 @@ def typed_as_the_port_says(
     managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client, queue, streams)
     also_managed: tuple[Managed, ...] = (log, webhook, teams, slack, kept, otlp)
     assert caches, (feed, stores, objects, clients, queues, messengers, monitors)
+    identities: tuple[Identity, ...] = (token, oidc)
+    managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client, queue, streams)
+    also_managed: tuple[Managed, ...] = (log, webhook, teams, slack, token, oidc)
+    assert caches, (feed, stores, objects, clients, queues, messengers, identities)
     assert managed, also_managed

@@ -1,0 +1,1 @@
+"""Providers that tell who calls; each module is loaded only when it serves."""
