@@ -25,7 +25,8 @@
     │   ├── NoCandidateError             nobody may serve
     │   └── UnknownSelectionError        a selection names nobody
     ├── ComponentError                1  foreign code failed: which, in which phase, why
-    └── StoppedError                  1  the work of a step should not go on
+    ├── StoppedError                  1  the work of a step should not go on
+    └── BugError                      1  a mistake in the program itself
 
 The number is the exit code of a command that ends with the error. A room may
 derive its own errors from these; `code` is public and stable, wording is not.
@@ -536,3 +537,9 @@ class StoppedError(OneiricError):
     """The work of a step should not go on: its run is canceled, or another holder has it."""
 
     code = "stopped"
+
+
+class BugError(OneiricError):
+    """A mistake in the program itself."""
+
+    code = "bug"

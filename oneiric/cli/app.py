@@ -21,7 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from oneiric.cli.usage import USAGE, UsageError
-from oneiric.errors import OneiricError, UnavailableError
+from oneiric.errors import BugError, OneiricError, UnavailableError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -260,12 +260,6 @@ def _system(error: OSError) -> str:
     nameless = "the working directory" if error.errno == errno.ENOENT else ""
     what = error.filename or nameless
     return f"{what}: {reason}" if what else reason
-
-
-class BugError(OneiricError):
-    """An error of the program itself."""
-
-    code = "bug"
 
 
 def _bug(error: Exception) -> BugError:

@@ -166,11 +166,8 @@ def typed_as_the_port_says(
     queues: tuple[Queue, ...] = (queue, streams)
     messengers: tuple[Messenger, ...] = (log, webhook, teams, slack)
     monitors: tuple[Monitor, ...] = (kept, otlp)
-    managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client, queue, streams)
-    also_managed: tuple[Managed, ...] = (log, webhook, teams, slack, kept, otlp)
-    assert caches, (feed, stores, objects, clients, queues, messengers, monitors)
     identities: tuple[Identity, ...] = (token, oidc)
     managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client, queue, streams)
-    also_managed: tuple[Managed, ...] = (log, webhook, teams, slack, token, oidc)
-    assert caches, (feed, stores, objects, clients, queues, messengers, identities)
-    assert managed, also_managed
+    also: tuple[Managed, ...] = (log, webhook, teams, slack, kept, otlp, token, oidc)
+    assert caches, (feed, stores, objects, clients, queues, messengers, monitors, identities)
+    assert managed, also

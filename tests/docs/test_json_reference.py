@@ -32,6 +32,7 @@ from oneiric.runtime.event_answers import (
 )
 from oneiric.stores.activity import DrainAnswer, Follower
 from oneiric.testing import ManualClock
+from oneiric.web.health import health_check
 from tests.docs.notification_documents import notification_documents
 from tests.docs.publishing_documents import publishing_documents
 from tests.docs.remote_documents import remote_documents
@@ -201,6 +202,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **await secret_documents(folder / "secrets"),
         **work_documents(),
         **await supervision_documents(folder / "supervised"),
+        "Health check": health_check(["the orchestrator is not ready yet"]),
     }
     return {title: json.loads(json.dumps(document)) for title, document in real.items()}
 
@@ -286,6 +288,7 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path
         "Dead letters",
         "Error",
         "Supervised services",
+        "Health check",
         *notification_documents(),
         *run_documents(),
         *serving_documents(),
