@@ -13,6 +13,7 @@
     ├── RefusedError                  3  refused: policy, trust, activity
     │   ├── PausedError                  the component takes no new work
     │   ├── ForbiddenFactoryError        the factory is under no allowed prefix
+    │   ├── UnauthenticatedError         a caller did not prove who they are
     │   ├── PlanChangedError             the run was begun with another plan
     │   └── PolicyRefusedError           a policy denies it
     │       └── ApprovalRequiredError 4  it has to be approved first
@@ -333,6 +334,12 @@ class ForbiddenFactoryError(RefusedError):
 
     def details(self) -> Mapping[str, JSONValue]:
         return {"target": self.target, "reason": self.reason, "allowed": list(self.allowed)}
+
+
+class UnauthenticatedError(RefusedError):
+    """A caller that did not say who it is, or not so that it is believed."""
+
+    code = "unauthenticated"
 
 
 class PlanChangedError(RefusedError):

@@ -70,7 +70,7 @@ class PermissionDeniedError(AdapterError, errors.RefusedError):
     code = "permission-denied"
 
 
-class UnauthenticatedError(AdapterError, errors.RefusedError):
+class UnauthenticatedError(AdapterError, errors.UnauthenticatedError):
     """A caller of ours does not prove who they are; nothing of what was shown is repeated."""
 
     code = "unauthenticated"

@@ -16,7 +16,7 @@ from oneiric.errors import (
     JSONValue,
     NotFoundError,
     OneiricError,
-    RefusedError,
+    UnauthenticatedError,
     UnavailableError,
 )
 
@@ -76,12 +76,6 @@ class CrowdedError(UnavailableError):
     """More connections than are taken, and none of them idle."""
 
     code = "too-many-connections"
-
-
-class UnauthenticatedError(RefusedError):
-    """A caller that did not say who it is, or not so that it is believed."""
-
-    code = "unauthenticated"
 
 
 STATUS: Mapping[str, int] = MappingProxyType(

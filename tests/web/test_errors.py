@@ -16,8 +16,9 @@ from oneiric.errors import (
     PausedError,
     PolicyRefusedError,
     StoreError,
+    UnauthenticatedError,
 )
-from oneiric.web.errors import SlowRequestError, TooLargeError, UnauthenticatedError, status_of
+from oneiric.web.errors import SlowRequestError, TooLargeError, status_of
 from tests.web.served import request, say, serving
 
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from oneiric.errors import UnauthenticatedError
 from oneiric.web.app import application
 from oneiric.web.auth import IDENTITY
-from oneiric.web.errors import UnauthenticatedError, json_response
+from oneiric.web.errors import json_response
 from oneiric.web.health import health_routes
 from oneiric.web.serve import TCP, served
 from tests.web.served import request, say, serving
