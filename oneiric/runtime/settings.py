@@ -161,6 +161,31 @@ class OrchestratorSettings(BaseModel):
     """Seconds between two writings of it; each change of its own state is written at once."""
 
 
+class HttpSettings(BaseModel):
+    """Where callbacks and questions come in over HTTP, from whom, and how much of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", min_length=1)
+    """The address to listen on; where others reach it, nobody is let in without an identity."""
+    port: int = Field(8080, ge=0, le=65_535)
+    """The port; 0 for any that is free."""
+    identity: str = ""
+    """The provider of `adapter:identity` that knows who may call; empty for this machine only."""
+    max_body_bytes: int = Field(1 << 20, ge=1, le=64 << 20)
+    """The longest body that is taken."""
+    concurrency: int = Field(100, ge=1, le=10_000)
+    """Callbacks that are worked on at the same time; others are asked to come again."""
+    connections: int = Field(2_000, ge=1, le=100_000)
+    """Connections at the same time; beyond that idle ones are closed."""
+    answer_seconds: float = Field(240.0, gt=0, le=1_800)
+    """Seconds after which the sender is told that its run is under way, and shall ask again."""
+    idle_seconds: float = Field(30.0, gt=0, le=3_600)
+    """Seconds for the head of a request, and for which a connection may be idle."""
+    body_seconds: float = Field(30.0, gt=0, le=3_600)
+    """Seconds for the body of a request."""
+
+
 class WatchSettings(BaseModel):
     """Whether a running program follows its configuration file, and how it notices a change."""
 
@@ -340,6 +365,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "plugins": PluginSettings,
         "remote": RemoteSettings,
         "orchestrator": OrchestratorSettings,
+        "http": HttpSettings,
         "runs": RunSettings,
         "runtime_supervisor": SupervisorSettings,
         "secrets": SecretsSettings,

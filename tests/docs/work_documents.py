@@ -13,6 +13,7 @@ from oneiric.domains.workflows.topology import topology
 from oneiric.runs.body import Functions
 from oneiric.runs.plan import Plan, Step
 from oneiric.runs.run import fold
+from oneiric.runtime.scheduler import Callback
 from oneiric.runtime.work_answers import WorkerAnswer, WorkflowAnswer, WorkflowPlans
 from tests.reports.runs import at, story
 
@@ -45,10 +46,12 @@ def work_documents() -> dict[str, Any]:
             (5, "step-started", "ship", {"attempt": 1}),
         )
     )
+    done = fold(story(Plan("workflow:order", ()), (9, "run-ended", "", {"state": "succeeded"})))
     message = WorkMessage("workflow", "order", run.run_id, {}, queued_at=at(0))
     return {
         "Plan of a workflow": WorkflowPlans({}, {"order": shape}).as_json(),
         "Run of a workflow": WorkflowAnswer("order", run, resumed=True).as_json(),
         "Enqueued message": Enqueued(message, "m-1", "queue", "sqlite").as_json(),
+        "Callback": Callback(done).as_json(),
         "Worker": WorkerAnswer(WorkerReport(12, 1, 0), "adapter:queue@sqlite").as_json(),
     }

@@ -1,0 +1,332 @@
+"""Callbacks over HTTP: work that Cloud Tasks, Pub/Sub or anybody else pushes to us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from aiohttp import web
+
+from oneiric.core.logging import get_logger
+from oneiric.documents import DocumentLimits
+from oneiric.domains.worker import RunMessages
+from oneiric.errors import (
+    ClosedError,
+    JSONValue,
+    NoCandidateError,
+    NotFoundError,
+    OneiricError,
+    PausedError,
+    UnavailableError,
+    UnknownSelectionError,
+)
+from oneiric.ports.identity import IDENTITY, Principal
+from oneiric.runtime.callers import Callers
+from oneiric.runtime.settings import HttpSettings
+from oneiric.runtime.task_messages import Delivery, read_delivery
+from oneiric.web.app import application
+from oneiric.web.auth import IDENTITY as CALLER
+from oneiric.web.errors import error_response, json_response, status_of
+from oneiric.web.health import health_routes
+from oneiric.web.limits import WebLimits, read_json
+from oneiric.web.serve import TCP, Served, served
+
+if TYPE_CHECKING:
+    from oneiric.domains.messages import WorkMessage
+    from oneiric.runs.run import Run
+    from oneiric.runtime.work import Work
+
+GRACE_SECONDS = 10.0
+RETRY_SECONDS = 5
+KINDS = ("workflow", "task")
+
+
+class RunUnderWayError(UnavailableError):
+    """A run that was begun and is not over yet: ask again later."""
+
+    code = "run-under-way"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"the run {run_id} is under way", hint=f"oneiric run show {run_id}")
+        self.run_id = run_id
+
+    def details(self) -> dict[str, JSONValue]:
+        return {"run_id": self.run_id}
+
+
+class BusyError(UnavailableError):
+    """More requests at a time than are taken on, or an end that has begun."""
+
+    code = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What came of a delivery: its run as it is recorded, over or waiting for somebody outside."""
+
+    run: Run
+
+    @property
+    def status(self) -> int:
+        """200 for what is over, however it ended; 202 for what waits."""
+        return 200 if self.run.state.is_over else 202
+
+    @property
+    def state(self) -> str:
+        """The state of the run, or `waiting`."""
+        return str(self.run.state) if self.run.state.is_over else "waiting"
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.callback/1`."""
+        run = self.run
+        return {
+            "schema": "oneiric.callback/1",
+            "name": run.plan.name,
+            "run_id": run.run_id,
+            "state": self.state,
+            "error": run.error,
+        }
+
+
+class WorkflowTaskProcessor:
+    """Make each delivery one recorded run, however often and to how many processes it comes.
+
+    A run that somebody left is taken up; one that is over is not begun again, even where its
+    workflow is paused or gone by now.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._messages = RunMessages(work.tasks, work.workflows)
+        self._engine = work.engine
+
+    async def process(self, message: WorkMessage) -> Callback:
+        """Return what came of it, when it is over or waits for somebody outside.
+
+        To stop waiting does not stop the run.
+
+        Raises:
+            LockedError: another process works on it.
+            InvalidMessageError: there is a run of that id that does something else.
+            OneiricError: it was not begun; `WorkflowBridge.start` tells why.
+        """
+        try:
+            return Callback(await self._messages.process(message))
+        except UnavailableError:
+            raise
+        except OneiricError:
+            known = await self._over(message)
+            if known is None:
+                raise
+            return Callback(known)
+
+    async def _over(self, message: WorkMessage) -> Run | None:
+        """Return the run that a message asks for, if it is over."""
+        try:
+            run = await self._engine.get(message.run_id)
+        except NotFoundError:
+            return None
+        is_asked = run.plan.name == f"{message.kind}:{message.key}"
+        return run if is_asked and run.state.is_over else None
+
+
+def may_pass(error: OneiricError) -> bool:
+    """Tell whether a delivery that met *error* shall come again.
+
+    >>> may_pass(PausedError("workflow:a", "paused")), may_pass(NotFoundError("workflow", "a"))
+    (True, False)
+    """
+    if isinstance(error, NoCandidateError):
+        return bool(error.rejected)
+    if isinstance(error, UnknownSelectionError):
+        return bool(error.why)
+    return isinstance(error, UnavailableError | PausedError) or status_of(error) >= 500
+
+
+class SchedulerHTTPServer:
+    """Take callbacks at `POST /tasks/workflow` and `POST /tasks/task`, and tell how we are.
+
+    Use it as `async with`, within the `Work` that does what is asked for. `/healthz` and `/readyz`
+    are open to all; the rest, `/metrics` included, to whom `Callers` lets in. While it is not
+    ready, or ends, callbacks are asked to come again. At the end those under way get the grace;
+    whoever still waits then is told that the run is under way, and it goes on for as long as the
+    work does.
+
+    Args:
+        work: does it.
+        ready: returns what is in the way of taking callbacks; nothing where all is well.
+        metrics: returns the text of `/metrics`; without it there is no such path.
+        host: the address to listen on instead of the configured one.
+        port: the same for the port; 0 for any that is free.
+        grace: seconds that callbacks under way get at the end.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        *,
+        ready: Callable[[], Sequence[str]] = tuple,
+        metrics: Callable[[], str] | None = None,
+        host: str = "",
+        port: int | None = None,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        settings = work.runtime.config.section("http")
+        assert isinstance(settings, HttpSettings)
+        self.processor = WorkflowTaskProcessor(work)
+        self._settings = settings
+        self._address = TCP(host or settings.host, settings.port if port is None else port)
+        self._clock = work.runtime.clock
+        self._resolver = work.runtime.resolver
+        self._callers = Callers(
+            work.runtime.lifecycle, provider=settings.identity, host=self._address.host
+        )
+        self._ready = ready
+        self._metrics = metrics
+        self._grace = grace
+        self._stopping = False
+        self._bounds: set[asyncio.Timeout] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._where: Served | None = None
+        self._stack = AsyncExitStack()
+        self._log = get_logger("oneiric.http")
+
+    @property
+    def where(self) -> Served:
+        """The address that it really listens on."""
+        assert self._where is not None, "it has not been entered"
+        return self._where
+
+    def stop(self) -> None:
+        """Take no more callbacks; those under way go on."""
+        self._stopping = True
+
+    def hurry(self) -> None:
+        """Take no more callbacks, and tell all who wait to come again."""
+        self.stop()
+        now = asyncio.get_running_loop().time()
+        for bound in self._bounds:
+            if not bound.expired():
+                bound.reschedule(now)
+
+    async def __aenter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            LockedError: the port is in use.
+            UnknownSelectionError: nobody offers the identity that is to be asked.
+            OneiricError: the address cannot be listened on; `served` tells why.
+        """
+        settings = self._settings
+        if settings.identity:
+            self._resolver.resolve(IDENTITY, provider=settings.identity)
+        app = application(
+            [
+                *health_routes(ready=self._problems, metrics=self._metrics),
+                *(web.post(f"/tasks/{kind}", partial(self._answer, kind)) for kind in KINDS),
+            ],
+            limits=WebLimits(
+                documents=DocumentLimits(max_bytes=settings.max_body_bytes),
+                idle_seconds=settings.idle_seconds,
+                body_seconds=settings.body_seconds,
+                connections=settings.connections,
+            ),
+            authenticate=self._callers,
+            clock=self._clock,
+        )
+        serving = served(app, self._address, grace=1.0)
+        self._where = await self._stack.enter_async_context(serving)
+        self._log.info("http-serving", url=self._where.url, identity=settings.identity or "none")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        try:
+            async with asyncio.timeout(self._grace):
+                await self._idle.wait()
+        except TimeoutError:
+            self.hurry()
+        finally:
+            await self._stack.aclose()
+
+    def _problems(self) -> Sequence[str]:
+        return ["it ends"] if self._stopping else list(self._ready())
+
+    async def _answer(self, kind: str, request: web.Request) -> web.Response:
+        """Answer a callback, and log it."""
+        begun, told = self._clock.monotonic(), dict[str, JSONValue]()
+        try:
+            callback = await self._bounded(kind, request, told)
+        except OneiricError as error:
+            response = refusal(error)
+            told["code"] = error.code
+        else:
+            response = json_response(callback.as_json(), status=callback.status)
+            told["state"] = callback.state
+        told["duration_ms"] = round((self._clock.monotonic() - begun) * 1000, 3)
+        tell = self._log.info if response.status < 300 else self._log.warning
+        tell("callback-answered", path=request.path, status=response.status, **told)
+        return response
+
+    async def _bounded(
+        self, kind: str, request: web.Request, told: dict[str, JSONValue]
+    ) -> Callback:
+        """Do what is asked for, within the limits of number and time; note in *told* what it is."""
+        if problems := self._problems():
+            raise BusyError(f"no callback is taken now: {'; '.join(problems)}")
+        if len(self._bounds) >= self._settings.concurrency:
+            raise BusyError(f"{self._settings.concurrency} callbacks are under way")
+        delivery: Delivery | None = None
+        with self._counted() as bound:
+            try:
+                async with bound:
+                    body = await read_json(request)
+                    delivery = read_delivery(kind, body, request.headers, clock=self._clock)
+                    principal = request[CALLER]
+                    subject = principal.subject if isinstance(principal, Principal) else ""
+                    told |= {"run": delivery.message.run_id, "sender": delivery.sender}
+                    told |= {"name": delivery.name, "attempt": delivery.attempt, "by": subject}
+                    return await self.processor.process(delivery.by(subject))
+            except TimeoutError:
+                if not bound.expired():
+                    raise
+                if delivery is None:
+                    raise BusyError("the request was not there in time") from None
+                raise RunUnderWayError(delivery.message.run_id) from None
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                raise ClosedError("the run was let go of") from None  # its engine is closed
+
+    @contextmanager
+    def _counted(self) -> Iterator[asyncio.Timeout]:
+        """Give the limit of one more callback, and count it for as long as the block lasts."""
+        bound = asyncio.timeout(self._settings.answer_seconds)
+        self._bounds.add(bound)
+        self._idle.clear()
+        try:
+            yield bound
+        finally:
+            self._bounds.discard(bound)
+            if not self._bounds:
+                self._idle.set()
+
+
+def refusal(error: OneiricError) -> web.Response:
+    """Return how a callback is told of *error*: 5xx where it shall come again, else 4xx."""
+    response = error_response(error)
+    if may_pass(error):
+        response.set_status(500 if response.status == 500 else 503)
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
