@@ -18,12 +18,10 @@ from oneiric.domains.worker import RunMessages
 from oneiric.errors import (
     ClosedError,
     JSONValue,
-    NoCandidateError,
     NotFoundError,
     OneiricError,
     PausedError,
     UnavailableError,
-    UnknownSelectionError,
 )
 from oneiric.ports.identity import IDENTITY, Principal
 from oneiric.runtime.callers import Callers
@@ -103,6 +101,7 @@ class WorkflowTaskProcessor:
     def __init__(self, work: Work) -> None:
         self._messages = RunMessages(work.tasks, work.workflows)
         self._engine = work.engine
+        self._resolver = work.runtime.resolver
 
     async def process(self, message: WorkMessage) -> Callback:
         """Return what came of it, when it is over or waits for somebody outside.
@@ -111,6 +110,7 @@ class WorkflowTaskProcessor:
 
         Raises:
             LockedError: another process works on it.
+            UnavailableError: who could do it may not now, or the journal cannot be reached.
             InvalidMessageError: there is a run of that id that does something else.
             OneiricError: it was not begun; `WorkflowBridge.start` tells why.
         """
@@ -118,11 +118,20 @@ class WorkflowTaskProcessor:
             return Callback(await self._messages.process(message))
         except UnavailableError:
             raise
-        except OneiricError:
+        except OneiricError as error:
             known = await self._over(message)
-            if known is None:
-                raise
-            return Callback(known)
+            if known is not None:
+                return Callback(known)
+            if isinstance(error, NotFoundError) and self._is_offered(message):
+                raise UnavailableError(error.message, hint=error.hint) from error
+            raise
+
+    def _is_offered(self, message: WorkMessage) -> bool:
+        """Tell whether somebody who may not serve now may do so later."""
+        provider = f"@{message.provider}" if message.provider else ""
+        decision = self._resolver.explain(f"{message.kind}:{message.key}{provider}")
+        rejections = [standing.rejection for standing in decision.standings]
+        return any(each.reason.passing for each in rejections if each is not None)
 
     async def _over(self, message: WorkMessage) -> Run | None:
         """Return the run that a message asks for, if it is over."""
@@ -140,10 +149,6 @@ def may_pass(error: OneiricError) -> bool:
     >>> may_pass(PausedError("workflow:a", "paused")), may_pass(NotFoundError("workflow", "a"))
     (True, False)
     """
-    if isinstance(error, NoCandidateError):
-        return bool(error.rejected)
-    if isinstance(error, UnknownSelectionError):
-        return bool(error.why)
     return isinstance(error, UnavailableError | PausedError) or status_of(error) >= 500
 
 
@@ -219,7 +224,7 @@ class SchedulerHTTPServer:
 
         Raises:
             LockedError: the port is in use.
-            UnknownSelectionError: nobody offers the identity that is to be asked.
+            NoCandidateError: nobody offers the identity that is to be asked.
             OneiricError: the address cannot be listened on; `served` tells why.
         """
         settings = self._settings

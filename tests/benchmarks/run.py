@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tests.benchmarks import (
+    callbacks,
     commands,
     curves,
     events,
@@ -35,6 +36,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "swap": lifecycle.swap,
     "swap_under_load": lifecycle.swap_under_load,
     "dispatch": events.dispatch,
+    "callbacks": callbacks.callbacks,
     "runs": runs.runs,
     "journaled": journal.journaled,
     "manifests": manifests.verified,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oneiric.errors import LockedError, UnknownSelectionError
+from oneiric.errors import LockedError, NoCandidateError
 from oneiric.runs.run import Run
 from oneiric.runtime.scheduler import SchedulerHTTPServer
 from tests.contract.issuer import AUDIENCE, EMAIL, NAME, Issuer, token
@@ -436,8 +436,19 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 
 async def test_an_identity_that_nobody_offers_is_told_at_the_start(tmp_path: Path) -> None:
     """Rather than at each callback."""
-    with pytest.raises(UnknownSelectionError) as caught:
+    with pytest.raises(NoCandidateError, match="another provider"):
         async with callbacks(tmp_path, config='[http]\nidentity = "tokens"\n'):
             raise AssertionError("it listens")
 
-    assert caught.value.hint == "did you mean token?"
+
+async def test_a_provider_that_nobody_offers_is_the_senders_mistake(tmp_path: Path) -> None:
+    """While one that may not serve now may do so later."""
+    asked = {**SHIP, "workflow_provider": "test"}
+    async with callbacks(tmp_path) as desk:
+        unknown = await desk.post({**SHIP, "workflow_provider": "other"}, *cloud_task("t-1"))
+        await desk.work.runtime.pause("workflow:ship@test")
+        paused = [await desk.post(body, *cloud_task("t-2")) for body in (SHIP, asked)]
+        await desk.work.runtime.resume("workflow:ship@test")
+        again = await desk.post(asked, *cloud_task("t-2"))
+
+    assert (unknown[0], [each[0] for each in paused], again[0]) == (404, [503, 503], 200)
