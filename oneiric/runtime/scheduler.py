@@ -166,7 +166,7 @@ class SchedulerHTTPServer:
         ready: returns what is in the way of taking callbacks; nothing where all is well.
         metrics: returns the text of `/metrics`; without it there is no such path.
         host: the address to listen on instead of the configured one.
-        port: the same for the port; 0 for any that is free.
+        port: the same for the port; 0 for any that is free, as is where none is configured.
         grace: seconds that callbacks under way get at the end.
     """
 
@@ -184,7 +184,8 @@ class SchedulerHTTPServer:
         assert isinstance(settings, HttpSettings)
         self.processor = WorkflowTaskProcessor(work)
         self._settings = settings
-        self._address = TCP(host or settings.host, settings.port if port is None else port)
+        chosen = settings.port if port is None else port
+        self._address = TCP(host or settings.host, chosen or 0)
         self._clock = work.runtime.clock
         self._resolver = work.runtime.resolver
         self._callers = Callers(

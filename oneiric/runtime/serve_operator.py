@@ -17,7 +17,8 @@ from oneiric.runtime.workflows import WorkDesk
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
     from oneiric.runtime.operator import Operator
-    from oneiric.runtime.serving import ServeOptions, Serving
+    from oneiric.runtime.telemetry_file import TelemetryFile
+from oneiric.runtime.serving import ServeOptions, Serving
     from oneiric.runtime.stop import ServeSignals
     from oneiric.runtime.work_answers import WorkflowPlans
 
@@ -107,12 +108,8 @@ class ServeOperator:
 
     def _last(self) -> JSONValue:
         """Return the last event that any process told of, or None."""
-        path = self._operator.orchestrator.paths.root / "runtime_telemetry.json"
-        try:
-            told = parse(read_bounded(path, limit=_LIMIT), "json")
-        except OneiricError:
-            return None
-        return told.get("last_event") if isinstance(told, Mapping) else None
+        kept = TelemetryFile.read(self._operator.orchestrator.paths.telemetry)
+        return kept.document.get("last_event")
 
 
 def _where(serving: Serving) -> str:

@@ -10,18 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from oneiric.errors import UnavailableError
+from oneiric.errors import InvalidError, UnavailableError
+from oneiric.ports.monitoring import MONITORING
 from oneiric.remote.origin import local_path
 from oneiric.runtime.remote_source import source_at
+from oneiric.runtime.scheduler import SchedulerHTTPServer
 from oneiric.runtime.serving_log import log_reloaded
-from oneiric.runtime.settings import WatchSettings
+from oneiric.runtime.settings import HttpSettings, WatchSettings
 from oneiric.runtime.work import Work
 
 if TYPE_CHECKING:
     from oneiric.remote.report import SyncReport
     from oneiric.runtime.serving import PartMaker, Serving
+
+_PORTS = 65_536
 
 
 @asynccontextmanager
@@ -98,6 +103,29 @@ async def _work(serving: Serving) -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def _telemetry(serving: Serving) -> AsyncIterator[None]:
+    recorder = serving.runtime.telemetry
+    recorder.begin()
+    async with serving.loop("telemetry", partial(recorder.follow, serving.work.journal.read)):
+        yield
+
+
+@asynccontextmanager
+async def _exports(serving: Serving) -> AsyncIterator[None]:
+    """Hand over spans and metrics, and at the end what has not been."""
+    exporter = serving.runtime.exporter
+    async with serving.loop("exports", exporter.run):
+        yield
+    await exporter.flush()
+
+
+def _exported(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    """Export only to a monitor that leaves this process."""
+    winner = serving.runtime.resolver.explain(MONITORING).winner
+    return _exports(serving) if winner and winner.provider != "memory" else None
+
+
 def _recovery(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     run = serving.work.recovery().run
     return serving.loop("recovery", run) if serving.options.works else None
@@ -172,6 +200,46 @@ def _alive(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     return serving.loop("watchdog", manager.keep_alive) if manager.watchdog_seconds else None
 
 
+def _http(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    address = _http_address(serving)
+    return None if address is None else _scheduler(serving, *address)
+
+
+@asynccontextmanager
+async def _scheduler(serving: Serving, host: str, port: int) -> AsyncIterator[None]:
+    """Take callbacks over HTTP, from before everything is up: `/readyz` says what is in the way."""
+    server = SchedulerHTTPServer(
+        serving.work,
+        ready=lambda: () if serving.ready else (f"the orchestrator is {serving.state}",),
+        metrics=serving.runtime.metrics.prometheus,
+        host=host,
+        port=port,
+    )
+    async with server:
+        serving.addresses["http"] = server.where.url
+        serving.at_stop(server.stop, hurry=server.hurry)
+        yield
+
+
+def _http_address(serving: Serving) -> tuple[str, int] | None:
+    """Return where HTTP is to be served, or None: on Cloud Run that is told by `PORT`.
+
+    Raises:
+        InvalidError: `PORT` is no port.
+    """
+    options, process = serving.options, serving.runtime.config.process
+    settings = serving.runtime.config.section("http")
+    assert isinstance(settings, HttpSettings)
+    host, port = options.http_host, options.http_port
+    port = settings.port if port is None else port
+    if port is None and process.get("K_SERVICE") and "PORT" in process:
+        told = process["PORT"]
+        if not (told.isascii() and told.isdecimal() and int(told) < _PORTS):
+            raise InvalidError(f"PORT is {told!r}, which is no port")
+        host, port = host or "0.0.0.0", int(told)  # noqa: S104  only who is known is let in there
+    return (host, port) if options.http and port is not None else None
+
+
 PARTS: Sequence[tuple[str, PartMaker]] = (
     ("lock", _lock),
     ("health", _health),
@@ -182,6 +250,8 @@ PARTS: Sequence[tuple[str, PartMaker]] = (
     ("activity", _activity),
     ("manifests", _manifests),
     ("work", _work),
+    ("telemetry", _telemetry),
+    ("exports", _exported),
     ("recovery", _recovery),
     ("schedule", _schedule),
     ("notices", _notices),
@@ -192,5 +262,6 @@ PARTS: Sequence[tuple[str, PartMaker]] = (
     ("sources", _sources),
     ("reloads", _reloads),
     # what listens, for control and then for HTTP, belongs here
+    ("http", _http),
 )
 """Every part by its name."""

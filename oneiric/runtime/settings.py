@@ -168,8 +168,8 @@ class HttpSettings(BaseModel):
 
     host: str = Field("127.0.0.1", min_length=1)
     """The address to listen on; where others reach it, nobody is let in without an identity."""
-    port: int = Field(8080, ge=0, le=65_535)
-    """The port; 0 for any that is free."""
+    port: int | None = Field(None, ge=0, le=65_535)
+    """The port; 0 for any that is free. Without one HTTP is served only where a start names one."""
     identity: str = ""
     """The provider of `adapter:identity` that knows who may call; empty for this machine only."""
     max_body_bytes: int = Field(1 << 20, ge=1, le=64 << 20)
