@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from oneiric.documents import parse
-from oneiric.errors import NotFoundError, OneiricError, UnavailableError
-from oneiric.files import read_bounded
+from oneiric.errors import NotFoundError, UnavailableError
 from oneiric.runtime.remote_source import applied
 from oneiric.runtime.serve_answers import CheckAnswer, InspectAnswer
+from oneiric.runtime.telemetry_file import TelemetryFile
 from oneiric.runtime.workflows import WorkDesk
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
     from oneiric.runtime.operator import Operator
-    from oneiric.runtime.telemetry_file import TelemetryFile
-from oneiric.runtime.serving import ServeOptions, Serving
+    from oneiric.runtime.serving import ServeOptions, Serving
     from oneiric.runtime.stop import ServeSignals
     from oneiric.runtime.work_answers import WorkflowPlans
-
-_LIMIT = 16 << 20
 
 
 class ServeOperator:

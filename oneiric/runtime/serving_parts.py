@@ -103,6 +103,10 @@ async def _work(serving: Serving) -> AsyncIterator[None]:
         yield
 
 
+def _secrets(serving: Serving) -> AbstractAsyncContextManager[object]:
+    return serving.loop("secrets", serving.runtime.secrets.run)
+
+
 @asynccontextmanager
 async def _telemetry(serving: Serving) -> AsyncIterator[None]:
     recorder = serving.runtime.telemetry
@@ -250,6 +254,7 @@ PARTS: Sequence[tuple[str, PartMaker]] = (
     ("activity", _activity),
     ("manifests", _manifests),
     ("work", _work),
+    ("secrets", _secrets),
     ("telemetry", _telemetry),
     ("exports", _exported),
     ("recovery", _recovery),
