@@ -309,11 +309,10 @@ class Serving:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.state is ServingState.STOPPED:
-            return
-        if not self.is_stopping:
-            self.stop()
-        await self._end()
+        if self.state not in _OVER:
+            if not self.is_stopping:
+                self.stop()
+            await self._end()
         if self._problems and error is None:
             raise EndFailedError(self._problems)
 
@@ -355,6 +354,7 @@ class Serving:
         if "health" in self.statuses and self.statuses["health"].state == "started":
             await self.tell_health()
         await self._stack.aclose()
+        self.conclude()
         log_stopped(self._spent_ms(begun))
 
     def conclude(self) -> None:
@@ -375,6 +375,8 @@ class Serving:
     def _spent_ms(self, begun: float) -> float:
         return (self.clock.monotonic() - begun) * 1000
 
+
+_OVER = (ServingState.STOPPED, ServingState.FAILED)
 
 PartMaker: TypeAlias = Callable[[Serving], AbstractAsyncContextManager[object] | None]
 """Makes a part for a serving, or returns None where it is not wanted."""

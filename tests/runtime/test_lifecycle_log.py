@@ -15,7 +15,7 @@ from oneiric.core.logging import ROOT, configure_logging
 from oneiric.core.plugin import Plugin
 from oneiric.errors import ComponentError
 from oneiric.remote import log as remote_log
-from oneiric.runtime import RuntimeOrchestrator, lifecycle_log
+from oneiric.runtime import RuntimeOrchestrator, lifecycle_log, serving_log
 from oneiric.runtime.discovery import Discovered
 from oneiric.runtime.lifecycle_log import log_plugins
 
@@ -272,7 +272,8 @@ async def test_a_program_that_configures_nothing_reads_the_keys_as_text(
 
 def test_every_event_is_on_its_page() -> None:
     """`docs/reference/log-events.md` lists the events of the code, no more and no fewer."""
-    source = "".join(Path(str(room.__file__)).read_text() for room in (lifecycle_log, remote_log))
+    rooms = (lifecycle_log, remote_log, serving_log)
+    source = "".join(Path(str(room.__file__)).read_text() for room in rooms)
     written = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source))
 
     listed = set(re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(), re.MULTILINE))
