@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oneiric.core.generation import LifecycleState
@@ -13,10 +13,10 @@ from oneiric.runtime.health import ServingState
 from oneiric.text.layout import as_table
 
 if TYPE_CHECKING:
-    from oneiric.core.decision import Decision
     from oneiric.core.health import HealthReport
     from oneiric.core.status import ComponentStatus
     from oneiric.remote.report import Preview
+    from oneiric.runtime.secrets_status import SecretsStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +57,6 @@ class ProfileToggles:
         """Return the name, and each as `{"enabled", "origin"}`."""
         toggles = {name.replace(" ", "_"): toggle.as_json() for name, toggle in self.rows()}
         return {"name": self.name, **toggles}
-
-
-@dataclass(frozen=True, slots=True)
-class SecretsOrder:
-    """Who is asked for secrets, and who would be next; `settings` are those of the section."""
-
-    decision: Decision
-    settings: Mapping[str, JSONValue] = field(default_factory=dict, repr=False)
-
-    def as_json(self) -> dict[str, JSONValue]:
-        """Return who serves, the order of all, and what is known of the cache."""
-        winner, inline = self.decision.winner, self.settings.get("inline")
-        return {
-            "provider": winner.provider if winner else None,
-            "order": [
-                {"provider": each.provider, "standing": str(each.place), "why": each.why}
-                for each in self.decision.standings
-            ],
-            "cache_ttl_seconds": self.settings.get("cache_ttl_seconds"),
-            "refresh_interval": self.settings.get("refresh_interval"),
-            "inline_entries": len(inline) if isinstance(inline, Mapping) else 0,
-            "prefetched": 0,
-        }
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Return each provider, its standing, and why."""
-        return [(each.provider, str(each.place), each.why) for each in self.decision.standings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +147,7 @@ class HealthAnswer:
     told: Mapping[str, JSONValue] | None
     stale: str
     profile: ProfileToggles
-    secrets: SecretsOrder
+    secrets: SecretsStatus
     statuses: Sequence[ComponentStatus] = ()
     probes: Sequence[Probe] | None = None
     proofs: Sequence[ManifestProof] = ()
@@ -278,7 +251,7 @@ class SupervisorAnswer:
     """What the profile decides and who said so, and who is asked for secrets."""
 
     profile: ProfileToggles
-    secrets: SecretsOrder
+    secrets: SecretsStatus
     activity_store: str
     config: str
     exit_code: int = 0

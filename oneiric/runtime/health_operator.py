@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oneiric.config.sections import Config
@@ -13,14 +12,12 @@ from oneiric.core.guard import attempt_async
 from oneiric.core.health import HealthReport
 from oneiric.domains import ALL, DomainSettings
 from oneiric.errors import InvalidError, NotFoundError, OneiricError
-from oneiric.ports.secrets import SECRETS
 from oneiric.runtime.health import HealthFile, stale
 from oneiric.runtime.health_answers import (
     HealthAnswer,
     ManifestProof,
     Probe,
     ProfileToggles,
-    SecretsOrder,
     SupervisorAnswer,
     Toggle,
 )
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from oneiric.core.decision import Decision
     from oneiric.core.ref import ComponentRef
     from oneiric.core.status import ComponentStatus
-    from oneiric.errors import JSONValue
     from oneiric.remote.report import Preview
     from oneiric.runtime.operator import Operator
 
@@ -71,7 +67,7 @@ class HealthOperator:
                     told,
                     reason,
                     self._toggles,
-                    self._secrets,
+                    runtime.secrets.status(),
                     statuses=tuple(runtime.lifecycle.statuses()),
                     probes=asked,
                     proofs=tuple(ManifestProof.of(each, manifest) for each in previews),
@@ -85,7 +81,9 @@ class HealthOperator:
         """Return what the profile decides and who said so, and the order of secrets providers."""
         runtime = self._operator.orchestrator
         config, store = runtime.config, runtime.activity.store.path
-        return SupervisorAnswer(self._toggles, self._secrets, str(store), str(config.file or ""))
+        return SupervisorAnswer(
+            self._toggles, runtime.secrets.status(), str(store), str(config.file or "")
+        )
 
     async def _probed(self, previews: Sequence[Preview]) -> tuple[Probe, ...]:
         named = {each.source.name for each in previews}
@@ -146,15 +144,6 @@ class HealthOperator:
             inline_manifest_only=Toggle(is_on=not remote.is_on, origin=remote.origin),
             supervisor=_toggle(config, "runtime_supervisor", "enabled"),
         )
-
-    @property
-    def _secrets(self) -> SecretsOrder:
-        runtime = self._operator.orchestrator
-        decision = runtime.resolver.explain(SECRETS)
-        settings: Mapping[str, JSONValue] = {}
-        with suppress(NotFoundError):
-            settings = runtime.config.section("secrets").model_dump(mode="json")
-        return SecretsOrder(decision, settings)
 
 
 def _toggle(config: Config, section: str, key: str) -> Toggle:

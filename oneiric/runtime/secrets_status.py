@@ -37,16 +37,27 @@ class SecretsStatus:
     inline: int
     cached: int
 
+    @property
+    def provider(self) -> str:
+        """Who is asked, after what is inline; empty where nobody may serve."""
+        asked = [each for each in self.order if each.kind == "provider"]
+        return next((each.name for each in asked if each.standing == "selected"), "")
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return each store, its standing, and why."""
+        return [(each.name, each.standing, each.why) for each in self.order]
+
     def as_json(self) -> dict[str, JSONValue]:
         """Return the same as JSON, for the documents that it is part of."""
         return {
             "ref": self.ref,
+            "provider": self.provider or None,
             "order": [each.as_json() for each in self.order],
             "cache_ttl_seconds": self.cache_ttl_seconds,
             "stale_seconds": self.stale_seconds,
             "refresh_interval": self.refresh_interval,
-            "inline": self.inline,
-            "cached": self.cached,
+            "inline_entries": self.inline,
+            "prefetched": self.cached,
         }
 
 

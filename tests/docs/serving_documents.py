@@ -16,13 +16,13 @@ from oneiric.runtime.health_answers import (
     ManifestProof,
     Probe,
     ProfileToggles,
-    SecretsOrder,
     SupervisorAnswer,
     Toggle,
 )
 from oneiric.runtime.lock import Holder
 from oneiric.runtime.loops import LoopStatus
 from oneiric.runtime.process_answers import ProcessStatus, StartAnswer, StopAnswer
+from oneiric.runtime.secrets_status import SecretsStatus, StoreStanding
 from oneiric.runtime.serve_answers import CheckAnswer, InspectAnswer
 from oneiric.runtime.watchers import WatchStatus
 from tests.reports.runs import ZERO
@@ -56,9 +56,7 @@ def _snapshot() -> RuntimeHealthSnapshot:
     )
 
 
-def _profile() -> tuple[ProfileToggles, SecretsOrder]:
-    offers = Resolver()
-    offers.register(Candidate("adapter:secrets", "env", dict, priority=50))
+def _profile() -> tuple[ProfileToggles, SecretsStatus]:
     off, on = Toggle(is_on=False, origin="profile serverless"), "profile serverless"
     toggles = ProfileToggles(
         name="serverless",
@@ -67,7 +65,15 @@ def _profile() -> tuple[ProfileToggles, SecretsOrder]:
         inline_manifest_only=Toggle(is_on=True, origin=on),
         supervisor=Toggle(is_on=True, origin=on),
     )
-    return toggles, SecretsOrder(offers.explain("adapter:secrets"))
+    return toggles, SecretsStatus(
+        ref="adapter:secrets",
+        order=(StoreStanding("env", "provider", "selected", "the only candidate"),),
+        cache_ttl_seconds=600.0,
+        stale_seconds=0.0,
+        refresh_interval=0.0,
+        inline=0,
+        cached=0,
+    )
 
 
 def serving_documents() -> dict[str, Any]:

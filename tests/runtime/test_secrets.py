@@ -192,5 +192,5 @@ async def test_the_order_of_stores_is_told_without_names_of_secrets(tmp_path: Pa
         ("rude", "provider", "shadowed"),
         ("hinged", "provider", "shadowed"),
     ]
-    assert (told["cache_ttl_seconds"], told["inline"], told["cached"]) == (5.0, 1, 1)
+    assert (told["cache_ttl_seconds"], told["inline_entries"], told["prefetched"]) == (5.0, 1, 1)
     assert not {word for word in ("hush", "quiet", CANARY) if word in str(told)}
