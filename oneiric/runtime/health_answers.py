@@ -228,8 +228,7 @@ class HealthAnswer:
         yield from (f"problem: {problem}" for problem in self.problems())
 
     def _secrets_provider(self) -> str:
-        winner = self.secrets.decision.winner
-        return winner.provider if winner else "nobody"
+        return self.secrets.provider or "nobody"
 
     def _lifecycle(self) -> list[Mapping[str, JSONValue]]:
         """Return each component as the running orchestrator told, or else as it stands here."""

@@ -17,6 +17,7 @@ from oneiric.stores.dead_letters import DeadLetterStore
 from tests.cli.calls import Call, document
 
 GROUPS = ("action", "config", "workflow", "event", "manifest", "trust", "secrets")
+FOR_PEOPLE = ("shell",)
 
 
 def test_list_shows_who_serves_and_by_which_rule(call: Call) -> None:
@@ -362,7 +363,7 @@ def test_every_command_has_help_that_fits_and_agrees(name: str, call: Call) -> N
     assert f"Usage: oneiric {name}" in out
     assert max(map(len, out.splitlines())) <= 80
     assert "completion" not in out
-    assert ("--json" in out) is (name not in GROUPS)
+    assert ("--json" in out) is (name not in (*GROUPS, *FOR_PEOPLE))
 
 
 def test_the_root_help_lists_every_command_with_what_it_is_for(call: Call) -> None:
