@@ -15,10 +15,20 @@ from oneiric.core.logging import ROOT, configure_logging
 from oneiric.core.plugin import Plugin
 from oneiric.errors import ComponentError
 from oneiric.remote import log as remote_log
-from oneiric.runtime import RuntimeOrchestrator, lifecycle_log, serving_log
+from oneiric.runtime import (
+    RuntimeOrchestrator,
+    export,
+    lifecycle_log,
+    log_sinks,
+    run_notices,
+    serving_log,
+    telemetry,
+)
 from oneiric.runtime.discovery import Discovered
 from oneiric.runtime.lifecycle_log import log_plugins
 
+LOGGING = (lifecycle_log, remote_log, run_notices, serving_log)
+TOLD_AS_EXTRA = (export, log_sinks, telemetry)
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "log-events.md"
 PEN = "adapter:pen"
 
@@ -272,9 +282,11 @@ async def test_a_program_that_configures_nothing_reads_the_keys_as_text(
 
 def test_every_event_is_on_its_page() -> None:
     """`docs/reference/log-events.md` lists the events of the code, no more and no fewer."""
-    rooms = (lifecycle_log, remote_log, serving_log)
-    source = "".join(Path(str(room.__file__)).read_text() for room in rooms)
+    source = "".join(Path(str(room.__file__)).read_text() for room in LOGGING)
     written = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source))
+    for room in TOLD_AS_EXTRA:
+        source = Path(str(room.__file__)).read_text()
+        written |= set(re.findall(r'"event": "([a-z-]+)"', source))
 
     listed = set(re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(), re.MULTILINE))
 
