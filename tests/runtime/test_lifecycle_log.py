@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from oneiric.adapters.identity import keys
 from oneiric.core.candidate import Candidate
 from oneiric.core.logging import ROOT, configure_logging
 from oneiric.core.plugin import Plugin
@@ -17,18 +18,22 @@ from oneiric.errors import ComponentError
 from oneiric.remote import log as remote_log
 from oneiric.runtime import (
     RuntimeOrchestrator,
+    callers,
     export,
     lifecycle_log,
     log_sinks,
     run_notices,
+    scheduler,
     serving_log,
     telemetry,
 )
 from oneiric.runtime.discovery import Discovered
 from oneiric.runtime.lifecycle_log import log_plugins
+from oneiric.web import errors
 
 LOGGING = (lifecycle_log, remote_log, run_notices, serving_log)
 TOLD_AS_EXTRA = (export, log_sinks, telemetry)
+TOLD_AT_ONCE = (callers, keys, scheduler, errors)
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "log-events.md"
 PEN = "adapter:pen"
 
@@ -287,6 +292,9 @@ def test_every_event_is_on_its_page() -> None:
     for room in TOLD_AS_EXTRA:
         source = Path(str(room.__file__)).read_text()
         written |= set(re.findall(r'"event": "([a-z-]+)"', source))
+    for room in TOLD_AT_ONCE:
+        source = Path(str(room.__file__)).read_text()
+        written |= set(re.findall(r'(?:_log\.[a-z]+|tell)\(\s*"([a-z-]+)"', source))
 
     listed = set(re.findall(r"^\| `([a-z-]+)` \|", PAGE.read_text(), re.MULTILINE))
 
