@@ -81,6 +81,8 @@ def formatter(*, emit_json: bool) -> logging.Formatter:
         ],
         foreign_pre_chain=[
             structlog.stdlib.ExtraAdder(),
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
             *_FACTS,
         ],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
@@ -19,13 +18,12 @@ from oneiric.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from oneiric.web.log import log_request_failed
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 EXIT_CODE = "Oneiric-Exit-Code"
 """The header with the exit code that a command would end with."""
-
-_log = logging.getLogger("oneiric.web")
 
 
 class BadRequestError(InvalidError):
@@ -110,14 +108,20 @@ def json_response(
     return web.Response(text=text, status=status, headers=headers, content_type="application/json")
 
 
-def error_response(error: OneiricError) -> web.Response:
-    """Return the envelope of *error*, with its status and exit code."""
+def error_response(error: OneiricError, *, with_lines: bool = False) -> web.Response:
+    """Return the envelope of *error*, with its status and exit code.
+
+    With the lines a client can print the error as a command would that was here.
+    """
     headers = {EXIT_CODE: str(error.exit_code)}
     if isinstance(error, WrongMethodError):
         headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
-    return json_response(error.as_json(), status=status_of(error), headers=headers)
+    document = error.as_json()
+    if with_lines:
+        document["lines"] = list(error.lines())
+    return json_response(document, status=status_of(error), headers=headers)
 
 
 @web.middleware
@@ -136,7 +140,7 @@ async def told(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         raise  # there is nobody to be told
     except Exception:  # noqa: BLE001  the door to the network: a bug must end no server
-        _log.exception("request-failed", extra={"method": request.method, "path": request.path})
+        log_request_failed(request.method, request.path)
         return error_response(BugError("something went wrong here; the log says what"))
 
 

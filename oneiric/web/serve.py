@@ -103,7 +103,9 @@ async def _accepting(
             accepting.close()
     finally:
         await runner.cleanup()
-        if crowd.tasks:  # which have been cancelled
+        for task in crowd.tasks:  # what goes on for clients that have gone as well
+            task.cancel()
+        if crowd.tasks:
             await asyncio.wait(crowd.tasks, timeout=grace)
 
 

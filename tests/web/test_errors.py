@@ -1,10 +1,14 @@
 """Errors over HTTP: one form whoever raises them, and nothing told that is nobody's business."""
 
 import asyncio
+import io
+import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 
+from oneiric.core.logging import ROOT, configure_logging
 from oneiric.errors import (
     ApprovalRequiredError,
     ComponentError,
@@ -20,6 +24,16 @@ from oneiric.errors import (
 )
 from oneiric.web.errors import SlowRequestError, TooLargeError, status_of
 from tests.web.served import request, say, serving
+
+
+@pytest.fixture
+def quiet() -> Iterator[io.StringIO]:
+    """Return where events are written as JSON, for one test."""
+    root, stream = logging.getLogger(ROOT), io.StringIO()
+    before = (root.handlers[:], root.level, root.propagate)
+    configure_logging(stream, emit_json=True)
+    yield stream
+    root.handlers[:], root.level, root.propagate = before
 
 
 @pytest.mark.parametrize(
@@ -91,6 +105,15 @@ async def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) ->
             _, _, body = await say(port, request("GET", "/fail?with=bug"))
     assert "hunter2" not in str(body)
     assert "hunter2" in caplog.text
+
+
+async def test_what_is_logged_of_a_request_says_which_one(quiet: io.StringIO) -> None:
+    """The event of a bug has the id that its client was told, and the whole exception."""
+    async with serving() as port:
+        await say(port, request("GET", "/fail?with=bug", None, "X-Request-Id: req-7"))
+    told = json.loads(quiet.getvalue())
+    assert (told["event"], told["request_id"], told["path"]) == ("request-failed", "req-7", "/fail")
+    assert "RuntimeError: hunter2" in told["exception"]
 
 
 async def test_a_wrong_method_names_the_right_ones() -> None:

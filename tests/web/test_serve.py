@@ -172,3 +172,26 @@ async def test_what_outlives_the_grace_is_cancelled() -> None:
     assert ended.is_set()
     with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
         await asked
+
+
+async def test_what_goes_on_for_a_client_that_has_gone_ends_with_the_server() -> None:
+    """It is given the grace, and then cancelled as well."""
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def wait(_request: web.Request) -> web.Response:
+        began.set()
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            ended.set()
+        return json_response("done")
+
+    async with served(application([web.get("/wait", wait)]), TCP(), grace=0.2) as where:
+        _, writer = await asyncio.open_connection("127.0.0.1", where.port)
+        writer.write(request("GET", "/wait"))
+        await began.wait()
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.sleep(0.05)
+        assert not ended.is_set()
+    assert ended.is_set()
