@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, session_of, show, show_json
+from oneiric.cli.output import AsJSON, answered, session_of, show, show_answer, show_json
 from oneiric.documents import DocumentLimits, parse
 from oneiric.files import read_bounded
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
-    from oneiric.runtime.notification_operator import Notice
 
 PAYLOAD_LIMITS = DocumentLimits(max_bytes=16 * 1024 * 1024)
 
@@ -66,29 +64,19 @@ def invoke(
     notify_title: Annotated[str, typer.Option(help="Send under this title.")] = "",
     as_json: AsJSON = False,
 ) -> None:
-    """Run an action in this process and print its result; that of workflow.notify can be sent."""
+    """Run an action and print its result; that of workflow.notify can be sent."""
     given = _payload(payload)
-    override = (notify_provider, notify_target, notify_title)
-    notice = _notice(workflow, override, send=send_notification)
-    operator = session_of(context).operator
-    answer = asyncio.run(operator.invoke_action(key, given, provider=provider, notice=notice))
-    if as_json:
-        show_json(answer.as_json())
-    else:
-        show(_indented(answer.result))
-        show("\n".join(answer.notification.lines()) if answer.notification else "")
-    raise typer.Exit(answer.exit_code)
-
-
-def _notice(workflow: str, override: tuple[str, str, str], *, send: bool) -> Notice | None:
-    if not (workflow or send or any(override)):
-        return None
-    from oneiric.runtime.notification_operator import Notice  # for commands that send
-    from oneiric.runtime.notification_route import NotificationRoute
-
-    provider, target, title = override
-    route = NotificationRoute(provider=provider, target=target, title=title)
-    return Notice(workflow=workflow, send=send, override=route)
+    notice: dict[str, JSONValue] = {
+        "workflow": workflow,
+        "send": send_notification,
+        "provider": notify_provider,
+        "target": notify_target,
+        "title": notify_title,
+    }
+    asked: dict[str, JSONValue] = {"action": key, "payload": given, "provider": provider}
+    if any(notice.values()):
+        asked["notice"] = notice
+    show_answer(answered(session_of(context), "action-invoke", asked), as_json=as_json)
 
 
 def _payload(text: str) -> JSONValue:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneiric.cli.complete import domains, keys, refs, stored_refs
-from oneiric.cli.output import AsJSON, session_of, show, show_json, show_table
+from oneiric.cli.output import AsJSON, answered, session_of, show_answer
 from oneiric.cli.who import Actor, user
 
 if TYPE_CHECKING:
-    from oneiric.runtime.activity_answers import ActivityChange
     from oneiric.runtime.drain import Share
 
 _REF_HELP = "domain:key, a key, or one offer domain:key@provider."
@@ -39,9 +38,8 @@ def pause(
     as_json: AsJSON = False,
 ) -> None:
     """Let a component take no new work, in any process; what is in flight goes on."""
-    operator = session_of(context).operator
-    named = operator.ref(ref, domain=domain, key=key)
-    _show_change(operator.pause(named, note=note, actor=actor or user()), as_json=as_json)
+    asked = {"ref": ref, "domain": domain, "key": key, "note": note, "actor": actor or user()}
+    show_answer(answered(session_of(context), "pause", asked), as_json=as_json)
 
 
 def resume(
@@ -53,9 +51,8 @@ def resume(
     as_json: AsJSON = False,
 ) -> None:
     """Let a component that is paused or draining take work again."""
-    operator = session_of(context).operator
-    named = operator.ref(ref, domain=domain, key=key)
-    _show_change(operator.resume(named), as_json=as_json)
+    asked = {"ref": ref, "domain": domain, "key": key, "actor": user()}
+    show_answer(answered(session_of(context), "resume", asked), as_json=as_json)
 
 
 def drain(
@@ -84,69 +81,21 @@ def drain(
 
     It ends with exit code 5 when something still is after the timeout, and names who holds it.
     """
-    operator = session_of(context).operator
-    named = operator.ref(ref, domain=domain, key=key)
-    progress = _progress()
+    asked = {"ref": ref, "domain": domain, "key": key, "note": note, "actor": actor or user()}
+    waits = {"wait": wait or timeout is not None, "limit": timeout}
     try:
-        answer = operator.drain(
-            named,
-            note=note,
-            actor=actor or user(),
-            wait=wait or timeout is not None,
-            limit=timeout,
-            told=progress,
-        )
+        answer = answered(session_of(context), "drain", {**asked, **waits}, told=_progress())
     except KeyboardInterrupt:
+        named = ref or f"{domain}:{key}".removeprefix(":")
         sys.stderr.write(f"\n{named} stays draining; oneiric resume {named} ends that\n")
         raise
-    _show_change(answer, as_json=as_json)
+    show_answer(answer, as_json=as_json)
 
 
 def activity(context: typer.Context, *, domain: Domain = "", as_json: AsJSON = False) -> None:
     """List what is paused or draining: since when, who said so, and why."""
-    answer = session_of(context).operator.activity(domain=domain)
-    if as_json:
-        show_json(answer.as_json())
-        return
-    rows = [
-        (
-            each.ref if each.is_offered else f"{each.ref} (offered by nobody)",
-            each.activity.state,
-            each.in_flight if each.shares else "-",
-            each.as_json()["since"] or "-",
-            each.activity.actor or "-",
-            each.activity.note or "-",
-        )
-        for each in answer.entries
-    ]
-    headers = ("component", "activity", "in flight", "since", "by", "note")
-    show_table(headers, rows, empty="everything takes work")
-
-
-def _show_change(answer: ActivityChange, *, as_json: bool) -> None:
-    if as_json:
-        show_json(answer.as_json())
-        return
-    if answer.activity == answer.before:
-        show(f"{answer.ref} was active already{_but(answer)}")
-        return
-    state = answer.activity.state
-    within = f"running processes follow within {answer.poll_interval:g} s"
-    if answer.shares is None:
-        show(f"{answer.applied}: {answer.ref} is {state}; {within}{_but(answer)}")
-    elif answer.shares:
-        count = len(answer.shares)
-        who = "the running process has" if count == 1 else f"{count} running processes have"
-        show(f"{answer.applied}: {answer.ref} is drained; {who} none in flight")
-    else:
-        show(f"{answer.applied}: {answer.ref} is {state}; no running process answered")
-
-
-def _but(answer: ActivityChange) -> str:
-    """Say what keeps an offer from work although it is active itself."""
-    if answer.activity.state != "active" or answer.takes_work:
-        return ""
-    return f"; but {answer.ref.partition('@')[0]} is {answer.place}"
+    answer = answered(session_of(context), "activity", {"domain": domain})
+    show_answer(answer, as_json=as_json)
 
 
 def _progress() -> Callable[[Sequence[Share]], None]:

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "explain": ("oneiric.cli.inspect:explain", "Say who serves a component, and why."),
         "status": ("oneiric.cli.inspect:status", "Show how each component stands."),
         "swap": ("oneiric.cli.swap:swap", "Select another provider for a component."),
+        "rollback": ("oneiric.cli.swap:rollback", "Go back to who served before."),
         "pause": ("oneiric.cli.activity:pause", "Let a component take no new work."),
         "resume": ("oneiric.cli.activity:resume", "Let a component take work again."),
         "drain": ("oneiric.cli.activity:drain", "Pause, and wait for what is in flight."),

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, session_of, show, show_json, show_table
+from oneiric.cli.output import AsJSON, answered, session_of, show_answer, show_json, show_table
 from oneiric.documents import parse
 from oneiric.errors import InvalidError
-
-if TYPE_CHECKING:
-    from oneiric.domains.events import HandlerResult
 
 HELP = "Emit events, list who handles them, replay what was not handled."
 REPLAY = "replay"
@@ -35,13 +31,8 @@ def emit(
 ) -> None:
     """Dispatch an event to the handlers that want it, and print what came of each."""
     data = parse(payload.encode(), "json", source="--payload")
-    answer = session_of(context).operator.events.emit(topic, data)
-    if as_json:
-        show_json(answer.as_json())
-    else:
-        show(f"{answer.applied}: {topic}, id {answer.event.id}\n")
-        _show_results(answer.results, empty=f"no handler wants {topic}")
-    raise typer.Exit(answer.exit_code)
+    asked = {"topic": topic, "payload": data}
+    show_answer(answered(session_of(context), "event-emit", asked), as_json=as_json)
 
 
 @app.command("list")
@@ -121,19 +112,3 @@ def dead_letters(
     ]
     headers = ("letter", "at", "topic", "handler", "reason", "error")
     show_table(headers, found, empty="no dead letters")
-
-
-def _show_results(results: Iterable[HandlerResult], *, empty: str) -> None:
-    rows = [
-        (
-            each.handler,
-            each.outcome,
-            each.attempts,
-            f"{each.duration_ms:.1f}",
-            each.error or each.value,
-            each.letter or "-",
-        )
-        for each in results
-    ]
-    headers = ("handler", "outcome", "attempts", "ms", "value or error", "dead letter")
-    show_table(headers, rows, empty=empty)

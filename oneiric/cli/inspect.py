@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneiric.cli.complete import domains, keys, providers, refs
-from oneiric.cli.output import AsJSON, colour, session_of, show, show_json, show_table, width
+from oneiric.cli.output import (
+    AsJSON,
+    answered,
+    session_of,
+    show_answer,
+    show_json,
+    show_table,
+)
 
 if TYPE_CHECKING:
-    from oneiric.runtime.answers import Explanation
+    from oneiric.errors import JSONValue
 
 Domain = Annotated[
     str,
@@ -28,22 +35,8 @@ def list_components(
     as_json: AsJSON = False,
 ) -> None:
     """List who serves each component, and by which rule."""
-    listing = session_of(context).operator.list(domain=domain, shadowed=shadowed)
-    if as_json:
-        show_json(listing.as_json())
-        return
-    rows = [
-        (decision.ref, each.provider, each.place, each.why, each.candidate.source)
-        if each
-        else (decision.ref, "-", "nobody", decision.problem.message if decision.problem else "", "")
-        for decision, each in listing.standings()
-    ]
-    show_table(
-        ("component", "provider", "standing", "why", "source"),
-        rows,
-        empty="nothing is shadowed" if shadowed else "nothing is on offer",
-    )
-    show("\n".join(f"warning: {warning}" for warning in listing.warnings()))
+    asked: dict[str, JSONValue] = {"domain": domain, "shadowed": shadowed}
+    show_answer(answered(session_of(context), "list", asked), as_json=as_json)
 
 
 def explain(
@@ -75,55 +68,22 @@ def explain(
     It ends with exit code 6 when nobody may serve.
     """
     wanted = [need.strip() for each in needs or () for need in each.split(",") if need.strip()]
-    answer = session_of(context).operator.explain(
-        ref, domain=domain, key=key, provider=provider, needs=wanted, assume=assume or ()
-    )
-    if as_json:
-        show_json(answer.as_json())
-    else:
-        _show_explanation(answer)
-    if answer.decision.problem is not None:
-        raise typer.Exit(answer.decision.problem.exit_code)
-
-
-def _show_explanation(answer: Explanation) -> None:
-    show(answer.decision.render(width=width(), colour=colour()), styled=True)
-    if answer.dormant:
-        show(f"  note: {answer.dormant}")
-    if answer.activity.state != "active":
-        show(f"  note: {answer.activity}")
-    if answer.diff:
-        show(f"\nchanged by the assumptions:\n{answer.diff.render(width=width())}")
-    elif answer.diff is not None:
-        show("\nthe assumptions change nothing")
+    asked: dict[str, JSONValue] = {
+        "ref": ref,
+        "domain": domain,
+        "key": key,
+        "provider": provider,
+        "needs": wanted,
+        "assume": assume or [],
+    }
+    answer = answered(session_of(context), "explain", asked)
+    show_answer(answer, as_json=as_json, coloured=True)
 
 
 def status(context: typer.Context, *, domain: Domain = "", as_json: AsJSON = False) -> None:
     """Show how each component stands: who would serve, who does, and how swaps went."""
-    answer = session_of(context).operator.status(domain=domain)
-    if as_json:
-        show_json(answer.as_json())
-        return
-    show(f"{answer.app}, {answer.environment}; profile {answer.profile}\n")
-    rows = [
-        (
-            each.ref,
-            decision.winner.provider if decision.winner else "nobody",
-            each.state,
-            each.activity.state,
-            each.in_flight,
-            decision.selection.origin if decision.selection else "-",
-        )
-        for decision, each in answer.rows
-    ]
-    show_table(
-        ("component", "winner", "state", "activity", "in flight", "selected by"),
-        rows,
-        empty="nothing is on offer",
-    )
-    idle = [each for _, each in answer.rows if each.activity.state != "active"]
-    show("\n".join(f"note: {each.ref}: {each.activity}" for each in idle))
-    show("\n".join(f"note: {ref}: {each}" for ref, each in answer.dormant.items()))
+    answer = answered(session_of(context), "status", {"domain": domain})
+    show_answer(answer, as_json=as_json)
 
 
 def plugins(context: typer.Context, *, as_json: AsJSON = False) -> None:

@@ -7,12 +7,13 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oneiric.runtime.answer import View
 from oneiric.runtime.operator import Operator
 from oneiric.runtime.settings import LoggingSettings
 from oneiric.text.layout import as_table
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from oneiric.cli.app import Session
     from oneiric.core.plugin import Plugin
     from oneiric.errors import JSONValue
+    from oneiric.runtime.answer import Answer
 
 UNBOUNDED = 1_000
 _STDOUT, _STDERR = 1, 2
@@ -52,7 +54,30 @@ def composed(session: Session) -> Operator:
         from oneiric.demo.plugin import PLUGIN  # known to commands that ask for it
 
         plugins = (PLUGIN,)
-    return Operator(path=session.config, profile=session.profile, plugins=plugins)
+    return Operator(
+        path=session.config,
+        profile=session.profile,
+        plugins=plugins,
+        view=lambda: View(width(), colour()),
+    )
+
+
+def answered(
+    session: Session,
+    verb: str,
+    asked: Mapping[str, JSONValue],
+    *,
+    warns: bool = True,
+    **here: object,
+) -> Answer:
+    """Return what the orchestrator that runs here answers, or else this process.
+
+    *here* is what only this process can do with.
+    """
+    operator = composed(session)
+    if operator.live is None:
+        prepare(session, operator, warns=warns)
+    return operator.do(verb, asked, **here)
 
 
 def operator_for(session: Session, *, warns: bool = True, serves: bool = False) -> Operator:
@@ -62,19 +87,41 @@ def operator_for(session: Session, *, warns: bool = True, serves: bool = False) 
     *serves* logs to stdout where its configuration says so.
     """
     operator = composed(session)
+    prepare(session, operator, warns=warns, serves=serves)
+    return operator
+
+
+def prepare(session: Session, operator: Operator, *, warns: bool, serves: bool = False) -> None:
+    """Compose what answers in this process, and show logs and warnings of it on stderr."""
     with foreign_aside():
         settings = operator.orchestrator.config.section("logging")
     if session.debug or settings != LoggingSettings():
         begin_logging(session, operator, serves=serves)
     if warns:
-        show_warnings(operator)
-    return operator
+        tell(f"warning: {warning}" for warning in operator.orchestrator.warnings())
 
 
-def show_warnings(operator: Operator) -> None:
-    """Print on stderr what is wrong but stops nothing."""
-    for warning in operator.orchestrator.warnings():
-        sys.stderr.write(printable(f"warning: {warning}\n"))
+def tell(lines: Iterable[str]) -> None:
+    """Print lines on stderr."""
+    for line in lines:
+        sys.stderr.write(printable(f"{line}\n"))
+    sys.stderr.flush()
+
+
+def show_answer(answer: Answer, *, as_json: bool, coloured: bool = False) -> None:
+    """Print an answer, and end with its exit code if that is not 0.
+
+    Only a *coloured* one looks whether the terminal shows colours, which takes its time.
+    """
+    if as_json:
+        show_json(answer.as_json())
+    else:
+        show(answer.render(columns=width(), colour=coloured and colour()), styled=True)
+        sys.stdout.flush()
+        tell(getattr(answer, "errors", ()))
+    tell(getattr(answer, "notices", ()))
+    if answer.exit_code:
+        raise typer.Exit(answer.exit_code)
 
 
 def begin_logging(session: Session, operator: Operator, *, serves: bool = False) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, colour, foreign_aside, session_of, show, show_json, width
+from oneiric.cli.output import AsJSON, answered, session_of, show_answer
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,12 +35,6 @@ def rotate(
     Secrets are kept by an orchestrator that runs, and by no other process. It ends with 1 where
     a secret could not be read or a swap did not hold.
     """
-    operator = session_of(context).operator
     names = [name.strip() for name in keys.split(",") if name.strip()]
-    with foreign_aside():
-        report = operator.secrets.rotate(names, every=every)
-    if as_json:
-        show_json(report.as_json())
-    else:
-        show(report.render(columns=width(), colour=colour()))
-    raise typer.Exit(report.exit_code)
+    answer = answered(session_of(context), "secrets-rotate", {"keys": names, "every": every})
+    show_answer(answer, as_json=as_json)

@@ -1,13 +1,18 @@
-"""The command that selects another provider."""
+"""Commands that select another provider, or the one before."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneiric.cli.activity import Domain, Key, Ref
 from oneiric.cli.complete import providers, refs
-from oneiric.cli.output import AsJSON, foreign_aside, session_of, show, show_json, width
+from oneiric.cli.output import AsJSON, answered, foreign_aside, session_of, show_answer
+from oneiric.cli.who import Actor, user
+
+if TYPE_CHECKING:
+    from oneiric.errors import JSONValue
 
 
 def swap(
@@ -26,18 +31,32 @@ def swap(
     as_json: AsJSON = False,
 ) -> None:
     """Select another provider for a component; the selection outranks the configuration."""
-    operator = session_of(context).operator
+    asked: dict[str, JSONValue] = {
+        "ref": ref,
+        "provider": provider,
+        "clear": clear,
+        "dry_run": dry_run,
+        "actor": "cli",
+    }
     with foreign_aside():
-        answer = operator.swap(ref, provider=provider, clear=clear, dry_run=dry_run)
-    if as_json:
-        show_json(answer.as_json())
-        return
-    show("\n".join(diff.render(width=width()) for diff in answer.changes) or "no decision changes")
-    if clear and not answer.cleared:
-        show(f"there was no selection of an earlier swap for {answer.ref}")
-    elif dry_run:
-        cleared = "; the selection of an earlier swap would be cleared" if clear else ""
-        show(f"dry run: nothing was stored{cleared}")
-    else:
-        what = "the selection was cleared" if clear else f"{answer.provider} was selected"
-        show(f"{answer.applied}: {what} for {answer.ref}; no running orchestrator was asked")
+        answer = answered(session_of(context), "swap", asked)
+    show_answer(answer, as_json=as_json)
+
+
+def rollback(
+    context: typer.Context,
+    ref: Ref = "",
+    *,
+    domain: Domain = "",
+    key: Key = "",
+    actor: Actor = "",
+    as_json: AsJSON = False,
+) -> None:
+    """Let who served a component before the last swap serve again.
+
+    Only a running orchestrator knows who that was; without one it ends with exit code 5.
+    """
+    asked = {"ref": ref, "domain": domain, "key": key, "actor": actor or user()}
+    with foreign_aside():
+        answer = answered(session_of(context), "rollback", asked)
+    show_answer(answer, as_json=as_json)

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, colour, session_of, show, show_json, show_table, width
+from oneiric.cli.output import (
+    AsJSON,
+    answered,
+    colour,
+    session_of,
+    show,
+    show_answer,
+    show_json,
+    show_table,
+    width,
+)
 from oneiric.cli.run import EXIT_CODES, PIPED_WIDTH, RunId
 from oneiric.documents import parse
 from oneiric.domains.workflows.bridge import DECISIONS
-from oneiric.domains.workflows.topology import drawing, mermaid
 from oneiric.errors import InvalidError
 from oneiric.reports.document import document
 from oneiric.reports.timeline import timeline
-from oneiric.runtime.workflows import WorkDesk
 from oneiric.text.printable import printable
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
     from oneiric.reports import RunReport
+    from oneiric.runtime.workflows import WorkDesk
 
 HELP = "Plan workflows, run them, and look at their runs."
 
@@ -47,23 +55,9 @@ def plan(
     as_json: AsJSON = False,
 ) -> None:
     """Show the steps of a workflow, or of all, and what each waits for, without running it."""
-    answer = _desk(context).plan(_one(key, workflow, needed=False))
-    if as_json:
-        show_json(answer.as_json())
-        return
-    for problem in answer.problems:
-        sys.stderr.write(printable(f"warning: {problem}\n"))
-    if as_mermaid:
-        show("\n".join(map(mermaid, answer.plans.values())))
-        return
-    for name, each in answer.plans.items():
-        shape = answer.topologies[name]
-        queue = f"{shape['queue_category']}@{shape['queue_provider'] or 'nobody'}"
-        counts = f"{shape['node_count']} nodes, {shape['edge_count']} edges"
-        drawn = drawing(each, columns=width())
-        show(f"{name}@{shape['provider']}  {counts}, queue {queue}\n\n{drawn}\n")
-    if not answer.plans:
-        show("there are no workflows")
+    named = _one(key, workflow, needed=False)
+    asked: dict[str, JSONValue] = {"workflow": named, "mermaid": as_mermaid}
+    show_answer(answered(session_of(context), "workflow-plan", asked), as_json=as_json)
 
 
 @app.command("run")
@@ -89,30 +83,23 @@ def run(
     ] = True,
     as_json: AsJSON = False,
 ) -> None:
-    """Run a workflow in this process, and print what came of it.
+    """Run a workflow, and print what came of it.
 
-    It ends with exit code 1 for a run that failed, and with 4 for one that waits for somebody
-    outside.
+    Without checkpoints it is run in this process, even where an orchestrator runs. It ends with
+    exit code 1 for a run that failed, and with 4 for one that waits for somebody outside.
     """
-    answer = _desk(context).run(
-        _one(key, workflow),
-        _table(given, "--context"),
-        resume=resume,
-        force=force,
-        checkpoints=checkpoints,
-        notice=_notice,
-    )
-    if answer.looked and not answer.resumed:
-        _notice("no run was left unfinished, so a new one was begun")
-    if as_json:
-        show_json(answer.as_json())
-    else:
-        how = "resumed" if answer.resumed else "local"
-        show(f"{how}: {answer.key} {answer.state}, run {answer.run.run_id}")
-        if answer.run.error:
-            show(f"{answer.run.error.get('code')}: {answer.run.error.get('message')}")
-        show(json.dumps(answer.run.results, indent=2, ensure_ascii=False))
-    raise typer.Exit(answer.exit_code)
+    asked: dict[str, JSONValue] = {
+        "workflow": _one(key, workflow),
+        "context": _table(given, "--context"),
+        "resume": resume,
+        "force": force,
+    }
+    session = session_of(context)
+    if checkpoints:
+        answer = answered(session, "workflow-run", asked, notice=_notice)
+    else:  # such a run lives and dies with its process
+        answer = session.operator.work.run(**asked, checkpoints=False, notice=_notice)  # type: ignore[arg-type]
+    show_answer(answer, as_json=as_json)
 
 
 @app.command("enqueue")
@@ -134,18 +121,14 @@ def enqueue(
     as_json: AsJSON = False,
 ) -> None:
     """Put a message into a queue, for whichever worker takes it."""
-    answer = _desk(context).enqueue(
-        _one(key, workflow),
-        _table(given, "--context"),
-        metadata=_table(metadata, "--metadata"),
-        category=category,
-        queue=provider,
-    )
-    if as_json:
-        show_json(answer.as_json())
-        return
-    where = f"adapter:{answer.queue_category}@{answer.queue_provider}"
-    show(f"enqueued: {answer.message.key}, run {answer.message.run_id}, in {where}")
+    asked: dict[str, JSONValue] = {
+        "workflow": _one(key, workflow),
+        "context": _table(given, "--context"),
+        "metadata": _table(metadata, "--metadata"),
+        "category": category,
+        "queue": provider,
+    }
+    show_answer(answered(session_of(context), "workflow-enqueue", asked), as_json=as_json)
 
 
 @app.command("runs")
@@ -212,7 +195,7 @@ def _decided(report: RunReport) -> list[tuple[object, ...]]:
 
 
 def _desk(context: typer.Context) -> WorkDesk:
-    return WorkDesk(session_of(context).operator.orchestrator)
+    return session_of(context).operator.work
 
 
 def _one(key: str, option: str, *, needed: bool = True) -> str:

@@ -81,6 +81,11 @@ class CachePaths:
         return self.root / "runtime_telemetry.json"
 
     @property
+    def control(self) -> Path:
+        """The socket on which a running orchestrator is asked, mode 0600."""
+        return self.root / "control.sock"
+
+    @property
     def artifacts(self) -> Path:
         """The folder of fetched artifacts, named by digest."""
         return self.root / "artifacts"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from oneiric.core.activity import ActivityState
 from oneiric.core.ref import DOMAINS, ComponentRef
+from oneiric.runtime.answer import page, table
 
 if TYPE_CHECKING:
     from oneiric.core.activity import Activity
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ActivityChange:
-    """What a pause, a resume or a drain from the command line did.
+    """What a pause, a resume or a drain did.
 
     `shares` are what the processes answered that were waited for, or None if none was;
     `place` is the activity of the place, which an offer cannot be without.
@@ -49,6 +50,32 @@ class ActivityChange:
             "takes_work": self.takes_work,
             "processes": waited,
         }
+
+    @property
+    def exit_code(self) -> int:
+        """Always 0."""
+        return 0
+
+    def render(self, *, columns: int, colour: bool) -> str:
+        """Return what it does from now on, and from when on elsewhere."""
+        ref, head = self.ref, f"{self.applied}: {self.ref}"
+        if self.activity == self.before:
+            return page(f"{ref} was active already{self._but()}")
+        if self.shares is None:
+            who = "other" if self.applied == "live" else "running"
+            within = f"{who} processes follow within {self.poll_interval:g} s"
+            return page(f"{head} is {self.activity.state}; {within}{self._but()}")
+        if self.shares:
+            count = len(self.shares)
+            who = "the running process has" if count == 1 else f"{count} running processes have"
+            return page(f"{head} is drained; {who} none in flight")
+        return page(f"{head} is {self.activity.state}; no running process answered")
+
+    def _but(self) -> str:
+        """Say what keeps an offer from work although it is active itself."""
+        if self.activity.state != "active" or self.takes_work:
+            return ""
+        return f"; but {self.ref.partition('@')[0]} is {self.place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +133,27 @@ class ActivityListing:
             },
             "totals": _counts(self.entries),
         }
+
+    @property
+    def exit_code(self) -> int:
+        """Always 0."""
+        return 0
+
+    def render(self, *, columns: int, colour: bool) -> str:
+        """Return a row for each entry."""
+        rows = [
+            (
+                each.ref if each.is_offered else f"{each.ref} (offered by nobody)",
+                each.activity.state,
+                each.in_flight if each.shares else "-",
+                each.as_json()["since"] or "-",
+                each.activity.actor or "-",
+                each.activity.note or "-",
+            )
+            for each in self.entries
+        ]
+        headers = ("component", "activity", "in flight", "since", "by", "note")
+        return page(table(headers, rows, columns=columns, empty="everything takes work"))
 
 
 def _counts(entries: Iterable[ActivityEntry]) -> Mapping[str, JSONValue]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oneiric.core.activity import ACTIVE
 from oneiric.core.decision import Place
+from oneiric.runtime.answer import page, table
 
 if TYPE_CHECKING:
     from oneiric.config import Setting
     from oneiric.core.activity import Activity
     from oneiric.core.decision import Decision, DecisionDiff, Standing
     from oneiric.core.status import ComponentStatus
+    from oneiric.core.swap import SwapReport
     from oneiric.errors import JSONValue
     from oneiric.runtime.discovery import Discovered
     from oneiric.runtime.notification_answers import NotificationAnswer
@@ -28,6 +31,12 @@ class Listing:
     decisions: tuple[Decision, ...]
     domain: str = ""
     shadowed: bool = False
+    applied: str = "local"
+
+    @property
+    def exit_code(self) -> int:
+        """Always 0."""
+        return 0
 
     def standings(self) -> list[tuple[Decision, Standing | None]]:
         """Return a row for each winner, or for each loser with `shadowed`."""
@@ -47,6 +56,7 @@ class Listing:
         """Return `oneiric.list/1`: the rows, each with its reference and standing."""
         return {
             "schema": "oneiric.list/1",
+            "applied": self.applied,
             "domain": self.domain,
             "shadowed": self.shadowed,
             "components": [
@@ -63,9 +73,32 @@ class Listing:
         """Return what is wrong with the decisions but did not stop them."""
         return [decision.warning for decision in self.decisions if decision.warning]
 
+    def render(self, *, columns: int, colour: bool) -> str:
+        """Return a row for each standing, and what is wrong."""
+        rows = [
+            (decision.ref, each.provider, each.place, each.why, each.candidate.source)
+            if each
+            else (decision.ref, "-", "nobody", _problem(decision), "")
+            for decision, each in self.standings()
+        ]
+        headers = ("component", "provider", "standing", "why", "source")
+        empty = "nothing is shadowed" if self.shadowed else "nothing is on offer"
+        warnings = (f"warning: {warning}" for warning in self.warnings())
+        told = table(headers, rows, columns=columns, empty=empty)
+        return page(told, *warnings, _running(self.applied))
+
 
 def _nobody() -> dict[str, JSONValue]:
     return {"provider": None, "standing": None}
+
+
+def _problem(decision: Decision) -> str:
+    return decision.problem.message if decision.problem else ""
+
+
+def _running(applied: str) -> str:
+    """Return what is said where a running orchestrator answers; nothing where none does."""
+    return "live: the running orchestrator says so" if applied == "live" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +113,37 @@ class Explanation:
     diff: DecisionDiff | None = None
     dormant: Dormant | None = None
     activity: Activity = ACTIVE
+    applied: str = "local"
+
+    @property
+    def exit_code(self) -> int:
+        """0, or where nobody may serve what that error ends with."""
+        problem = self.decision.problem
+        return problem.exit_code if problem is not None else 0
 
     def as_json(self) -> dict[str, JSONValue]:
-        """Return `oneiric.decision/1`, `dormant` and `activity`; `assumed` with assumptions."""
+        """Return `oneiric.decision/1`, what else counts, and `assumed` with assumptions."""
         assumed = {} if self.diff is None else {"assumed": self.diff.as_json()}
         return {
             **self.decision.as_json(),
+            "applied": self.applied,
             "dormant": _dormant_json(self.dormant),
             "activity": self.activity.as_json(),
             **assumed,
         }
+
+    def render(self, *, columns: int, colour: bool) -> str:
+        """Return the decision, what else counts, and what the assumptions change."""
+        decision = self.decision.render(width=columns, colour=colour)
+        dormant = f"  note: {self.dormant}" if self.dormant else ""
+        activity = f"  note: {self.activity}" if self.activity.state != "active" else ""
+        changes = ""
+        if self.diff:
+            changes = f"\nchanged by the assumptions:\n{self.diff.render(width=columns)}"
+        elif self.diff is not None:
+            changes = "\nthe assumptions change nothing"
+        rest = page(dormant, activity, changes, _running(self.applied))
+        return f"{decision}\n{rest}" if rest else decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +162,11 @@ class Status:
     config: str
     applied: str = "local"
     telemetry: TelemetryFile | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Always 0."""
+        return 0
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.status/1`."""
@@ -131,6 +190,29 @@ class Status:
             "telemetry": self.telemetry.as_json() if self.telemetry else None,
         }
 
+    def render(self, *, columns: int, colour: bool) -> str:
+        """Return a row for each component, and what keeps some from work."""
+        rows = [
+            (
+                each.ref,
+                decision.winner.provider if decision.winner else "nobody",
+                each.state,
+                each.activity.state,
+                each.in_flight,
+                decision.selection.origin if decision.selection else "-",
+            )
+            for decision, each in self.rows
+        ]
+        headers = ("component", "winner", "state", "activity", "in flight", "selected by")
+        idle = [each for _, each in self.rows if each.activity.state != "active"]
+        return page(
+            f"{self.app}, {self.environment}; profile {self.profile}\n",
+            table(headers, rows, columns=columns, empty="nothing is on offer"),
+            *(f"note: {each.ref}: {each.activity}" for each in idle),
+            *(f"note: {ref}: {each}" for ref, each in self.dormant.items()),
+            _running(self.applied),
+        )
+
 
 def _dormant_json(dormant: Dormant | None) -> Mapping[str, JSONValue] | None:
     return dormant.as_json() if dormant else None
@@ -138,9 +220,10 @@ def _dormant_json(dormant: Dormant | None) -> Mapping[str, JSONValue] | None:
 
 @dataclass(frozen=True, slots=True)
 class SwapAnswer:
-    """What a swap from the command line did, or with a dry run would do.
+    """What a swap or a rollback did, or with a dry run would do.
 
-    `cleared` tells whether there was a selection to clear.
+    `cleared` tells whether there was a selection to clear, `report` how the swap of what runs
+    went, where something runs.
     """
 
     ref: str
@@ -149,6 +232,13 @@ class SwapAnswer:
     changes: tuple[DecisionDiff, ...]
     dry_run: bool = False
     cleared: bool = False
+    report: SwapReport | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or where the swap did not hold what its error ends with."""
+        error = self.report.error if self.report else None
+        return error.exit_code if error is not None else 0
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.swap-request/1`."""
@@ -160,7 +250,29 @@ class SwapAnswer:
             "dry_run": self.dry_run,
             "cleared": self.cleared,
             "changes": [diff.as_json() for diff in self.changes],
+            "report": self.report.as_json() if self.report else None,
         }
+
+    def render(self, *, columns: int, colour: bool) -> str:
+        """Return what changes, and what was done about it."""
+        changes = [diff.render(width=columns) for diff in self.changes] or ["no decision changes"]
+        if self.report is not None:
+            kept = f"{self.provider} was selected" if self.provider else _CLEARED
+            done = kept if self.report.ok else "nothing was selected, and nothing stored"
+            changes = changes if self.changes else []
+            return page(*changes, self.report.render(), f"{self.applied}: {done} for {self.ref}")
+        clear = not self.provider
+        if clear and not self.cleared:
+            return page(*changes, f"there was no selection of an earlier swap for {self.ref}")
+        if self.dry_run:
+            cleared = "; the selection of an earlier swap would be cleared" if clear else ""
+            return page(*changes, f"dry run: nothing was stored{cleared}")
+        what = _CLEARED if clear else f"{self.provider} was selected"
+        asked = "" if self.applied == "live" else "; no running orchestrator was asked"
+        return page(*changes, f"{self.applied}: {what} for {self.ref}{asked}")
+
+
+_CLEARED = "the selection was cleared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +344,8 @@ class ActionAnswer:
             "result": self.result,
             **sent,
         }
+
+    def render(self, *, columns: int, colour: bool) -> str:
+        """Return the result, and what became of its sending."""
+        sent = self.notification.lines() if self.notification else ()
+        return page(json.dumps(self.result, indent=2, ensure_ascii=False), *sent)

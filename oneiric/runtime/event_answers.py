@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oneiric.domains.events import HandlerOutcome
+from oneiric.runtime.answer import page, table
 
 if TYPE_CHECKING:
     from oneiric.domains.events import (
@@ -45,6 +46,24 @@ class Emission:
             "matched_handlers": self.matched,
             "results": [result.as_json() for result in self.results],
         }
+
+    def render(self, *, columns: int, colour: bool) -> str:
+        """Return a row for what came of each handler."""
+        rows = [
+            (
+                each.handler,
+                each.outcome,
+                each.attempts,
+                f"{each.duration_ms:.1f}",
+                each.error or each.value,
+                each.letter or "-",
+            )
+            for each in self.results
+        ]
+        headers = ("handler", "outcome", "attempts", "ms", "value or error", "dead letter")
+        topic, empty = self.event.topic, f"no handler wants {self.event.topic}"
+        told = table(headers, rows, columns=columns, empty=empty)
+        return page(f"{self.applied}: {topic}, id {self.event.id}\n", told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from oneiric.errors import JSONValue
     from oneiric.ports import DeadLetter
     from oneiric.runtime.operator import Operator
+    from oneiric.runtime.orchestrator import RuntimeOrchestrator
 
 
 class EventOperator:
@@ -35,8 +36,7 @@ class EventOperator:
 
         async def emit() -> Emission:
             async with runtime:
-                matched = len(runtime.events.matching(event))
-                return Emission(event, matched, tuple(await runtime.events.dispatch(event)))
+                return await emitted(runtime, event)
 
         return asyncio.run(emit())
 
@@ -74,6 +74,14 @@ class EventOperator:
 
     async def _letters(self) -> Sequence[DeadLetter]:
         return await self._operator.orchestrator.events.letters()
+
+
+async def emitted(
+    runtime: RuntimeOrchestrator, event: Event, *, applied: str = "local"
+) -> Emission:
+    """Dispatch *event* in a runtime that was entered."""
+    matched = len(runtime.events.matching(event))
+    return Emission(event, matched, tuple(await runtime.events.dispatch(event)), applied)
 
 
 def _is_for_a_handler(letter: DeadLetter) -> bool:

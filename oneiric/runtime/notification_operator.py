@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oneiric.domains.steps import ComponentBodies
 from oneiric.domains.workflows.spec import read_workflow
 from oneiric.errors import InvalidError, JSONValue
 from oneiric.runtime.answers import ActionAnswer
+from oneiric.runtime.component_desk import ComponentDesk
 from oneiric.runtime.notification_answers import NotificationAnswer
 from oneiric.runtime.notification_route import NOTIFY, NotificationRoute, routes_of
 
@@ -33,12 +35,30 @@ class Notice:
     send: bool = False
     override: NotificationRoute = NOWHERE
 
+    @classmethod
+    def said(
+        cls,
+        *,
+        workflow: str = "",
+        send: bool = False,
+        provider: str = "",
+        target: str = "",
+        title: str = "",
+    ) -> Notice:
+        """Return what was said in plain words."""
+        route = NotificationRoute(provider=provider, target=target, title=title)
+        return cls(workflow=workflow, send=send, override=route)
+
 
 class NotificationOperator:
     """Run `workflow.notify` and send what it gave, from the runtime of an operator."""
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
+
+    def said(self, notice: Mapping[str, Any]) -> Notice:
+        """Return a notice that was said in the words of `Notice.said`."""
+        return Notice.said(**notice)
 
     async def invoke(
         self, key: str, payload: JSONValue, notice: Notice, *, provider: str = ""
@@ -54,35 +74,49 @@ class NotificationOperator:
             InvalidMetadataError: the workflow's routes cannot be followed.
             OneiricError: the action failed, was refused or took too long.
         """
-        operator, runtime = self._operator, self._operator.orchestrator
-        ref = operator.ref(key, domain="action", provider=provider)
-        if ref.key != NOTIFY:
-            raise InvalidError(f"{ref} gives nothing to send", hint=f"{NOTIFY} does")
+        sending = Sending(ComponentDesk(self._operator.orchestrator), key, notice, provider)
+        async with self._operator.orchestrator:
+            return await sending.done(payload)
+
+
+class Sending:
+    """A result of `workflow.notify` that is to be sent; what is wrong with it is told at once."""
+
+    def __init__(self, desk: ComponentDesk, key: str, notice: Notice, provider: str) -> None:
+        self._runtime = desk.runtime
+        self._ref = desk.ref(key, domain="action", provider=provider)
+        if self._ref.key != NOTIFY:
+            raise InvalidError(f"{self._ref} gives nothing to send", hint=f"{NOTIFY} does")
         if not notice.send and notice.override != NOWHERE:
             raise InvalidError(
                 "a route is given, and nothing to be sent", hint="--send-notification"
             )
-        workflow, routes = self._routes(notice)
-        async with runtime:
-            candidate = runtime.resolver.resolve(ref)
-            with runtime.telemetry.action(str(candidate.ref), candidate.provider):
-                result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
-            wanted = routes if notice.send else ()
-            outcomes = await runtime.notifications.send_all(result, wanted, workflow=workflow)
-        answer = NotificationAnswer(workflow, routes, outcomes, asked=notice.send)
-        return ActionAnswer(str(candidate.ref), candidate.provider, result, notification=answer)
+        self._send = notice.send
+        self._workflow, self._routes = _routes(desk, notice)
 
-    def _routes(self, notice: Notice) -> tuple[str, tuple[NotificationRoute, ...]]:
-        """Return the key of the workflow, and its routes with what is laid over them."""
-        operator, runtime, override = self._operator, self._operator.orchestrator, notice.override
-        if override.provider:
-            runtime.lifecycle.check_known(override.ref)
-        if not notice.workflow:
-            return "", () if override == NOWHERE else (override,)
-        ref = operator.ref(notice.workflow, domain="workflow")
-        bodies = ComponentBodies(runtime.lifecycle, runtime.actions)
-        found = routes_of(read_workflow(runtime.resolver.resolve(ref), bodies).candidate)
-        if not found and override != NOWHERE:
-            return ref.key, (override,)
-        laid = [override.over(route) for route in found]
-        return ref.key, tuple(each for n, each in enumerate(laid) if each not in laid[:n])
+    async def done(self, payload: JSONValue, *, applied: str = "local") -> ActionAnswer:
+        """Run the action in its runtime, which was entered, and send what it gave."""
+        runtime, ref = self._runtime, self._ref
+        candidate = runtime.resolver.resolve(ref)
+        with runtime.telemetry.action(str(candidate.ref), candidate.provider):
+            result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
+        wanted = self._routes if self._send else ()
+        outcomes = await runtime.notifications.send_all(result, wanted, workflow=self._workflow)
+        answer = NotificationAnswer(self._workflow, self._routes, outcomes, asked=self._send)
+        return ActionAnswer(str(candidate.ref), candidate.provider, result, applied, answer)
+
+
+def _routes(desk: ComponentDesk, notice: Notice) -> tuple[str, tuple[NotificationRoute, ...]]:
+    """Return the key of the workflow, and its routes with what is laid over them."""
+    runtime, override = desk.runtime, notice.override
+    if override.provider:
+        runtime.lifecycle.check_known(override.ref)
+    if not notice.workflow:
+        return "", () if override == NOWHERE else (override,)
+    ref = desk.ref(notice.workflow, domain="workflow")
+    bodies = ComponentBodies(runtime.lifecycle, runtime.actions)
+    found = routes_of(read_workflow(runtime.resolver.resolve(ref), bodies).candidate)
+    if not found and override != NOWHERE:
+        return ref.key, (override,)
+    laid = [override.over(route) for route in found]
+    return ref.key, tuple(each for n, each in enumerate(laid) if each not in laid[:n])

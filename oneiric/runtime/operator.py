@@ -1,21 +1,21 @@
-"""What a person can ask for and do: one method a verb."""
+"""What a person can ask for and do: one method a verb, and one that lets who runs do it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from oneiric.config import known_profiles
+from oneiric.config import CachePaths, known_profiles
 from oneiric.core.activity import ACTIVE, Activity, ActivityState
-from oneiric.core.precedence import Selection
-from oneiric.core.ref import DOMAINS, ComponentRef
-from oneiric.core.resolver import Assumption
-from oneiric.errors import InvalidError, JSONValue, NotFoundError
-from oneiric.runtime.activity_answers import ActivityChange, ActivityEntry, ActivityListing
+from oneiric.errors import JSONValue, UnavailableError
+from oneiric.runtime.activity_answers import ActivityChange, ActivityListing
+from oneiric.runtime.answer import Answer, View
 from oneiric.runtime.answers import (
     ActionAnswer,
     ConfigListing,
@@ -25,33 +25,54 @@ from oneiric.runtime.answers import (
     Status,
     SwapAnswer,
 )
-from oneiric.runtime.drain import Share, drained, shares_of
+from oneiric.runtime.component_desk import ComponentDesk
+from oneiric.runtime.drain import Share, drained
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
 from oneiric.runtime.part import Part
-from oneiric.runtime.settings import AppSettings
-from oneiric.runtime.telemetry_file import TelemetryFile
 
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
+    from oneiric.core.ref import ComponentRef
     from oneiric.domains import ActionDescription
     from oneiric.runtime.event_operator import EventOperator
     from oneiric.runtime.health_operator import HealthOperator
+    from oneiric.runtime.live import Live
     from oneiric.runtime.notification_operator import Notice, NotificationOperator
     from oneiric.runtime.process_operator import ProcessOperator
     from oneiric.runtime.remote_operator import RemoteOperator
     from oneiric.runtime.secrets_operator import SecretsOperator
     from oneiric.runtime.serve_operator import ServeOperator
-    from oneiric.runtime.stored import Dormant
+    from oneiric.runtime.workflows import WorkDesk
+
+HERE: Mapping[str, str] = MappingProxyType(
+    {
+        **{name: name for name in ("list", "explain", "status", "swap", "rollback")},
+        **{name: name for name in ("pause", "resume", "drain", "activity")},
+        "action-invoke": "invoke",
+        "event-emit": "events.emit",
+        "remote-status": "remote.status",
+        "remote-sync": "remote.apply",
+        "secrets-rotate": "secrets.rotate",
+        "workflow-enqueue": "work.enqueue",
+        "workflow-plan": "work.plan",
+        "workflow-run": "work.run",
+    }
+)
+"""Each verb, and the method that does it where no orchestrator runs."""
 
 
 class Operator:
     """Answer for commands: from what is configured and stored, changing nothing unasked.
+
+    `do` has a running orchestrator of the folder answer, if there is one; every other method
+    answers from this process and what is stored.
 
     Args:
         path: the configuration file, if named.
         profile: the profile, if named.
         folder: where to look for configuration and state; the working directory by default.
         plugins: further plugins of the program's own.
+        view: tells what is seen where an answer is shown, once there is one.
     """
 
     events: Part[EventOperator] = Part("oneiric.runtime.event_operator:EventOperator")
@@ -63,6 +84,8 @@ class Operator:
     health: Part[HealthOperator] = Part("oneiric.runtime.health_operator:HealthOperator")
     remote: Part[RemoteOperator] = Part("oneiric.runtime.remote_operator:RemoteOperator")
     secrets: Part[SecretsOperator] = Part("oneiric.runtime.secrets_operator:SecretsOperator")
+    work: Part[WorkDesk] = Part("oneiric.runtime.workflows:desk_of")
+    _running: Part[Live | None] = Part("oneiric.runtime.live:live_of")
 
     def __init__(
         self,
@@ -71,10 +94,12 @@ class Operator:
         profile: str | None = None,
         folder: Path | None = None,
         plugins: Iterable[Plugin] = (),
+        view: Callable[[], View] = View,
     ) -> None:
-        self._path = path
-        self._profile = profile
-        self._folder = folder
+        self.path = path
+        self.profile = profile
+        self.folder = folder
+        self.view = view
         self._plugins = tuple(plugins)
 
     @cached_property
@@ -85,24 +110,56 @@ class Operator:
         among the warnings.
         """
         runtime = RuntimeOrchestrator.open(
-            path=self._path, profile=self._profile, folder=self._folder, plugins=self._plugins
+            path=self.path, profile=self.profile, folder=self.folder, plugins=self._plugins
         )
         runtime.load_activity()
         return runtime
 
-    def list(self, *, domain: str = "", shadowed: bool = False) -> Listing:
-        """Return who serves each place, or with *shadowed* who does not.
+    @property
+    def socket(self) -> Path:
+        """Where an orchestrator that runs in the folder is asked."""
+        return CachePaths.under(self.folder or Path.cwd()).control
+
+    @property
+    def live(self) -> Live | None:
+        """The orchestrator that runs in the folder, if there is one and it may answer.
+
+        It does not answer for who names further plugins, or another configuration file or
+        profile than it runs with: these ask about a process of their own.
 
         Raises:
-            NotFoundError: there is no such domain.
+            UnavailableError: there is one, and it cannot be asked or does not answer.
         """
-        resolver = self.orchestrator.resolver
-        refs = resolver.registry.refs(self._domain(domain))
-        return Listing(tuple(resolver.explain(ref) for ref in refs), domain, shadowed)
+        if self._plugins or not self.socket.exists():
+            return None
+        return self._running
+
+    def do(self, verb: str, asked: Mapping[str, JSONValue], **here: Any) -> Answer:
+        """Have *verb* done by the orchestrator that runs in the folder, else do it here.
+
+        *asked* are the fields of the verb, `here` what only this process can do with.
+
+        Raises:
+            OneiricError: it was not done; whoever did not do it.
+            UnavailableError: an orchestrator runs, and does not answer; nothing is done here.
+        """
+        live = self.live
+        if live is not None:
+            return live.ask(verb, asked)
+        done: Callable[..., Answer] = attrgetter(HERE[verb])(self)
+        return done(**asked, **here)
+
+    @cached_property
+    def _desk(self) -> ComponentDesk:
+        return ComponentDesk(self.orchestrator)
+
+    def list(self, *, domain: str = "", shadowed: bool = False) -> Listing:
+        """Return who serves each place; `ComponentDesk.list` tells more."""
+        return self._desk.list(domain=domain, shadowed=shadowed)
 
     def explain(
         self,
-        text: str = "",
+        ref: str = "",
         *,
         domain: str = "",
         key: str = "",
@@ -110,64 +167,23 @@ class Operator:
         needs: Iterable[str] = (),
         assume: Iterable[str] = (),
     ) -> Explanation:
-        """Return the decision for a reference, or for a key of a domain.
-
-        *assume* holds `select=PROVIDER` or `withdraw=PROVIDER`, about this reference, or
-        with a whole offer `domain:key@provider` about another.
-
-        Raises:
-            NoCandidateError: nothing was ever registered for it.
-            NotFoundError: nobody offers what *assume* withdraws.
-        """
-        ref = self.ref(text, domain=domain, key=key, provider=provider)
-        resolver = self.orchestrator.resolver
-        decision = resolver.explain(ref, needs=needs)
-        if not decision.standings and decision.problem is not None:
-            raise decision.problem
-        wanted, dormant = tuple(assume), self.orchestrator.stored.dormant(ref.place)
-        activity = self.orchestrator.lifecycle.activity.get(ref)
-        if not wanted:
-            return Explanation(decision, dormant=dormant, activity=activity)
-        assumption = _assumption(ref, wanted)
-        self._check_withdrawn(assumption)
-        assumed = resolver.explain(ref, needs=needs, assume=assumption)
-        return Explanation(assumed, decision.diff(assumed), dormant, activity)
-
-    def _check_withdrawn(self, assumption: Assumption) -> None:
-        for offer in assumption.withdraw:
-            named: ComponentRef[Any] = ComponentRef(offer)
-            offers = self.orchestrator.resolver.registry.offers(named.place)
-            known = [candidate.provider for candidate in offers]
-            if not known:
-                hint = "oneiric list shows what there is"
-                raise NotFoundError("candidate for", named.place, hint=hint)
-            if named.provider not in ("", *known):
-                what, hint = f"candidate for {named.place} by", f"oneiric explain {named.place}"
-                raise NotFoundError(what, named.provider, known=known, hint=hint)
+        """Return the decision for a reference; `ComponentDesk.explain` tells more."""
+        return self._desk.explain(
+            ref, domain=domain, key=key, provider=provider, needs=needs, assume=assume
+        )
 
     def status(self, *, domain: str = "") -> Status:
         """Return how each component stands in this process."""
-        listing = self.list(domain=domain)
-        lifecycle, config = self.orchestrator.lifecycle, self.orchestrator.config
-        rows = tuple((each, lifecycle.status(each.ref)) for each in listing.decisions)
-        app = config.section("app")
-        assert isinstance(app, AppSettings)
-        dormant: dict[str, Dormant] = {}
-        for each in listing.decisions:
-            if found := self.orchestrator.stored.dormant(each.ref):
-                dormant[each.ref] = found
-        return Status(
-            rows,
-            dormant,
-            app.name,
-            app.environment,
-            config.profile,
-            str(config.file or ""),
-            telemetry=TelemetryFile.read(self.orchestrator.paths.telemetry),
-        )
+        return self._desk.status(domain=domain)
 
     def swap(
-        self, text: str, *, provider: str = "", clear: bool = False, dry_run: bool = False
+        self,
+        ref: str,
+        *,
+        provider: str = "",
+        clear: bool = False,
+        dry_run: bool = False,
+        actor: str = "cli",
     ) -> SwapAnswer:
         """Select *provider* for a place from now on, or with *clear* end that selection.
 
@@ -180,41 +196,38 @@ class Operator:
             ConfigError: the provider's settings are wrong.
             StoreError: the selection was not stored, or would not be.
         """
-        ref = self.ref(text, provider=provider)
-        place, wanted = ref.place, ref.provider
-        if bool(wanted) is clear:
-            raise InvalidError(
-                "swap needs a provider, or --clear, and not both",
-                hint=f"oneiric swap {place} --provider NAME",
-            )
-        runtime, resolver = self.orchestrator, self.orchestrator.resolver
-        if runtime.stored.problem is not None:
-            raise runtime.stored.problem.again()
-        stored = clear and place in runtime.stored.kept
-        choice = Selection.of(place, wanted, origin="swap") if wanted else None
-        earlier = resolver.rules.swapped.get(place)
-        if choice and earlier and earlier.provider == wanted:
-            choice = earlier  # said again: only the time is new, and that is no change
-        assume = Assumption(select=(choice,) if choice else (), unselect=(place,) if clear else ())
-        decision = resolver.explain(place, assume=assume)
-        known = bool(decision.standings) or stored
-        if decision.problem is not None and (wanted or not known):
-            raise decision.problem
-        if wanted and decision.winner is not None:
-            runtime.settings_in_use.check(decision.winner)
-        changes = tuple(resolver.preview(assume))
+        plan = self._desk.planned_swap(ref, provider=provider, clear=clear)
+        wanted, stored = plan.provider, plan.ends_stored
         if not dry_run and (wanted or stored):
-            runtime.stored.remember(place, provider=wanted, actor="cli")
+            self.orchestrator.stored.remember(plan.place, provider=wanted, actor=actor)
         return SwapAnswer(
-            str(place),
+            str(plan.place),
             wanted,
             "stored" if wanted or stored else "",
-            changes,
+            plan.changes,
             dry_run=dry_run,
             cleared=stored,
         )
 
-    def pause(self, ref: ComponentRef[Any], *, note: str = "", actor: str = "") -> ActivityChange:
+    def rollback(
+        self, ref: str = "", *, domain: str = "", key: str = "", actor: str = ""
+    ) -> SwapAnswer:
+        """Refuse: only the process that swapped knows who served before.
+
+        Raises:
+            NotFoundError, InvalidError: there is no such component.
+            UnavailableError: no orchestrator runs.
+        """
+        named = self.ref(ref, domain=domain, key=key)
+        self.orchestrator.lifecycle.check_known(named)
+        raise UnavailableError(
+            f"no orchestrator runs here, and only one that does knows who served {named} before",
+            hint=f"oneiric swap {named.place} --provider NAME, or --clear",
+        )
+
+    def pause(
+        self, ref: str = "", *, domain: str = "", key: str = "", note: str = "", actor: str = ""
+    ) -> ActivityChange:
         """Let a component or an offer take no new work, in any process.
 
         Raises:
@@ -222,20 +235,25 @@ class Operator:
             StoreError: it was not stored.
         """
         now = self.orchestrator.clock.now()
-        return self._set_activity(ref, Activity(ActivityState.PAUSED, note, actor, now))
+        paused = Activity(ActivityState.PAUSED, note, actor, now)
+        return self._set_activity(self.ref(ref, domain=domain, key=key), paused)
 
-    def resume(self, ref: ComponentRef[Any]) -> ActivityChange:
-        """Let it take work again; also what nobody offers any more.
+    def resume(
+        self, ref: str = "", *, domain: str = "", key: str = "", actor: str = ""
+    ) -> ActivityChange:
+        """Let it take work again; also what nobody offers any more. Who said so is not kept.
 
         Raises:
             NotFoundError, StoreError: as in `pause`.
         """
-        return self._set_activity(ref, ACTIVE)
+        return self._set_activity(self.ref(ref, domain=domain, key=key), ACTIVE)
 
     def drain(
         self,
-        ref: ComponentRef[Any],
+        ref: str = "",
         *,
+        domain: str = "",
+        key: str = "",
         note: str = "",
         actor: str = "",
         wait: bool = False,
@@ -251,14 +269,14 @@ class Operator:
             NotFoundError, StoreError: as in `pause`.
             NotDrainedError: something was in flight at the end; it drains on.
         """
-        runtime = self.orchestrator
+        runtime, named = self.orchestrator, self.ref(ref, domain=domain, key=key)
         activity = Activity(ActivityState.DRAINING, note, actor, runtime.clock.now())
-        change = self._set_activity(ref, activity)
+        change = self._set_activity(named, activity)
         if not wait:
             return change
         waiting = drained(
             runtime.activity.store,
-            ref,
+            named,
             clock=runtime.clock,
             interval=runtime.activity.interval,
             limit=runtime.lifecycle.builder.limits.drain if limit is None else limit,
@@ -267,22 +285,8 @@ class Operator:
         return replace(change, shares=asyncio.run(waiting))
 
     def activity(self, *, domain: str = "") -> ActivityListing:
-        """Return everything that is paused or draining, with what is in flight of the latter.
-
-        Raises:
-            NotFoundError: there is no such domain.
-            StoreError: the database cannot be read.
-        """
-        self._domain(domain)
-        store, registry = self.orchestrator.activity.store, self.orchestrator.resolver.registry
-        shares, entries = shares_of(store), []
-        for text, activity in store.snapshot().items():
-            ref: ComponentRef[Any] = ComponentRef(text)
-            offers = [offer.provider for offer in registry.offers(ref.place)]
-            offered = ref.provider in offers if ref.provider else bool(offers)
-            if domain in ("", ref.domain):
-                entries.append(ActivityEntry(ref, activity, offered, shares.get(ref, ())))
-        return ActivityListing(tuple(entries), domain)
+        """Return everything that is paused or draining; `ComponentDesk.activity` tells more."""
+        return self._desk.activity(domain=domain)
 
     def _set_activity(self, ref: ComponentRef[Any], activity: Activity) -> ActivityChange:
         """Store *activity*, unless nothing was stored and nothing is to be."""
@@ -302,8 +306,20 @@ class Operator:
         Raises:
             NoCandidateError, UnknownSelectionError: nobody may serve it.
         """
-        ref = self._action(key, provider)
+        ref = self.ref(key, domain="action", provider=provider)
         return self.orchestrator.actions.describe(ref.key, provider=ref.provider)
+
+    def invoke(
+        self,
+        action: str,
+        payload: JSONValue,
+        *,
+        provider: str = "",
+        notice: Mapping[str, JSONValue] | None = None,
+    ) -> ActionAnswer:
+        """Run an action in this process; `invoke_action` tells more, `Notice.said` of *notice*."""
+        said = None if notice is None else self.notifications.said(notice)
+        return asyncio.run(self.invoke_action(action, payload, provider=provider, notice=said))
 
     async def invoke_action(
         self, key: str, payload: JSONValue, *, provider: str = "", notice: Notice | None = None
@@ -319,15 +335,9 @@ class Operator:
         """
         if notice is not None:
             return await self.notifications.invoke(key, payload, notice, provider=provider)
-        ref = self._action(key, provider)
+        ref = self.ref(key, domain="action", provider=provider)
         async with self.orchestrator as runtime:
-            candidate = runtime.resolver.resolve(ref)
-            with runtime.telemetry.action(str(candidate.ref), candidate.provider):
-                result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
-        return ActionAnswer(str(candidate.ref), candidate.provider, result)
-
-    def _action(self, key: str, provider: str) -> ComponentRef[Any]:
-        return self.ref(key, domain="action", provider=provider)
+            return await invoked(runtime, ref, payload)
 
     def plugins(self) -> PluginListing:
         """Return every plugin that was found, with what it brought or why nothing."""
@@ -345,78 +355,24 @@ class Operator:
 
     def profiles(self) -> tuple[str, ...]:
         """Return the names of all profiles, built in and of the configuration file."""
-        return known_profiles(path=self._path, folder=self._folder)
+        return known_profiles(path=self.path, folder=self.folder)
 
     def ref(
         self, text: str = "", *, domain: str = "", key: str = "", provider: str = ""
     ) -> ComponentRef[Any]:
-        """Return the reference that a reference, or a key with or without domain, names.
-
-        Raises:
-            InvalidError: the parts contradict each other, or several domains have the key.
-            NotFoundError: no domain has the key.
-        """
-        self._domain(domain)
-        named = self._named(text, domain, key)
-        if not provider:
-            return named
-        if named.provider not in ("", provider):
-            raise InvalidError(f"two providers were given, {named.provider} and {provider}")
-        return named.offer(provider)
-
-    def _named(self, text: str, domain: str, key: str) -> ComponentRef[Any]:
-        if text == key or (":" in key and not text):
-            text, key = key, ""
-        if ":" in text:
-            named: ComponentRef[Any] = ComponentRef(text)
-            if domain not in ("", named.domain):
-                raise InvalidError(f"two domains were given, {named.domain} and {domain}")
-            if key not in ("", named.key):
-                raise InvalidError(f"two keys were given, {named.key} and {key}")
-            return named
-        if text and key and text.partition("@")[0] != key:
-            raise InvalidError(f"two keys were given, {text} and {key}")
-        wanted = text or key
-        if not wanted:
-            raise InvalidError("name a component", hint="as in oneiric explain adapter:cache")
-        return ComponentRef(f"{domain or self._domain_of(wanted)}:{wanted}")
-
-    def _domain(self, domain: str) -> str:
-        if domain and domain not in DOMAINS:
-            raise NotFoundError(
-                "domain", domain, known=DOMAINS, hint=f"domains: {', '.join(DOMAINS)}"
-            )
-        return domain
-
-    def _domain_of(self, key: str) -> str:
-        refs = self.orchestrator.resolver.registry.refs()
-        plain = key.partition("@")[0]
-        found = [ref.domain for ref in refs if ref.key == plain]
-        if len(found) > 1:
-            raise InvalidError(
-                f"{key} is a key of {' and '.join(found)}", hint=f"write {found[0]}:{key}"
-            )
-        if not found:
-            raise NotFoundError(
-                "component with the key",
-                plain,
-                known=[ref.key for ref in refs],
-                hint="oneiric list shows what there is",
-            )
-        return found[0]
+        """Return the reference that is named; `ComponentDesk.ref` tells more."""
+        return self._desk.ref(text, domain=domain, key=key, provider=provider)
 
 
-def _assumption(ref: ComponentRef[Any], words: tuple[str, ...]) -> Assumption:
-    select, withdraw = [], []
-    for word in words:
-        verb, equals, name = word.partition("=")
-        if verb not in ("select", "withdraw") or not equals or not name:
-            raise InvalidError(
-                f"{word!r} is no assumption", hint="write select=PROVIDER or withdraw=PROVIDER"
-            )
-        offer: ComponentRef[Any] = ComponentRef(name) if ":" in name else ref.offer(name)
-        if verb == "select":
-            select.append(Selection.of(offer.place, offer.provider, origin="assumption"))
-        else:
-            withdraw.append(str(offer))
-    return Assumption(select=tuple(select), withdraw=tuple(withdraw))
+async def invoked(
+    runtime: RuntimeOrchestrator,
+    ref: ComponentRef[Any],
+    payload: JSONValue,
+    *,
+    applied: str = "local",
+) -> ActionAnswer:
+    """Run an action in a runtime that was entered; `Operator.invoke_action` tells more."""
+    candidate = runtime.resolver.resolve(ref)
+    with runtime.telemetry.action(str(candidate.ref), candidate.provider):
+        result = await runtime.actions.execute(ref.key, payload, provider=ref.provider)
+    return ActionAnswer(str(candidate.ref), candidate.provider, result, applied)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from oneiric.errors import InvalidError
 from oneiric.runtime.process import is_alive
-from oneiric.runtime.remote_answers import PreviewAnswer, RemoteStatusAnswer
+from oneiric.runtime.remote_answers import PreviewAnswer, RemoteStatusAnswer, SyncAnswer
 from oneiric.runtime.remote_source import source_at
 
 if TYPE_CHECKING:
+    from oneiric.errors import JSONValue
     from oneiric.remote.obtain import Progress
     from oneiric.remote.report import SyncReport
     from oneiric.remote.status import RemoteStatus
+    from oneiric.runtime.answer import Answer
+    from oneiric.runtime.live import Live
     from oneiric.runtime.operator import Operator
+    from oneiric.runtime.orchestrator import RuntimeOrchestrator
 
 _LATE = 3
 """Intervals after which a watcher that wrote nothing is late."""
@@ -28,48 +33,35 @@ class RemoteOperator:
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
 
-    def source(self, manifest: str, *, trust: str = "") -> str:
-        """Return the name of the source that *manifest* is the address of.
-
-        One that is not configured is added for this process, under the name of its manifest.
-
-        Raises:
-            InvalidError: a trust root is given for a configured source, or the name is taken.
-            UnsignedError: without a trust root it may only be a local file.
-            OneiricError: it cannot be read.
-        """
-        return source_at(self._operator.orchestrator, manifest, trust=trust)
-
-    def sync(
+    def apply(
         self,
-        source: str = "",
         *,
-        told: Callable[[SyncReport], object],
+        manifest: str = "",
+        trust: str = "",
+        dry_run: bool = False,
         progress: Progress | None = None,
-    ) -> SyncReport:
-        """Look at one source or at all, and apply what is new in this process.
+    ) -> SyncAnswer | PreviewAnswer:
+        """Look at every source, or at that of *manifest*, and apply what is new in this process.
 
-        *told* hears of the sync, instead of the log.
+        With *dry_run* it is told what that would do, and nothing is written.
 
         Raises:
-            NotFoundError: there is no source of that name.
+            InvalidError, UnsignedError, OneiricError: as `source_of` tells.
         """
         runtime = self._operator.orchestrator
+        source = source_of(runtime, manifest, trust=trust)
+        if dry_run:
+            return self._preview(source)
 
         async def sync() -> SyncReport:
-            async with runtime:
-                return await runtime.remote.sync(source, told=told, progress=progress)
+            async with runtime:  # who prints the report logs nothing of it
+                return await runtime.remote.sync(source, told=bool, progress=progress)
 
         report = asyncio.run(sync())
         runtime.events.refresh()  # which looks for handlers that are wrong, to be warned of
-        return report
+        return SyncAnswer(report, warnings=tuple(runtime.warnings()))
 
-    def preview(self, source: str = "") -> PreviewAnswer:
-        """Tell what a sync would do; nothing is written.
-
-        Raises:
-            NotFoundError: there is no source of that name.
-        """
+    def _preview(self, source: str) -> PreviewAnswer:
         runtime = self._operator.orchestrator
 
         async def preview() -> PreviewAnswer:
@@ -84,42 +76,91 @@ class RemoteOperator:
         self,
         interval: float,
         *,
-        told: Callable[[SyncReport], object],
-        source: str = "",
+        told: Callable[[Answer], object],
+        manifest: str = "",
+        trust: str = "",
         progress: Progress | None = None,
     ) -> None:
-        """Sync again and again until SIGTERM or SIGINT; *told* hears of each sync.
+        """Sync again and again until SIGTERM or SIGINT; *told* hears of each.
+
+        A running orchestrator is asked to do so each time; else it is done in this process.
 
         Raises:
-            NotFoundError: there is no source of that name.
+            InvalidError, UnsignedError, OneiricError: as `source_of` tells.
+            UnavailableError: the orchestrator that was asked at first is gone.
         """
-        runtime = self._operator.orchestrator
-        runtime.hydration.sources(source)  # which must be there
+        runtime, live = self._operator.orchestrator, self._operator.live
+        if live is not None:
+            asked = {"manifest": manifest, "trust": trust}
+            asyncio.run(_until_ended(self._asking(live, asked, interval, told)))
+            return
+        source = source_of(runtime, manifest, trust=trust)
+
+        def heard(report: SyncReport) -> None:
+            told(SyncAnswer(report))
 
         async def watch() -> None:
-            loop, numbers = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
             async with runtime:
-                try:
-                    async with asyncio.TaskGroup() as group:
-                        watching = group.create_task(
-                            runtime.remote.watch(
-                                interval, source=source, told=told, progress=progress
-                            )
-                        )
-                        for number in numbers:
-                            loop.add_signal_handler(number, watching.cancel)
-                except ExceptionGroup as failed:  # of the one task, such as that nobody reads
-                    raise failed.exceptions[0] from None
-            for number in numbers:
-                loop.remove_signal_handler(number)
+                await runtime.remote.watch(interval, source=source, told=heard, progress=progress)
 
-        asyncio.run(watch())
+        asyncio.run(_until_ended(watch()))
+
+    async def _asking(
+        self,
+        live: Live,
+        asked: Mapping[str, JSONValue],
+        interval: float,
+        told: Callable[[Answer], object],
+    ) -> None:
+        runtime = self._operator.orchestrator
+        pause = interval or runtime.hydration.settings.refresh_interval
+        while True:
+            told(await asyncio.to_thread(live.ask, "remote-sync", asked))
+            await runtime.clock.sleep(pause)
 
     def status(self) -> RemoteStatusAnswer:
         """Return how every source stands, as this process and those before it know."""
-        runtime = self._operator.orchestrator
-        status = runtime.remote.status()
-        return RemoteStatusAnswer(status, _stale(status, runtime.clock.now()))
+        return status_of(self._operator.orchestrator)
+
+
+async def _until_ended(work: Coroutine[object, object, None]) -> None:
+    """Do *work* until it ends, or SIGTERM or SIGINT ends it."""
+    loop, numbers = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+    try:
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work)
+            for number in numbers:
+                loop.add_signal_handler(number, working.cancel)
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def source_of(runtime: RuntimeOrchestrator, manifest: str, *, trust: str = "") -> str:
+    """Return the name of the source that *manifest* is the address of; empty where it is.
+
+    One that is not configured is added for the process of the runtime, under the name of its
+    manifest. It blocks.
+
+    Raises:
+        InvalidError: a trust root is given for a configured source or for none, or the name is
+            taken.
+        UnsignedError: without a trust root it may only be a local file.
+        OneiricError: it cannot be read.
+    """
+    if not manifest:
+        if trust:
+            raise InvalidError("--trust belongs to --manifest", hint="--manifest URI --trust FILE")
+        return ""
+    return source_at(runtime, manifest, trust=trust)
+
+
+def status_of(runtime: RuntimeOrchestrator, *, applied: str = "stored") -> RemoteStatusAnswer:
+    """Return how every source stands, as the process of the runtime knows."""
+    status = runtime.remote.status()
+    return RemoteStatusAnswer(status, _stale(status, runtime.clock.now()), applied)
 
 
 def _stale(status: RemoteStatus, now: datetime) -> str:

@@ -19,20 +19,20 @@ class SecretsOperator:
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
 
-    def rotate(self, names: Iterable[str] = (), *, every: bool = False) -> RotationReport:
+    def rotate(self, *, keys: Iterable[str] = (), every: bool = False) -> RotationReport:
         """Say that nothing is to be rotated here: no process but one that runs keeps a secret.
 
         No store is asked. A running orchestrator rotates with `runtime.secrets.rotate`.
 
         Raises:
-            InvalidError: neither or both of names and *every* are given.
+            InvalidError: neither or both of keys and *every* are given.
             NotFoundError: nothing in the configuration names such a secret.
         """
-        wanted, known = tuple(dict.fromkeys(names)), names_in(self._operator.orchestrator.config)
+        wanted, known = tuple(dict.fromkeys(keys)), names_in(self._operator.orchestrator.config)
         check_wanted(wanted, every=every)
         for name in wanted:
             if name not in known:
                 hint = "no settings name it; oneiric config show --sources tells which do"
                 raise unknown_secret(name, known, hint=hint)
-        keys = tuple(sorted(known)) if every else wanted
-        return RotationReport(keys=keys, applied="local", note=NOBODY)
+        told = tuple(sorted(known)) if every else wanted
+        return RotationReport(keys=told, applied="local", note=NOBODY)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from oneiric.errors import InvalidError, UnavailableError
 from oneiric.ports.monitoring import MONITORING
 from oneiric.remote.origin import local_path
+from oneiric.runtime.control import ControlServer
 from oneiric.runtime.remote_source import source_at
 from oneiric.runtime.scheduler import SchedulerHTTPServer
 from oneiric.runtime.serving_log import log_reloaded
@@ -204,6 +205,21 @@ def _alive(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     return serving.loop("watchdog", manager.keep_alive) if manager.watchdog_seconds else None
 
 
+@asynccontextmanager
+async def _control(serving: Serving) -> AsyncIterator[None]:
+    """Answer commands of other processes; until everything is up, they hear that too."""
+    runtime = serving.runtime
+    ready = partial(_in_the_way, serving)
+    server = ControlServer(runtime, serving.work, ready=ready, stop=serving.stop)
+    async with server:
+        serving.addresses["control"] = str(server.path)
+        yield
+
+
+def _in_the_way(serving: Serving) -> Sequence[str]:
+    return () if serving.ready else (f"the orchestrator is {serving.state}",)
+
+
 def _http(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     address = _http_address(serving)
     return None if address is None else _scheduler(serving, *address)
@@ -214,7 +230,7 @@ async def _scheduler(serving: Serving, host: str, port: int) -> AsyncIterator[No
     """Take callbacks over HTTP, from before everything is up: `/readyz` says what is in the way."""
     server = SchedulerHTTPServer(
         serving.work,
-        ready=lambda: () if serving.ready else (f"the orchestrator is {serving.state}",),
+        ready=partial(_in_the_way, serving),
         metrics=serving.runtime.metrics.prometheus,
         host=host,
         port=port,
@@ -266,7 +282,7 @@ PARTS: Sequence[tuple[str, PartMaker]] = (
     ("watcher", _watcher),
     ("sources", _sources),
     ("reloads", _reloads),
-    # what listens, for control and then for HTTP, belongs here
+    ("control", _control),
     ("http", _http),
 )
 """Every part by its name."""

@@ -14,16 +14,17 @@ from oneiric.domains.metadata import InvalidMetadataError
 from oneiric.domains.workflows import WorkflowRun
 from oneiric.domains.workflows.topology import topology
 from oneiric.errors import InvalidError, InvalidRefError, JSONValue, LockedError, NotFoundError
+from oneiric.runs.plan import Plan
 from oneiric.runtime.runs import RunDesk
 from oneiric.runtime.stop import StopSignals
 from oneiric.runtime.work import Work
-from oneiric.runtime.work_answers import WorkerAnswer, WorkflowAnswer, WorkflowPlans
+from oneiric.runtime.work_answers import EnqueueAnswer, WorkerAnswer, WorkflowAnswer, WorkflowPlans
 
 if TYPE_CHECKING:
-    from oneiric.domains.messages import Enqueued
     from oneiric.domains.workflows import Workflow
     from oneiric.domains.workflows.bridge import Unfinished
     from oneiric.reports import RunReport
+    from oneiric.runtime.operator import Operator
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
     from oneiric.runtime.run_answers import RunListing
 
@@ -45,25 +46,14 @@ class WorkDesk:
     def __init__(self, runtime: RuntimeOrchestrator) -> None:
         self._runtime = runtime
 
-    def plan(self, key: str = "") -> WorkflowPlans:
+    def plan(self, workflow: str = "", *, mermaid: bool = False) -> WorkflowPlans:
         """Return the shape of one workflow, or of all; nothing is brought up."""
-        bridge = Work(self._runtime, checkpoints=False).workflows
-        plans, shapes, problems = {}, {}, []
-        for each in [_key(key)] if key else bridge.keys():
-            try:
-                found = bridge.workflow(each)
-            except InvalidMetadataError as error:
-                if key:
-                    raise
-                problems.append(error)
-            else:
-                plans[found.key] = found.plan
-                shapes[found.key] = self._shape(found)
-        return WorkflowPlans(plans, shapes, tuple(problems))
+        work = Work(self._runtime, checkpoints=False)
+        return planned(work, workflow, mermaid=mermaid)
 
     def run(
         self,
-        key: str,
+        workflow: str,
         context: JSONValue = None,
         *,
         resume: bool = False,
@@ -85,60 +75,44 @@ class WorkDesk:
         """
         if resume and not checkpoints:
             raise InvalidError("without checkpoints there is nothing to resume")
-        named = _key(key)
+        named = key_of(workflow)
         self._runtime.telemetry.begin()
-
-        async def ran(work: Work) -> WorkflowAnswer:
-            bridge = work.workflows
-            found = await bridge.unfinished(named, context) if resume else None
-            run_id = found.run_id if found else ""
-            try:
-                if found is None:
-                    handle = await bridge.start(named, context)
-                    run_id = handle.run_id
-                    done = WorkflowRun(await handle.settled())
-                else:
-                    done = await _gone_on(work, named, found, force=force, notice=notice)
-            except asyncio.CancelledError:
-                if run_id and checkpoints:
-                    notice(f"the run {run_id} was left; --resume-checkpoint goes on with it")
-                raise
-            self._runtime.telemetry.workflow(done.run)
-            told = await work.notices.told(done.run.run_id)
-            if checkpoints:
-                await work.notices.recover()
-            return WorkflowAnswer(
-                named, done.run, done.resumed, resume, kept=checkpoints, notifications=tuple(told)
-            )
-
-        return self._do(ran, checkpoints=checkpoints)
+        return self._do(
+            lambda work: ran(
+                work, named, context, resume=resume, force=force, kept=checkpoints, notice=notice
+            ),
+            checkpoints=checkpoints,
+        )
 
     def enqueue(
         self,
-        key: str,
+        workflow: str,
         context: JSONValue = None,
         *,
         metadata: Mapping[str, JSONValue] | None = None,
         category: str = "",
         queue: str = "",
-    ) -> Enqueued:
+    ) -> EnqueueAnswer:
         """Put a message for a worker into a queue, and return which.
 
         Raises:
             PlanError: a node refers to what the context does not have.
             UnavailableError: the queue did not take it.
         """
-        named = _key(key)
-        return self._do(
-            lambda work: work.workflows.enqueue(
-                named, context, metadata=metadata, category=category, queue=queue
-            ),
-            checkpoints=False,
-        )
+        named = key_of(workflow)
+
+        async def enqueued(work: Work) -> EnqueueAnswer:
+            return EnqueueAnswer(
+                await work.workflows.enqueue(
+                    named, context, metadata=metadata, category=category, queue=queue
+                )
+            )
+
+        return self._do(enqueued, checkpoints=False)
 
     def runs(self, key: str = "", *, limit: int = 20) -> RunListing:
         """Return the newest runs of a workflow."""
-        named = _key(key)
+        named = key_of(key)
         self._runtime.resolver.resolve(f"{DOMAIN}:{named}")
         return RunDesk(self._runtime).list(name=f"{DOMAIN}:{named}", limit=limit)
 
@@ -194,11 +168,6 @@ class WorkDesk:
         with nullcontext() if once or stop else heeded:
             return self._do(worked)
 
-    def _shape(self, workflow: Workflow) -> dict[str, JSONValue]:
-        category = workflow.queue_category or CATEGORY
-        winner = self._runtime.resolver.explain(f"adapter:{category}").winner
-        return topology(workflow, category=category, provider=winner.provider if winner else "")
-
     def _do(self, work: Callable[[Work], Awaitable[T]], *, checkpoints: bool = True) -> T:
         """Do something with everything composed, and close it thereafter."""
 
@@ -207,6 +176,71 @@ class WorkDesk:
                 return await work(found)
 
         return asyncio.run(done())
+
+
+def desk_of(operator: Operator) -> WorkDesk:
+    """Return who answers about workflows for an operator."""
+    return WorkDesk(operator.orchestrator)
+
+
+def planned(
+    work: Work, workflow: str = "", *, mermaid: bool = False, applied: str = "local"
+) -> WorkflowPlans:
+    """Return the shape of one workflow, or of all; `WorkDesk.plan` tells more."""
+    bridge, problems = work.workflows, []
+    plans, shapes = dict[str, Plan](), dict[str, dict[str, JSONValue]]()
+    for each in [key_of(workflow)] if workflow else bridge.keys():
+        try:
+            found = bridge.workflow(each)
+        except InvalidMetadataError as error:
+            if workflow:
+                raise
+            problems.append(error)
+        else:
+            plans[found.key] = found.plan
+            shapes[found.key] = _shape(work, found)
+    return WorkflowPlans(plans, shapes, tuple(problems), mermaid, applied)
+
+
+def _shape(work: Work, workflow: Workflow) -> dict[str, JSONValue]:
+    category = workflow.queue_category or CATEGORY
+    winner = work.runtime.resolver.explain(f"adapter:{category}").winner
+    return topology(workflow, category=category, provider=winner.provider if winner else "")
+
+
+async def ran(
+    work: Work,
+    key: str,
+    context: JSONValue = None,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    kept: bool = True,
+    notice: Callable[[str], object] = str,
+    applied: str = "local",
+) -> WorkflowAnswer:
+    """Run a workflow, or go on with it; `WorkDesk.run` tells more."""
+    bridge = work.workflows
+    found = await bridge.unfinished(key, context) if resume else None
+    run_id = found.run_id if found else ""
+    try:
+        if found is None:
+            handle = await bridge.start(key, context)
+            run_id = handle.run_id
+            if resume:
+                notice("no run was left unfinished, so a new one was begun")
+            done = WorkflowRun(await handle.settled())
+        else:
+            done = await _gone_on(work, key, found, force=force, notice=notice)
+    except asyncio.CancelledError:
+        if run_id and kept:
+            notice(f"the run {run_id} was left; --resume-checkpoint goes on with it")
+        raise
+    work.runtime.telemetry.workflow(done.run)
+    told = await work.notices.told(done.run.run_id)
+    if kept:
+        await work.notices.recover()
+    return WorkflowAnswer(key, done.run, done.resumed, kept, applied, notifications=tuple(told))
 
 
 async def _gone_on(
@@ -233,7 +267,7 @@ async def _gone_on(
         await clock.sleep(_PATIENCE_SECONDS)
 
 
-def _key(text: str) -> str:
+def key_of(text: str) -> str:
     """Return the key that *text* names, `KEY`, `workflow:KEY` or either with a provider.
 
     Raises:

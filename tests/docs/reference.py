@@ -11,6 +11,7 @@ from oneiric.errors import OneiricError
 from tests.architecture.source import ROOT, House, read_house
 from tests.docs.actions import actions_page
 from tests.docs.commands import command_line_page
+from tests.docs.control import control_openapi, control_page
 from tests.docs.entries import entry, ports_page
 from tests.docs.manifest_schema import manifest_schema
 from tests.docs.manifests import manifests_page
@@ -133,6 +134,8 @@ def front_door_page(house: House) -> str:
 PAGES = {
     "actions.md": actions_page,
     "command-line.md": command_line_page,
+    "control-api.json": control_openapi,
+    "control-api.md": control_page,
     "configuration.md": configuration_page,
     "errors.md": errors_page,
     "exit-codes.md": exit_codes_page,

@@ -10,7 +10,7 @@ from typing import Any
 from oneiric.clock import rfc3339
 from oneiric.config import load_config
 from oneiric.runtime import RuntimeOrchestrator
-from oneiric.runtime.remote_answers import PreviewAnswer, RemoteStatusAnswer
+from oneiric.runtime.remote_answers import PreviewAnswer, RemoteStatusAnswer, SyncAnswer
 from oneiric.runtime.settings import SECTIONS
 from oneiric.testing import ManualClock
 
@@ -44,7 +44,7 @@ async def remote_documents(folder: Path) -> dict[str, Any]:
             report = await runtime.sync_remote()
             status = RemoteStatusAnswer(runtime.remote.status())
     return {
-        "Remote sync": report.as_json(),
+        "Remote sync": SyncAnswer(report).as_json(),
         "Remote preview": preview.as_json(),
         "Remote status": status.as_json(),
     }

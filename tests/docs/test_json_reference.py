@@ -33,6 +33,7 @@ from oneiric.runtime.event_answers import (
 from oneiric.stores.activity import DrainAnswer, Follower
 from oneiric.testing import ManualClock
 from oneiric.web.health import health_check
+from tests.docs.control_documents import control_documents
 from tests.docs.notification_documents import notification_documents
 from tests.docs.publishing_documents import publishing_documents
 from tests.docs.remote_documents import remote_documents
@@ -202,6 +203,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **await secret_documents(folder / "secrets"),
         **work_documents(),
         **await supervision_documents(folder / "supervised"),
+        **control_documents(),
         "Health check": health_check(["the orchestrator is not ready yet"]),
     }
     return {title: json.loads(json.dumps(document)) for title, document in real.items()}
@@ -293,6 +295,7 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path
         *run_documents(),
         *serving_documents(),
         *work_documents(),
+        *control_documents(),
         *await asyncio.to_thread(publishing_documents),
     }
 

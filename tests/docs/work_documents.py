@@ -14,7 +14,7 @@ from oneiric.runs.body import Functions
 from oneiric.runs.plan import Plan, Step
 from oneiric.runs.run import fold
 from oneiric.runtime.scheduler import Callback
-from oneiric.runtime.work_answers import WorkerAnswer, WorkflowAnswer, WorkflowPlans
+from oneiric.runtime.work_answers import EnqueueAnswer, WorkerAnswer, WorkflowAnswer, WorkflowPlans
 from tests.reports.runs import at, story
 
 _NODES: list[Mapping[str, Any]] = [
@@ -51,7 +51,7 @@ def work_documents() -> dict[str, Any]:
     return {
         "Plan of a workflow": WorkflowPlans({}, {"order": shape}).as_json(),
         "Run of a workflow": WorkflowAnswer("order", run, resumed=True).as_json(),
-        "Enqueued message": Enqueued(message, "m-1", "queue", "sqlite").as_json(),
         "Callback": Callback(done).as_json(),
+        "Enqueued message": EnqueueAnswer(Enqueued(message, "m-1", "queue", "sqlite")).as_json(),
         "Worker": WorkerAnswer(WorkerReport(12, 1, 0), "adapter:queue@sqlite").as_json(),
     }

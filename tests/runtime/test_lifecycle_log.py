@@ -29,11 +29,11 @@ from oneiric.runtime import (
 )
 from oneiric.runtime.discovery import Discovered
 from oneiric.runtime.lifecycle_log import log_plugins
-from oneiric.web import errors
+from oneiric.web import log as web_log
 
-LOGGING = (lifecycle_log, remote_log, run_notices, serving_log)
+LOGGING = (lifecycle_log, remote_log, run_notices, serving_log, web_log)
 TOLD_AS_EXTRA = (export, log_sinks, telemetry)
-TOLD_AT_ONCE = (callers, keys, scheduler, errors)
+TOLD_AT_ONCE = (callers, keys, scheduler)
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "log-events.md"
 PEN = "adapter:pen"
 

@@ -350,9 +350,9 @@ def test_defect_oneiric_secrets_rotate_a_command_says_that_nothing_is_kept_here(
     assert report.render(columns=100) == (
         "local: no orchestrator runs here, and only one that runs keeps secrets"
     )
-    assert rotate(["b"]).keys == ("b",)
+    assert rotate(keys=["b"]).keys == ("b",)
     with pytest.raises(NotFoundError):
-        rotate(["c"])
+        rotate(keys=["c"])
     assert Vault.asked == []
 
 
