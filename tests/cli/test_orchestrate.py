@@ -1,5 +1,6 @@
 """The commands around a long-running orchestrator, as far as they do not go on."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -80,7 +81,8 @@ def test_what_was_last_told_of_an_event_is_shown(call: Call, tmp_path: Path) -> 
     """From the file that the telemetry keeps."""
     (tmp_path / ".oneiric_cache").mkdir()
     file = tmp_path / ".oneiric_cache" / "runtime_telemetry.json"
-    file.write_text('{"last_event": {"topic": "order.created"}}')
+    told = {"schema": "oneiric.runtime-telemetry/1", "last_event": {"topic": "order.created"}}
+    file.write_text(json.dumps(told))
     found = document(call("orchestrate", "--events", "--json"))
     file.write_text("half of a")
 
@@ -155,7 +157,7 @@ def test_supervisor_info_tells_what_the_profile_switches_and_who_said_so(
     assert found["profile"]["remote"] == {"enabled": False, "origin": "profile serverless"}
     assert found["profile"]["inline_manifest_only"]["enabled"] is True
     assert found["profile"]["watchers"] == {"enabled": True, "origin": "ONEIRIC_WATCH__ENABLED"}
-    assert [each["provider"] for each in found["secrets"]["order"]] == ["env", "file"]
+    assert [each["name"] for each in found["secrets"]["order"]] == ["env", "file"]
     assert "profile serverless" in shown.splitlines()[0]
 
 

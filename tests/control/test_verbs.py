@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "remote-status": (("remote-status",), "stored"),
     "remote-sync": (("remote-sync",), "local"),
     "remote-sync --dry-run": (("remote-sync", "--dry-run"), "local"),
+    "secrets-rotate": (("secrets", "rotate", "--all"), "local"),
     "workflow-plan": (("workflow", "plan"), "local"),
     "workflow-run": (RUN, "local"),
     "workflow-enqueue": (QUEUED, "local"),
