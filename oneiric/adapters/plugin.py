@@ -109,8 +109,8 @@ PLUGIN = Plugin(
             capabilities=("http", "rest", "stream"),
         ),
         _offer(
-            "adapter:monitoring@memory",
-            "monitoring.memory:MemoryMonitor",
+            "adapter:monitoring@in-process",
+            "monitoring.in_process:InProcessMonitor",
             priority=EMBEDDED,
             capabilities=("traces", "metrics"),
         ),

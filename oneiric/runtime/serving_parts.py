@@ -128,7 +128,7 @@ async def _exports(serving: Serving) -> AsyncIterator[None]:
 def _exported(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     """Export only to a monitor that leaves this process."""
     winner = serving.runtime.resolver.explain(MONITORING).winner
-    return _exports(serving) if winner and winner.provider != "memory" else None
+    return _exports(serving) if winner and winner.provider != "in-process" else None
 
 
 def _recovery(serving: Serving) -> AbstractAsyncContextManager[object] | None:

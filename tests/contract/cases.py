@@ -152,7 +152,7 @@ _ALL = [
     ProviderCase("adapter:secrets@file", _file),
     ProviderCase("adapter:storage@local", _local),
     ProviderCase("adapter:http@aiohttp", _aiohttp, server="http"),
-    ProviderCase("adapter:monitoring@memory", _nothing),
+    ProviderCase("adapter:monitoring@in-process", _nothing),
     ProviderCase("adapter:monitoring@otel-otlp", _otlp, server="collector"),
     ProviderCase("adapter:identity@token", _tokens),
     ProviderCase("adapter:identity@oidc", _oidc, server="issuer"),

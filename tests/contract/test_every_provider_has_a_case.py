@@ -17,7 +17,7 @@ from oneiric.adapters.messaging.log import LogMessenger
 from oneiric.adapters.messaging.slack import SlackMessenger
 from oneiric.adapters.messaging.teams import TeamsMessenger
 from oneiric.adapters.messaging.webhook import WebhookMessenger
-from oneiric.adapters.monitoring.memory import MemoryMonitor
+from oneiric.adapters.monitoring.in_process import InProcessMonitor
 from oneiric.adapters.monitoring.otel_otlp import OtelOtlpMonitor
 from oneiric.adapters.plugin import PLUGIN
 from oneiric.adapters.queue.redis_streams import RedisStreamsQueue
@@ -138,6 +138,12 @@ def _available(candidate: Candidate) -> Candidate:
     )
 
 
+def test_no_two_of_our_providers_share_a_name() -> None:
+    """Settings stand under the provider's name, so a second one would get those of the first."""
+    names = [candidate.provider for candidate in PLUGIN.candidates]
+    assert len(set(names)) == len(names)
+
+
 def typed_as_the_port_says(
     memory: MemoryCache,
     redis: RedisCache,
@@ -152,7 +158,7 @@ def typed_as_the_port_says(
     webhook: WebhookMessenger,
     teams: TeamsMessenger,
     slack: SlackMessenger,
-    kept: MemoryMonitor,
+    kept: InProcessMonitor,
     otlp: OtelOtlpMonitor,
     token: TokenIdentity,
     oidc: OidcIdentity,

@@ -309,7 +309,7 @@ async def test_a_collector_that_is_down_from_the_start_is_quarantined(tmp_path: 
     assert taken == [False, False, False, True]
     assert failed == 3
     assert decision.winner is not None
-    assert decision.winner.provider == "memory"
+    assert decision.winner.provider == "in-process"
 
 
 async def test_calls_to_others_carry_the_trace(here_of_http: Any, collector: Collector) -> None:

@@ -12,13 +12,13 @@ from oneiric.metrics import Series
 from oneiric.text.tracing import Span
 
 
-class MemoryMonitorSettings(AdapterSettings):
+class InProcessMonitorSettings(AdapterSettings):
     """Say how many of the latest spans are kept."""
 
     most_spans: int = Field(default=1_000, ge=0, le=100_000)
 
 
-class MemoryMonitor:
+class InProcessMonitor:
     """Keep the latest spans and the last metrics in memory; nobody is called.
 
     It needs no receiver, so it serves until another is selected.
@@ -26,8 +26,8 @@ class MemoryMonitor:
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"traces", "metrics"})
 
-    def __init__(self, settings: MemoryMonitorSettings | None = None) -> None:
-        self._settings = settings or MemoryMonitorSettings()
+    def __init__(self, settings: InProcessMonitorSettings | None = None) -> None:
+        self._settings = settings or InProcessMonitorSettings()
         self.spans: deque[Span] = deque(maxlen=self._settings.most_spans)
         self.series: tuple[Series, ...] = ()
 
