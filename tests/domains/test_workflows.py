@@ -354,3 +354,22 @@ async def test_an_open_run_is_found_behind_any_number_of_newer_ones() -> None:
         found = await place.workflows.unfinished("order")
     assert found is not None
     assert (found.run_id, found.is_open) == (left, True)
+
+
+async def test_a_workflow_is_read_once_and_still_checked_at_each_start() -> None:
+    """What was changed or taken back since is told as at first, with the place in the offer."""
+    script = Script()
+    also = tasks(script, "charge", "ship")
+    async with workplace(workflow("order", CHARGE, SHIP), also=also) as place:
+        registry = place.lifecycle.resolver.registry
+        kept = [(await place.workflows.run("order")).run.plan for _ in range(2)]
+        registry.register(workflow("order", CHARGE))
+        changed = (await place.workflows.run("order")).run.plan
+        registry.withdraw("task:charge")
+        with pytest.raises(InvalidMetadataError) as caught:
+            await place.workflows.run("order")
+
+    assert kept[0] is kept[1]
+    assert [step.id for step in changed.steps] == ["charge"]
+    assert [each.key for each in caught.value.problems] == ["dag.nodes.charge.target"]
+    assert script.names == ["charge", "ship", "charge", "ship", "charge"]

@@ -11,7 +11,7 @@ from oneiric.domains.bridge import ActivityVerbs, DomainBridge
 from oneiric.domains.messages import Enqueued, message_of, put
 from oneiric.domains.steps import decision_digest
 from oneiric.domains.workflows.spec import read_workflow
-from oneiric.errors import InvalidError, JSONValue
+from oneiric.errors import InvalidError, JSONValue, PlanError
 from oneiric.runs.check import check_plan
 from oneiric.runs.plan import Limits
 from oneiric.runs.state import RunState
@@ -31,6 +31,7 @@ DECISIONS = "decisions"
 """Where the metadata of a run keeps why each target was chosen when the run began."""
 
 _MOST_LOOKED_AT = 100
+_MOST_KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class WorkflowBridge(DomainBridge):
         bodies: who does the steps; the engine's own.
     """
 
-    __slots__ = ("_bodies", "_journal", "engine")
+    __slots__ = ("_bodies", "_journal", "_kept", "engine")
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class WorkflowBridge(DomainBridge):
         self.engine = engine
         self._journal = journal
         self._bodies = bodies
+        self._kept: dict[ComponentRef[object], Workflow] = {}
 
     def workflow(self, key: str, *, provider: str = "") -> Workflow:
         """Return the workflow *key* as whoever serves it brings it.
@@ -113,10 +115,14 @@ class WorkflowBridge(DomainBridge):
             PausedError: it takes no new work.
             RunExistsError: there is a run of that id.
         """
-        plan = self.plan(key, provider=provider)
+        plan = self._known(key, provider).plan
         self.lifecycle.activity.check(self.ref(key))
         said = {**(metadata or {}), DECISIONS: self._decisions(key, plan)}
-        return await self.engine.start(plan, _table(context), run_id=run_id, metadata=said)
+        try:
+            return await self.engine.start(plan, _table(context), run_id=run_id, metadata=said)
+        except PlanError:
+            self.plan(key, provider=provider)  # which tells where it stands, if it stands there
+            raise
 
     async def run(
         self,
@@ -212,6 +218,17 @@ class WorkflowBridge(DomainBridge):
             for run in found
             if not run.is_waiting and ref.provider in ("", provider_of(run))
         )
+
+    def _known(self, key: str, provider: str) -> Workflow:
+        """Return what `workflow` does, read once for each candidate: the engine checks again."""
+        candidate = self.lifecycle.resolver.resolve(self.ref(key), provider=provider)
+        known = self._kept.get(candidate.offer)
+        if known is None or known.candidate is not candidate:
+            known = read_workflow(candidate, self._bodies)
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[candidate.offer] = known
+        return known
 
     def _decisions(self, key: str, plan: Plan) -> dict[str, JSONValue]:
         targets = {str(self.ref(key)): None}
