@@ -15,6 +15,7 @@ MOST_SERIES = 200
 LONGEST_VALUE = 120
 OTHER = "other"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""What `Metrics.prometheus` returns."""
 SECONDS = (0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0)
 """Upper bounds of the buckets of durations."""
 

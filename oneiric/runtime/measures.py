@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
     from oneiric.runtime.running import Running
     from oneiric.runtime.telemetry import RuntimeTelemetryRecorder
+    from oneiric.web.app import Answered
 
 _ACTIVITY: Mapping[ActivityState, str] = MappingProxyType(
     {
@@ -204,15 +205,17 @@ class Measures(Observer):
         """Count a service that was started again."""
         self.metrics.count("oneiric_supervisor_restarts_total", domain=ref.domain, key=ref.key)
 
-    def requested(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count an HTTP request; *route* is the pattern that matched, never the path itself."""
+    def requested(self, answered: Answered) -> None:
+        """Count an HTTP request."""
+        method, route, status, seconds, place, caller = answered
         self.metrics.count(
             "oneiric_http_requests_total", method=method, route=route, status=str(status)
         )
         name = "oneiric_http_request_duration_seconds"
         self.metrics.observe(name, seconds, method=method, route=route)
         told: Attributes = {"method": method, "route": route, "status": status}
-        self.trace("http", seconds * 1e3, told, error="server" if status >= 500 else "")
+        error = "server" if status >= 500 else ""
+        self.trace("http", seconds * 1e3, told, place=place, parent=caller, error=error)
 
     def _handler(self, name: str) -> tuple[Counter, Histogram]:
         if len(self._handlers) > MOST_SERIES:

@@ -187,6 +187,7 @@ class SchedulerHTTPServer:
         chosen = settings.port if port is None else port
         self._address = TCP(host or settings.host, chosen or 0)
         self._clock = work.runtime.clock
+        self._answered = work.runtime.measures.requested
         self._resolver = work.runtime.resolver
         self._callers = Callers(
             work.runtime.lifecycle, provider=settings.identity, host=self._address.host
@@ -244,6 +245,7 @@ class SchedulerHTTPServer:
             ),
             authenticate=self._callers,
             clock=self._clock,
+            answered=self._answered,
         )
         serving = served(app, self._address, grace=1.0)
         self._where = await self._stack.enter_async_context(serving)

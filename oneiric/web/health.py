@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from aiohttp import web
 
 from oneiric.errors import JSONValue
+from oneiric.metrics import CONTENT_TYPE
 from oneiric.web.errors import json_response
 
 Problems = Callable[[], Sequence[str]]
-
-_TEXT = "text/plain; version=0.0.4; charset=utf-8"
-"""Prometheus's text format."""
 
 
 def _none() -> Sequence[str]:
@@ -42,7 +40,7 @@ def health_routes(
         text = metrics
 
         async def measured(_request: web.Request) -> web.Response:
-            return web.Response(text=text(), headers={"Content-Type": _TEXT})
+            return web.Response(text=text(), headers={"Content-Type": CONTENT_TYPE})
 
         routes.append(web.get("/metrics", measured))
     return routes

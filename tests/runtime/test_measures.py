@@ -9,9 +9,12 @@ import pytest
 from oneiric.errors import OneiricError
 from oneiric.metrics import Distribution
 from oneiric.ports.monitoring import MONITORING
+from oneiric.runtime.scheduler import SchedulerHTTPServer
 from oneiric.runtime.work import Work
 from oneiric.text.tracing import Trace, continuing
+from tests.runtime.callbacks import http
 from tests.runtime.workshop import opened
+from tests.web.served import say
 
 
 async def test_what_is_held_and_what_fails_is_counted(tmp_path: Path) -> None:
@@ -183,3 +186,32 @@ async def test_swaps_are_spans_and_metrics_are_exported_with_them(traced: Work) 
     async with traced.runtime.lifecycle.use(MONITORING) as monitor:
         names = {each.metric.name for each in monitor.series}  # type: ignore[attr-defined]
     assert {"oneiric_lifecycle_swaps_total", "oneiric_build_info"} <= names
+
+
+async def test_a_request_is_counted_and_what_it_began_stands_below_it(traced: Work) -> None:
+    """By its route and a known method; a caller's trace is gone on with, into the run."""
+    began, asked = Trace.new(), {"workflow": "traced"}
+    async with SchedulerHTTPServer(traced, port=0) as server:
+        port = server.where.port
+        told = (await say(port, http(asked, f"traceparent: {began}")))[2]
+        await say(port, http(asked, path="/nowhere/hunter2"))
+        await say(port, http(asked, method="PROPFIND"))
+        await say(port, http({}, f"traceparent: 00-{'0' * 32}-{'0' * 16}-01"))
+    spans = await exported(traced)
+
+    first, *others = spans["http"]
+    (run,) = spans["run"]
+    assert first.attributes == {"method": "POST", "route": "/tasks/workflow", "status": 200}
+    assert (first.trace.trace_id, first.parent_id) == began
+    assert (run.attributes["run"], run.parent_id) == (told["run_id"], first.trace.span_id)
+    assert [(each.parent_id, each.attributes["route"]) for each in others] == [
+        ("", "none"),
+        ("", "none"),
+        ("", "/tasks/workflow"),
+    ]
+    name, value = "oneiric_http_requests_total", traced.runtime.metrics.value
+    assert value(name, method="POST", route="/tasks/workflow", status="200") == 1
+    assert value(name, method="POST", route="/tasks/workflow", status="400") == 1
+    assert value(name, method="POST", route="none", status="404") == 1
+    assert value(name, method="other", route="none", status="405") == 1
+    assert "hunter2" not in traced.runtime.metrics.prometheus()
