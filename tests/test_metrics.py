@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from oneiric.core.observer import Observer
 from oneiric.errors import InvalidError
 from oneiric.metrics import METRICS, MOST_SERIES, Distribution, Metrics
+from oneiric.runtime.measures import Measures
 
 DONE = "oneiric_queue_messages_total"
 SWAP = "oneiric_lifecycle_swap_duration_seconds"
@@ -48,6 +50,19 @@ def test_every_metric_is_fed_by_code() -> None:
     unfed.remove("oneiric_metrics_overflow_total")  # the registry's own
 
     assert unfed == []
+
+
+def test_what_measures_hear_is_said_by_somebody() -> None:
+    """Each thing that only a caller can tell is told outside of the room's own measures."""
+    code = Path(__file__).parents[1] / "oneiric"
+    text = "".join(
+        file.read_text("utf-8") for file in code.rglob("*.py") if file.name != "measures.py"
+    )
+    own = vars(Measures).keys() - vars(Observer).keys()
+    heard = [name for name in own if callable(getattr(Measures, name)) and not name.startswith("_")]
+
+    assert len(heard) > 5
+    assert [name for name in heard if f"measures.{name}" not in text] == []
 
 
 def test_what_is_not_in_the_table_is_refused_with_the_nearest_name() -> None:

@@ -274,6 +274,7 @@ class ServiceSupervisor:
             return  # it was paused since it was looked at
         watched.due = None
         watched.restarts.note(self._now)
+        self._runtime.measures.restarted(watched.ref)
         watched.move(ServiceState.RESTARTING)
         self._tell(watched, NoticeKind.RESTARTING, reason=watched.reason)
         if not status.generation:

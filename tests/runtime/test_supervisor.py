@@ -91,6 +91,8 @@ async def test_one_that_does_not_start_is_tried_again_and_then_given_up_loudly(
         await bench.later(600)
         assert bench.faults.made["steam"] == 4
 
+    counted = bench.runtime.metrics.value
+    assert counted("oneiric_supervisor_restarts_total", domain="service", key="mill") == 3
     restarting = [each for each in bench.heard if each.kind == "restarting"]
     assert [(each.at - restarting[0].at).seconds for each in restarting] == [0, 2, 6]
     assert bench.told() == ["restarting"] * 3 + ["gave-up"]
