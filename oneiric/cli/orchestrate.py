@@ -85,7 +85,7 @@ def orchestrate(
     There is one orchestrator a folder.
     """
     with ServeSignals() as signals:
-        from oneiric.cli.output import begin_logging, session_of
+        from oneiric.cli.output import operator_for, session_of
         from oneiric.runtime.serving import ServeOptions  # takes its time
 
         session = session_of(context)
@@ -93,12 +93,12 @@ def orchestrate(
         check_options(manifest, trust, http_port, no_http=no_http)
         if workflow and not print_dag:
             raise InvalidError("--workflow belongs to --print-dag")
-        operator = session.operator
+        works = not (print_dag or events)
+        operator = operator_for(session, works=works, serves=works and not check)
         if print_dag or events:
             found = operator.serving.inspect(workflow, manifest=manifest, trust=trust)
             answer = replace(found, shows_workflows=print_dag, shows_events=events)
             finish(answer, as_json=as_json)
-        begin_logging(session, operator)
         options = ServeOptions(
             manifest=manifest,
             trust=trust,

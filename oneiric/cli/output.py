@@ -80,22 +80,32 @@ def answered(
     return operator.do(verb, asked, **here)
 
 
-def operator_for(session: Session, *, warns: bool = True, serves: bool = False) -> Operator:
+def operator_for(
+    session: Session, *, warns: bool = True, works: bool = False, serves: bool = False
+) -> Operator:
     """Return the operator that the root options describe, with logs and warnings on stderr.
 
     A command that first changes what would be warned of may do so itself later. One that
-    *serves* logs to stdout where its configuration says so.
+    *works* for others logs even where all is as by default; one that *serves* has no answer to
+    print, and logs to stdout where its configuration says so.
     """
     operator = composed(session)
-    prepare(session, operator, warns=warns, serves=serves)
+    prepare(session, operator, warns=warns, works=works, serves=serves)
     return operator
 
 
-def prepare(session: Session, operator: Operator, *, warns: bool, serves: bool = False) -> None:
+def prepare(
+    session: Session,
+    operator: Operator,
+    *,
+    warns: bool,
+    works: bool = False,
+    serves: bool = False,
+) -> None:
     """Compose what answers in this process, and show logs and warnings of it on stderr."""
     with foreign_aside():
         settings = operator.orchestrator.config.section("logging")
-    if session.debug or settings != LoggingSettings():
+    if works or session.debug or settings != LoggingSettings():
         begin_logging(session, operator, serves=serves)
     if warns:
         tell(f"warning: {warning}" for warning in operator.orchestrator.warnings())

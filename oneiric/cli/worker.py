@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, begin_logging, session_of, show, show_json
+from oneiric.cli.output import AsJSON, operator_for, session_of, show, show_json
 from oneiric.runtime.stop import StopSignals
 from oneiric.text.printable import printable
 
@@ -47,8 +47,7 @@ def work(
         from oneiric.runtime.workflows import WorkDesk  # takes its time
 
         session = session_of(context)
-        operator = session.operator
-        begin_logging(session, operator)
+        operator = operator_for(session, works=True, serves=not (once or as_json))
         answer = WorkDesk(operator.orchestrator).work(
             events=events, once=once, queue=queue, concurrency=concurrency, notice=notice, stop=stop
         )

@@ -346,3 +346,25 @@ def test_defect_oneiric_o4_stop_ends_no_stranger(folder: Folder) -> None:
     finally:
         stranger.kill()
         stranger.wait()
+
+
+@pytest.mark.parametrize("command", ["orchestrate", "worker"])
+def test_promise_c2_what_serves_logs_to_stdout_where_it_is_told_to(
+    folder: Folder, command: str
+) -> None:
+    """One JSON document a line from its start; stderr has what is said to people."""
+    config = folder.path / "oneiric.toml"
+    kept = config.read_text() if config.exists() else ""
+    sinks = "[logging]\nlevel = 'info'\nemit_json = true\nsinks = [{ target = 'stdout' }]\n"
+    config.write_text(f"{kept}\n{sinks}")
+    child = folder.start(command)
+    assert child.stderr is not None
+    said = child.stderr.readline()
+    child.send_signal(signal.SIGTERM)
+    out, err = child.communicate(timeout=PATIENCE_SECONDS)
+    lines = [line for line in out.splitlines() if line.startswith("{")]
+
+    assert child.returncode == 0
+    assert said.startswith(("orchestrator ready", "worker takes"))
+    assert "event" not in said + err
+    assert {json.loads(line)["level"] for line in lines} >= {"info"}
