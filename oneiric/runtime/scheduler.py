@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -17,6 +17,7 @@ from oneiric.documents import DocumentLimits
 from oneiric.domains.worker import RunMessages
 from oneiric.errors import (
     ClosedError,
+    ComponentError,
     JSONValue,
     NotFoundError,
     OneiricError,
@@ -188,9 +189,9 @@ class SchedulerHTTPServer:
         self._address = TCP(host or settings.host, chosen or 0)
         self._clock = work.runtime.clock
         self._answered = work.runtime.measures.requested
-        self._resolver = work.runtime.resolver
+        self._resolver, self._lifecycle = work.runtime.resolver, work.runtime.lifecycle
         self._callers = Callers(
-            work.runtime.lifecycle, provider=settings.identity, host=self._address.host
+            self._lifecycle, provider=settings.identity, host=self._address.host
         )
         self._ready = ready
         self._metrics = metrics
@@ -227,11 +228,14 @@ class SchedulerHTTPServer:
         Raises:
             LockedError: the port is in use.
             NoCandidateError: nobody offers the identity that is to be asked.
+            ConfigError: its settings are wrong, so that nobody could ever be let in.
             OneiricError: the address cannot be listened on; `served` tells why.
         """
         settings = self._settings
         if settings.identity:
             self._resolver.resolve(IDENTITY, provider=settings.identity)
+            with suppress(ComponentError, PausedError):  # who asks is told so, until it is up
+                await self._lifecycle.activate(IDENTITY, provider=settings.identity)
         app = application(
             [
                 *health_routes(ready=self._problems, metrics=self._metrics),

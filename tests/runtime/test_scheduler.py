@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oneiric.errors import LockedError, NoCandidateError
+from oneiric.errors import LockedError, NoCandidateError, OneiricError
 from oneiric.runs.run import Run
 from oneiric.runtime.scheduler import SchedulerHTTPServer
 from tests.contract.issuer import AUDIENCE, EMAIL, NAME, Issuer, token
@@ -452,3 +452,26 @@ async def test_a_provider_that_nobody_offers_is_the_senders_mistake(tmp_path: Pa
         again = await desk.post(asked, *cloud_task("t-2"))
 
     assert (unknown[0], [each[0] for each in paused], again[0]) == (404, [503, 503], 200)
+
+
+async def test_an_identity_that_cannot_come_up_is_told_at_the_start(tmp_path: Path) -> None:
+    """With the key that is wrong and without the token, and not to each caller as 503."""
+    with pytest.raises(OneiricError) as caught:
+        async with callbacks(tmp_path, config=GUARDED.replace(TOKEN, "hunter2")):
+            pytest.fail("it serves, and can let nobody in")
+
+    told = f"{caught.value.message} {caught.value.details()}"
+    assert "tokens.ci" in told
+    assert "hunter2" not in told
+
+
+async def test_an_identity_that_is_paused_keeps_no_server_from_starting(tmp_path: Path) -> None:
+    """Callers are asked to come again, and are let in when it takes work again."""
+    async with callbacks(tmp_path, config=GUARDED) as desk:
+        await desk.work.runtime.pause("adapter:identity")
+    async with callbacks(tmp_path, config=GUARDED) as desk:
+        during = (await desk.post(SHIP, BEARER))[0]
+        await desk.work.runtime.resume("adapter:identity")
+        after = (await desk.post(SHIP, BEARER))[0]
+
+    assert (during, after) == (503, 200)
