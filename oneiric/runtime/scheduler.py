@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 10.0
 RETRY_SECONDS = 5
 KINDS = ("workflow", "task")
+_PASSING = (ComponentError, PausedError, UnavailableError)
 
 
 class RunUnderWayError(UnavailableError):
@@ -233,9 +234,7 @@ class SchedulerHTTPServer:
         """
         settings = self._settings
         if settings.identity:
-            self._resolver.resolve(IDENTITY, provider=settings.identity)
-            with suppress(ComponentError, PausedError):  # who asks is told so, until it is up
-                await self._lifecycle.activate(IDENTITY, provider=settings.identity)
+            await self._bring_up(settings.identity)
         app = application(
             [
                 *health_routes(ready=self._problems, metrics=self._metrics),
@@ -270,6 +269,13 @@ class SchedulerHTTPServer:
             self.hurry()
         finally:
             await self._stack.aclose()
+
+    async def _bring_up(self, provider: str) -> None:
+        """Bring the identity up, as who serves its place if it does: so it follows its secrets."""
+        named = self._resolver.resolve(IDENTITY, provider=provider)
+        serves = self._resolver.explain(IDENTITY).winner is named
+        with suppress(*_PASSING):  # who asks is told so, until it is up
+            await self._lifecycle.activate(IDENTITY if serves else named.offer)
 
     def _problems(self) -> Sequence[str]:
         return ["it ends"] if self._stopping else list(self._ready())

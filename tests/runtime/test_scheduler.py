@@ -475,3 +475,29 @@ async def test_an_identity_that_is_paused_keeps_no_server_from_starting(tmp_path
         after = (await desk.post(SHIP, BEARER))[0]
 
     assert (during, after) == (503, 200)
+
+
+async def test_a_token_that_is_rotated_lets_nobody_in_any_more(tmp_path: Path) -> None:
+    """While the server serves on; the new one counts at once."""
+    old, new = TOKEN, TOKEN[::-1]
+    secret = GUARDED.replace(f'"{TOKEN}"', '{ secret = "ci-token" }')
+    store = tmp_path / "secrets.toml"
+    store.write_text(f'ci-token = "{old}"\n')
+    store.chmod(0o600)
+    config = (
+        f"{secret}[adapters.selections]\nsecrets = 'file'\n"
+        f"[adapters.provider_settings.file]\npath = '{store}'\n"
+    )
+    async with callbacks(tmp_path, config=config) as desk:
+        before = [
+            (await desk.post(SHIP, f"Authorization: Bearer {each}"))[0] for each in (old, new)
+        ]
+        store.write_text(f'ci-token = "{new}"\n')
+        report = await desk.work.runtime.secrets.rotate(["ci-token"])
+        after = [(await desk.post(SHIP, f"Authorization: Bearer {each}"))[0] for each in (old, new)]
+
+    assert (report.exit_code, [str(each.ref) for each in report.swapped]) == (
+        0,
+        ["adapter:identity"],
+    )
+    assert (before, after) == ([200, 401], [401, 200])
