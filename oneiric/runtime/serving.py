@@ -136,7 +136,8 @@ class Serving:
         self._begun = self.clock.monotonic()
         self._remote = RemoteNews()
         self._ended = asyncio.Event()
-        self.reload_asked = asyncio.Event()
+        self._up = asyncio.Event()
+        self._reload_asked = asyncio.Event()
         self._at_stop: list[Callable[[], object]] = []
         self._at_hurry: list[Callable[[], object]] = []
         self._starting: asyncio.Timeout | None = None
@@ -177,7 +178,13 @@ class Serving:
 
     def reload(self) -> None:
         """Have the configuration read anew, and the sources looked at once."""
-        self.reload_asked.set()
+        self._reload_asked.set()
+
+    async def until_reload(self) -> None:
+        """Wait until a reload is asked for; one that comes too early counts when all is up."""
+        await self._up.wait()
+        await self._reload_asked.wait()
+        self._reload_asked.clear()
 
     async def until_stopped(self) -> None:
         """Wait until an end is asked for.
@@ -301,6 +308,7 @@ class Serving:
         await self.tell_health()
         log_ready(os.getpid(), self._spent_ms(self._begun))
         self.manager.ready("ready")
+        self._up.set()
         return self
 
     async def __aexit__(

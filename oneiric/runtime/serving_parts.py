@@ -186,8 +186,7 @@ def _sources(serving: Serving) -> AbstractAsyncContextManager[object] | None:
 def _reloads(serving: Serving) -> AbstractAsyncContextManager[object]:
     async def reload() -> None:
         while True:
-            await serving.reload_asked.wait()
-            serving.reload_asked.clear()
+            await serving.until_reload()
             serving.manager.reloading()
             if not serving.loops.is_running("watcher"):  # which swaps what has to follow
                 serving.loops.begin("watcher", serving.runtime.watcher.watch)
@@ -195,7 +194,8 @@ def _reloads(serving: Serving) -> AbstractAsyncContextManager[object]:
             errors = (await serving.sync()).errors if serving.follows_sources else ()
             log_reloaded(configuration_is_well=is_well, sources_are_well=not errors)
             await serving.tell_health()
-            serving.manager.ready("ready" if is_well else "ready; the configuration is wrong")
+            if serving.ready:  # no end was asked for meanwhile
+                serving.manager.ready("ready" if is_well else "ready; the configuration is wrong")
 
     return serving.loop("reloads", reload)
 

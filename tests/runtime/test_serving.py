@@ -1,6 +1,7 @@
 """An orchestrator in this process: it starts in order, is ready, and leaves nothing behind."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -315,6 +316,31 @@ async def test_a_reload_reads_the_configuration_and_looks_at_the_sources(tmp_pat
         await found.runtime.lifecycle.swap("service:desk", provider="oak")
 
     assert told(tmp_path)["watchers_running"] is False
+
+
+async def test_defect_oneiric_o3_a_reload_while_it_starts_claims_no_readiness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service manager hears of it when everything is up, and here that fails."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+
+        @asynccontextmanager
+        async def late(found: Serving) -> AsyncIterator[None]:
+            for _ in range(100):  # the loop that reloads is up by now
+                await asyncio.sleep(0.001)
+            raise ConnectionError("no line")
+            yield
+
+        found = serving(tmp_path, parts=[*PARTS, ("late", late)])
+        found.reload()
+        with pytest.raises(ConnectionError):
+            await found.__aenter__()
+        said = [manager.recv(4_096)]
+
+    assert said == [b"STOPPING=1\nSTATUS=stopping"]
 
 
 async def test_entering_the_runtime_alone_stays_as_light_as_it_was(tmp_path: Path) -> None:
