@@ -16,6 +16,7 @@ from oneiric.runs.run import Run, fold
 from oneiric.runs.state import RunState
 from oneiric.runtime.run_answers import RunCarried
 from oneiric.runtime.runs import found_run
+from oneiric.runtime.to_end import run_to_end
 from oneiric.runtime.work import Work
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class CarryDesk:
             async with Work(self._runtime) as found:
                 return await work(found)
 
-        return asyncio.run(done())
+        return run_to_end(done())
 
 
 async def _run(work: Work, text: str) -> Run:

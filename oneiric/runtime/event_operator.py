@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from oneiric.domains.events import Event
 from oneiric.runtime.event_answers import Emission, HandlerListing, LetterListing, ReplayAnswer
 from oneiric.runtime.notifications import is_notification
+from oneiric.runtime.to_end import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ class EventOperator:
             async with runtime:
                 return await emitted(runtime, event)
 
-        return asyncio.run(emit())
+        return run_to_end(emit())
 
     def handlers(self) -> HandlerListing:
         """Return who handles events, in order, and which offers cannot."""
@@ -51,7 +51,7 @@ class EventOperator:
         Raises:
             StoreError: they cannot be read.
         """
-        return LetterListing(tuple(asyncio.run(self._letters())))
+        return LetterListing(tuple(run_to_end(self._letters())))
 
     def replay(self, letter_id: str = "") -> ReplayAnswer:
         """Tell the handler of one dead letter again, or those of all; messages are sent again.
@@ -70,7 +70,7 @@ class EventOperator:
                 order = sorted(replays, key=lambda each: (each.letter.at, each.letter.id))
                 return ReplayAnswer(tuple(order))
 
-        return asyncio.run(replay())
+        return run_to_end(replay())
 
     async def _letters(self) -> Sequence[DeadLetter]:
         return await self._operator.orchestrator.events.letters()

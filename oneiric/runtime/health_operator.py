@@ -22,7 +22,8 @@ from oneiric.runtime.health_answers import (
     Toggle,
 )
 from oneiric.runtime.remote_source import applied
-from oneiric.runtime.serving import health_path
+from oneiric.runtime.serving import EndFailedError, health_path
+from oneiric.runtime.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.core.decision import Decision
@@ -51,6 +52,7 @@ class HealthOperator:
 
         Raises:
             InvalidError: the manifest is no local file.
+            EndFailedError: what was brought up could not be closed in order.
             OneiricError: it may not be applied; more is to be probed than can be.
         """
         if manifest.partition("://")[0] in ("http", "https"):
@@ -60,10 +62,11 @@ class HealthOperator:
         reason = stale(told, runtime.clock.now()) if told else ""
 
         async def looked() -> HealthAnswer:
-            try:  # not entered: whoever enters tells other processes so, in a file
+            # not entered: whoever enters tells other processes so, in a file
+            try:
                 previews = await applied(runtime, manifest, trust=trust) if manifest else ()
                 asked = await self._probed(previews) if probes else None
-                return HealthAnswer(
+                answer = HealthAnswer(
                     told,
                     reason,
                     self._toggles,
@@ -73,9 +76,12 @@ class HealthOperator:
                     proofs=tuple(ManifestProof.of(each, manifest) for each in previews),
                 )
             finally:
-                await runtime.stop()
+                stopped = await attempt_async(runtime.stop())
+            if stopped.error is not None:
+                raise EndFailedError([stopped.reason])
+            return answer
 
-        return asyncio.run(looked())
+        return run_to_end(looked())
 
     def supervisor(self) -> SupervisorAnswer:
         """Return what the profile decides and who said so, and the order of secrets providers."""

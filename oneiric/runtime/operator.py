@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -29,6 +28,7 @@ from oneiric.runtime.component_desk import ComponentDesk
 from oneiric.runtime.drain import Share, drained
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
 from oneiric.runtime.part import Part
+from oneiric.runtime.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
@@ -282,7 +282,7 @@ class Operator:
             limit=runtime.lifecycle.builder.limits.drain if limit is None else limit,
             told=told,
         )
-        return replace(change, shares=asyncio.run(waiting))
+        return replace(change, shares=run_to_end(waiting))
 
     def activity(self, *, domain: str = "") -> ActivityListing:
         """Return everything that is paused or draining; `ComponentDesk.activity` tells more."""
@@ -319,7 +319,7 @@ class Operator:
     ) -> ActionAnswer:
         """Run an action in this process; `invoke_action` tells more, `Notice.said` of *notice*."""
         said = None if notice is None else self.notifications.said(notice)
-        return asyncio.run(self.invoke_action(action, payload, provider=provider, notice=said))
+        return run_to_end(self.invoke_action(action, payload, provider=provider, notice=said))
 
     async def invoke_action(
         self, key: str, payload: JSONValue, *, provider: str = "", notice: Notice | None = None

@@ -12,6 +12,7 @@ from oneiric.errors import InvalidError
 from oneiric.runtime.process import is_alive
 from oneiric.runtime.remote_answers import PreviewAnswer, RemoteStatusAnswer, SyncAnswer
 from oneiric.runtime.remote_source import source_at
+from oneiric.runtime.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
@@ -57,7 +58,7 @@ class RemoteOperator:
             async with runtime:  # who prints the report logs nothing of it
                 return await runtime.remote.sync(source, told=bool, progress=progress)
 
-        report = asyncio.run(sync())
+        report = run_to_end(sync())
         runtime.events.refresh()  # which looks for handlers that are wrong, to be warned of
         return SyncAnswer(report, warnings=tuple(runtime.warnings()))
 
@@ -70,7 +71,7 @@ class RemoteOperator:
             finally:
                 await runtime.stop()
 
-        return asyncio.run(preview())
+        return run_to_end(preview())
 
     def watch(
         self,
@@ -92,7 +93,7 @@ class RemoteOperator:
         runtime, live = self._operator.orchestrator, self._operator.live
         if live is not None:
             asked = {"manifest": manifest, "trust": trust}
-            asyncio.run(_until_ended(self._asking(live, asked, interval, told)))
+            run_to_end(_until_ended(self._asking(live, asked, interval, told)))
             return
         source = source_of(runtime, manifest, trust=trust)
 
@@ -103,7 +104,7 @@ class RemoteOperator:
             async with runtime:
                 await runtime.remote.watch(interval, source=source, told=heard, progress=progress)
 
-        asyncio.run(_until_ended(watch()))
+        run_to_end(_until_ended(watch()))
 
     async def _asking(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -23,6 +22,7 @@ from oneiric.runs.state import RunState, StepState
 from oneiric.runtime.noticed_journal import NoticedJournal
 from oneiric.runtime.run_answers import Backup, Pruning, RunListing, RunTold, Soundness
 from oneiric.runtime.run_notices import RunNotices
+from oneiric.runtime.to_end import run_to_end
 from oneiric.stores import upkeep
 from oneiric.stores.journal import SqliteJournal
 
@@ -224,7 +224,7 @@ class RunDesk:
             finally:
                 await journal.aclose()
 
-        return asyncio.run(done())
+        return run_to_end(done())
 
 
 async def found_run(journal: Journal, text: str) -> RunRecord:

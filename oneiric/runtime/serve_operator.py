@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from oneiric.errors import NotFoundError, UnavailableError
 from oneiric.runtime.remote_source import applied
 from oneiric.runtime.serve_answers import CheckAnswer, InspectAnswer
 from oneiric.runtime.telemetry_file import TelemetryFile
+from oneiric.runtime.to_end import run_to_end
 from oneiric.runtime.workflows import WorkDesk
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ServeOperator:
                 await serving.until_stopped()
             told("stopped")
 
-        asyncio.run(served())
+        run_to_end(served())
 
     def check(self, options: ServeOptions, *, stop: ServeSignals) -> CheckAnswer:
         """Start everything, be ready, and end it again; what took how long is in the answer.
@@ -72,7 +72,7 @@ class ServeOperator:
                 parts, addresses = tuple(serving.statuses.values()), dict(serving.addresses)
             return CheckAnswer(parts, spent, addresses, runtime.config.profile)
 
-        return asyncio.run(checked())
+        return run_to_end(checked())
 
     def inspect(self, workflow: str = "", *, manifest: str = "", trust: str = "") -> InspectAnswer:
         """Return workflows, or one, and handlers as an orchestrator would have them.
@@ -84,7 +84,7 @@ class ServeOperator:
         """
         runtime = self._operator.orchestrator
         if manifest:
-            asyncio.run(self._with(manifest, trust))
+            run_to_end(self._with(manifest, trust))
         plans: WorkflowPlans | None = None
         try:
             plans = WorkDesk(runtime).plan(workflow)

@@ -10,16 +10,18 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
+MOST = 2
 
 
 class StopSignals:
     """Heed both signals for as long as the block lasts, on the main thread.
 
-    One that comes while something is still made ready is kept for `then`.
+    One that comes while something is still made ready is kept for `then`. Whoever asks more
+    than twice ends the process there and then, even where foreign code lets nothing else run.
     """
 
     def __init__(self) -> None:
-        self.is_asked = False
+        self._times = 0
         self._stop: Callable[[], object] | None = None
         self._before: Mapping[signal.Signals, Any] = {}
 
@@ -42,8 +44,16 @@ class StopSignals:
         if self.is_asked:
             stop()
 
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.is_asked = True
+    @property
+    def is_asked(self) -> bool:
+        """Whether any signal came."""
+        return self._times > 0
+
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
+        self._times += 1
+        if self._times > MOST:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         if self._stop is not None:
             self._stop()
 

@@ -17,6 +17,7 @@ from oneiric.errors import InvalidError, InvalidRefError, JSONValue, LockedError
 from oneiric.runs.plan import Plan
 from oneiric.runtime.runs import RunDesk
 from oneiric.runtime.stop import StopSignals
+from oneiric.runtime.to_end import run_to_end
 from oneiric.runtime.work import Work
 from oneiric.runtime.work_answers import EnqueueAnswer, WorkerAnswer, WorkflowAnswer, WorkflowPlans
 
@@ -175,7 +176,7 @@ class WorkDesk:
             async with Work(self._runtime, checkpoints=checkpoints) as found:
                 return await work(found)
 
-        return asyncio.run(done())
+        return run_to_end(done())
 
 
 def desk_of(operator: Operator) -> WorkDesk:

@@ -133,6 +133,82 @@ def test_promise_c4_a_second_signal_hurries(folder: Folder) -> None:
     assert health(folder)["state"] == "stopped"
 
 
+STUCK = """
+import asyncio, time
+from pathlib import Path
+from oneiric.core.candidate import Candidate
+from oneiric.core.plugin import Plugin
+
+class Deaf:
+    async def cleanup(self):
+        while True:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                pass
+
+class Busy:
+    def init(self):
+        Path("busy").touch()
+        time.sleep(600)
+
+PLUGIN = Plugin([Candidate("service:one", "one", {factory})])
+"""
+
+
+def stuck(folder: Folder, factory: str) -> Path:
+    """Install a service whose code does not do what it is told, and limit its cleanup."""
+    file = folder.path / "oneiric.toml"
+    limits = "[lifecycle]\ncleanup_timeout = 0.5\n[services.selections]\none = 'one'\n"
+    file.write_text(f"{file.read_text()}{limits}")
+    module = STUCK.replace("{factory}", factory)
+    points = {"oneiric.services": "stuck:PLUGIN"}
+    return install(folder.path / "site", "stuck", entry_points=points, module=module)
+
+
+def test_promise_c4_a_component_that_ignores_its_end_does_not_keep_the_process(
+    folder: Folder,
+) -> None:
+    """Its cleanup swallows every cancellation: that is told, and the process ends all the same."""
+    child = folder.start("orchestrate", path=stuck(folder, "Deaf"))
+    ready(child)
+    folder.until(lambda: "one" in health(folder).get("lifecycle_state", {}).get("service", {}))
+    child.send_signal(signal.SIGTERM)
+    code, err = ended(child)
+
+    assert (code, health(folder)["state"]) == (1, "failed")
+    assert "error[end-failed]: not everything ended in order" in err
+    assert "Task was destroyed" not in err
+
+
+def test_promise_c4_a_probe_of_what_ignores_its_end_ends_too(folder: Folder) -> None:
+    """With 1, and no word of a mistake of our own."""
+    child = folder.start("health", "--probe", path=stuck(folder, "Deaf"))
+    code, err = ended(child)
+
+    assert code == 1
+    assert "error[end-failed]" in err
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_promise_c4_a_third_signal_ends_what_hears_nothing(
+    folder: Folder, number: signal.Signals
+) -> None:
+    """Here a component blocks the loop; the lock is free thereafter."""
+    child = folder.start("orchestrate", path=stuck(folder, "Busy"))
+    folder.until((folder.path / "busy").exists)
+    child.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.5)
+    child.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.5)
+    child.send_signal(number)
+
+    assert ended(child)[0] == -number
+    assert folder.call("process-status")[0] == 6
+
+
 @pytest.mark.parametrize("number", ENDS)
 def test_promise_c4_a_signal_while_it_still_starts_is_heeded(
     folder: Folder, number: signal.Signals
