@@ -74,7 +74,7 @@ class FolderLock:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(self.path, flags, 0o600)
         except OSError as error:
-            raise UnavailableError(f"{self.path}: {error.strerror}") from error
+            raise self._unavailable(error) from error
         try:
             await self._lock(descriptor, clock)
             since = rfc3339(clock.now())
@@ -82,6 +82,9 @@ class FolderLock:
             told: JSONValue = {"pid": me, "born": born(me), "since": since, "health": str(health)}
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, canonical(told) + b"\n", 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise self._unavailable(error) from error
         except BaseException:
             os.close(descriptor)
             raise
@@ -110,6 +113,11 @@ class FolderLock:
         finally:
             os.close(descriptor)
         return None
+
+    def _unavailable(self, error: OSError) -> UnavailableError:
+        reason = (error.strerror or type(error).__name__).lower()
+        hint = "an orchestrator keeps its state there, and nothing starts without"
+        return UnavailableError(f"{self.path}: {reason}", hint=hint)
 
     async def _lock(self, descriptor: int, clock: Clock) -> None:
         """Lock; who only looks holds it for a moment too, so one refusal is none yet."""

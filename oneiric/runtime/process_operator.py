@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 from oneiric.errors import JSONValue, OneiricError, UnavailableError
 from oneiric.runtime.health import HealthFile, stale
 from oneiric.runtime.lock import FolderLock, OrchestratorRunsError
+from oneiric.runtime.process import born
 from oneiric.runtime.process_answers import ProcessStatus, StartAnswer, StopAnswer
 from oneiric.runtime.serving import health_path
 from oneiric.text.printable import printable
@@ -75,16 +76,19 @@ class ProcessOperator:
             child = subprocess.Popen(  # noqa: S603  the program itself
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
             )
-        while time.monotonic() - begun < patience:
-            if (status := child.poll()) is not None:
-                raise StartFailedError(status, _last_words(log), log)
-            told = file.read()
-            if told and told.get("orchestrator_pid") == child.pid and told.get("ready"):
-                addresses = told.get("addresses")
-                spent = (time.monotonic() - begun) * 1000
-                at = addresses if isinstance(addresses, Mapping) else {}
-                return StartAnswer(child.pid, spent, at, str(log))
-            time.sleep(_PACE_SECONDS)
+        try:
+            while time.monotonic() - begun < patience:
+                if (status := child.poll()) is not None:
+                    raise StartFailedError(status, _last_words(log), log)
+                if (told := file.read()) and _is_ready(told, child.pid):
+                    addresses = told.get("addresses")
+                    spent = (time.monotonic() - begun) * 1000
+                    at = addresses if isinstance(addresses, Mapping) else {}
+                    return StartAnswer(child.pid, spent, at, str(log))
+                time.sleep(_PACE_SECONDS)
+        except KeyboardInterrupt:  # whoever is told that nothing came of it has nothing to stop
+            _end(child)
+            raise
         _end(child)
         words = "; ".join(_last_words(log)[-1:])
         message = f"the orchestrator was not ready after {patience:g} s, and was ended"
@@ -121,6 +125,12 @@ class ProcessOperator:
         return FolderLock(self._operator.orchestrator.paths.lock)
 
 
+def _is_ready(told: Mapping[str, JSONValue], pid: int) -> bool:
+    """Tell whether that very process wrote that it is ready, and no earlier one of its number."""
+    is_own = told.get("orchestrator_pid") == pid and told.get("born") == born(pid)
+    return is_own and bool(told.get("ready"))
+
+
 def _told(found: Holder) -> bool:
     """Ask a process to end; tell whether it was still that very process."""
     try:
@@ -149,7 +159,7 @@ def _log(path: Path) -> IO[bytes]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
         return os.fdopen(os.open(path, flags, 0o600), "wb")
     except OSError as error:
         raise UnavailableError(f"{path}: {error.strerror}") from error

@@ -255,7 +255,8 @@ def _http_address(serving: Serving) -> tuple[str, int] | None:
     if port is None and process.get("K_SERVICE") and "PORT" in process:
         told = process["PORT"]
         if not (told.isascii() and told.isdecimal() and int(told) < _PORTS):
-            raise InvalidError(f"PORT is {told!r}, which is no port")
+            hint = "a number from 0 to 65535, or --http-port"
+            raise InvalidError(f"PORT is {told!r}, which is no port", hint=hint)
         host, port = host or "0.0.0.0", int(told)  # noqa: S104  only who is known is let in there
     return (host, port) if options.http and port is not None else None
 

@@ -195,7 +195,7 @@ def _remove_stale(path: Path, near: str) -> None:
 def _told(where: str, error: OSError) -> UnavailableError | NotFoundError:
     reason = (error.strerror or type(error).__name__).lower()
     if error.errno == errno.EADDRINUSE:
-        return LockedError(f"{where} is in use")
+        return LockedError(f"{where} is in use", hint="another port, or 0 for any that is free")
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return NotFoundError("folder of", where)
     return UnavailableError(f"{where}: {reason}")

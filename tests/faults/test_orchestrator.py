@@ -133,6 +133,18 @@ def test_promise_c4_a_second_signal_hurries(folder: Folder) -> None:
     assert health(folder)["state"] == "stopped"
 
 
+WAITS = """
+import os, sys, time
+from pathlib import Path
+from oneiric.core.plugin import Plugin
+
+if "orchestrate" in sys.argv:
+    Path("half").write_text(str(os.getpid()))
+    Path("half").rename("loading")
+    while not Path("go").exists():
+        time.sleep(0.01)
+PLUGIN = Plugin([])
+"""
 STUCK = """
 import asyncio, time
 from pathlib import Path
@@ -404,6 +416,43 @@ def test_start_that_is_not_ready_in_time_leaves_nothing(
         processes.start([sys.executable, "-c", code], patience=3)
 
     assert not running(int(file.read_text()))
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_promise_c3_start_that_is_cut_short_leaves_nothing(
+    folder: Folder, number: signal.Signals
+) -> None:
+    """What it began would otherwise come up later, and nobody would know."""
+    slow = install(
+        folder.path / "site", "slow", entry_points={"oneiric.adapters": "slow:PLUGIN"}, module=WAITS
+    )
+    child = folder.start("start", path=slow)
+    folder.until((folder.path / "loading").exists)
+    pid = int((folder.path / "loading").read_text())
+    child.send_signal(number)
+    (folder.path / "go").touch()
+
+    assert ended(child)[0] == 128 + number
+    assert not running(pid)
+    assert folder.call("process-status")[0] == 6
+
+
+def test_start_believes_no_earlier_process_of_the_same_number(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was killed left a health that says ready, and its number is in use again."""
+    monkeypatch.chdir(folder.path)
+    file = folder.path / "health.json"
+    code = f"""
+import json, os, time
+told = {{"schema": "oneiric.runtime-health/1", "ready": True, "orchestrator_pid": os.getpid()}}
+open({str(file)!r}, "w").write(json.dumps({{**told, "born": "1"}}))
+time.sleep(600)
+"""
+    with pytest.raises(UnavailableError, match="was not ready after 3 s"):
+        Operator(folder=folder.path).processes.start(
+            [sys.executable, "-c", code], health=file, patience=3
+        )
 
 
 def test_defect_oneiric_o4_stop_ends_no_stranger(folder: Folder) -> None:

@@ -16,6 +16,10 @@ from oneiric.runtime.process import born
 CLOCK = SystemClock()
 
 
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
 async def test_the_lock_names_its_process_and_is_free_again(tmp_path: Path) -> None:
     """Its file is its owner's alone; released, it names nobody."""
     lock = FolderLock(tmp_path / "state" / "lock")
@@ -76,3 +80,13 @@ async def test_a_lock_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None
     with pytest.raises(UnavailableError):
         await FolderLock(tmp_path / "lock").take(CLOCK, health=tmp_path)
     assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_a_lock_that_cannot_be_written_is_unavailable_and_named() -> None:
+    """As on a full disk."""
+    before = descriptors()
+    with pytest.raises(UnavailableError, match="/dev/full: ") as caught:
+        await FolderLock(Path("/dev/full")).take(CLOCK, health=Path("health"))
+
+    assert caught.value.hint
+    assert descriptors() == before
