@@ -182,7 +182,6 @@ class Conductor:
         self._alarm: tuple[float, asyncio.Task[object]] | None = None
         self._loop = asyncio.get_running_loop()
         self._yield_at = 0.0
-        self._nudge_soon = partial(self._loop.call_soon_threadsafe, self._nudge)
         self._tick()
 
     def wake(self) -> None:
@@ -330,7 +329,7 @@ class Conductor:
                 _shared=self.run.context,
                 _max_bytes=tools.limits.max_value_bytes,
                 round=self.run.steps[launch.step.id.removeprefix(UNDO)].round,
-                _nudge=self._nudge_soon,
+                _nudge=partial(self._loop.call_soon_threadsafe, self._nudge),
             )
             call = self._calls[launch.step.id] = StepCall(launch, context, self._report)
             call.prepare(tools.bodies, tools.cache, tools.guard)
