@@ -39,10 +39,20 @@ def test_nothing_is_collected_while_very_much_is_made(collections: list[int]) ->
     assert len(kept) + len(more) == 200_100
 
 
+def test_where_little_is_made_rubbish_does_not_grow_old() -> None:
+    """Whoever does so every few seconds would else keep full collections from coming."""
+    gc.collect()
+    with settling():
+        Node()
+    gc.collect(0)
+    assert not [each for each in gc.get_objects() if isinstance(each, Node)]
+
+
 def test_what_was_made_is_collected_once_it_is_rubbish() -> None:
     """A full collection afterwards finds it as any other."""
     with settling():
-        Node()
+        rubbish = [Node() for _ in range(20_000)]
+    del rubbish
     gc.collect()
     assert not [each for each in gc.get_objects() if isinstance(each, Node)]
 
@@ -67,7 +77,7 @@ def test_what_the_process_has_frozen_stays_frozen() -> None:
     try:
         frozen = gc.get_freeze_count()
         with settling():
-            kept: list[list[int]] = [[]]
+            kept = [[number] for number in range(20_000)]
         assert gc.get_freeze_count() > frozen
         assert kept
     finally:
