@@ -15,7 +15,10 @@ def health(
     context: typer.Context,
     *,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Bring up what is selected, and ask it.")
+        bool,
+        typer.Option(
+            "--probe", help="Ask what is up where one runs; else bring up what is selected."
+        ),
     ] = False,
     manifest: Annotated[
         str,

@@ -141,7 +141,7 @@ class HealthAnswer:
     """How a running orchestrator said that it stands, and what was found here.
 
     `told` is its health file and `stale` why that is not of today; `probes` is None where
-    nothing was asked.
+    nothing was asked, and `where` says by whom.
     """
 
     told: Mapping[str, JSONValue] | None
@@ -151,6 +151,7 @@ class HealthAnswer:
     statuses: Sequence[ComponentStatus] = ()
     probes: Sequence[Probe] | None = None
     proofs: Sequence[ManifestProof] = ()
+    where: str = "local"
 
     @property
     def is_live(self) -> bool:
@@ -183,7 +184,7 @@ class HealthAnswer:
         rows, problems = self._lifecycle(), self.problems()
         return {
             "schema": "oneiric.health/1",
-            "applied": "stored" if self.is_live and self.probes is None else "local",
+            "applied": "stored" if self.is_live and self.probes is None else self.where,
             "healthy": not problems,
             "problems": problems,
             "lifecycle": list(rows),
@@ -232,7 +233,8 @@ class HealthAnswer:
 
     def _lifecycle(self) -> list[Mapping[str, JSONValue]]:
         """Return each component as the running orchestrator told, or else as it stands here."""
-        if self.probes is not None or not self.is_live or self.told is None:
+        is_here = self.probes is not None and self.where == "local"
+        if is_here or not self.is_live or self.told is None:
             return [each.as_json() for each in self.statuses]
         told = self.told.get("lifecycle_state")
         domains = told.values() if isinstance(told, Mapping) else ()

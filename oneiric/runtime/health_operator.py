@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from oneiric.config.sections import Config
 from oneiric.core.activity import ActivityState
+from oneiric.core.generation import LifecycleState
 from oneiric.core.guard import attempt_async
 from oneiric.core.health import HealthReport
 from oneiric.domains import ALL, DomainSettings
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from oneiric.core.ref import ComponentRef
     from oneiric.core.status import ComponentStatus
     from oneiric.remote.report import Preview
+    from oneiric.runtime.live import Live
     from oneiric.runtime.operator import Operator
 
 _AT_ONCE = 8
@@ -47,8 +50,9 @@ class HealthOperator:
         """Return how a running orchestrator said that it stands, and how this process does.
 
         With *probes* what is selected, and services that are configured or of *manifest*, are
-        brought up here, asked, and closed again; what is paused is left alone. A *manifest* is
-        a local file; it is verified, and nothing is remembered of it.
+        brought up here, asked, and closed again; what is paused is left alone. Where an
+        orchestrator runs, it asks what is up in it instead, unless a *manifest* is named. That
+        is a local file; it is verified, and nothing is remembered of it.
 
         Raises:
             InvalidError: the manifest is no local file.
@@ -60,6 +64,12 @@ class HealthOperator:
         runtime = self._operator.orchestrator
         told = HealthFile(health_path(runtime)).read()
         reason = stale(told, runtime.clock.now()) if told else ""
+
+        live = self._operator.live if probes and not manifest else None
+        if live is not None:
+            asked = tuple(_asked(live))
+            secrets = runtime.secrets.status()
+            return HealthAnswer(told, reason, self._toggles, secrets, probes=asked, where="live")
 
         async def looked() -> HealthAnswer:
             # not entered: whoever enters tells other processes so, in a file
@@ -150,6 +160,24 @@ class HealthOperator:
             inline_manifest_only=Toggle(is_on=not remote.is_on, origin=remote.origin),
             supervisor=_toggle(config, "runtime_supervisor", "enabled"),
         )
+
+
+def _asked(live: Live) -> Iterator[Probe]:
+    """Yield what everything says that is up in the orchestrator that runs, and takes work."""
+    rows = live.ask("status", {}).document["status"]
+    assert isinstance(rows, list)
+    for row in rows:
+        if (
+            row["state"] == LifecycleState.READY
+            and row["activity"]["state"] == ActivityState.ACTIVE
+        ):
+            begun = monotonic()
+            told = live.ask("probe", {"ref": row["ref"]}).document
+            data = told["data"] if isinstance(told["data"], dict) else {}
+            report = HealthReport(
+                healthy=told["healthy"] is True, detail=str(told["detail"]), data=data
+            )
+            yield Probe(row["ref"], row["provider"], report, (monotonic() - begun) * 1000)
 
 
 def _toggle(config: Config, section: str, key: str) -> Toggle:

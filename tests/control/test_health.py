@@ -1,0 +1,18 @@
+"""`health --probe` where an orchestrator runs."""
+
+from tests.cli.calls import Call, document
+from tests.control.house import House
+
+
+def test_promise_c1_health_is_probed_where_one_runs(shared: House, live: Call) -> None:
+    """What is up in it is asked, and nothing is brought up; what is not well ends it with 1."""
+    shared.asked().ask("swap", {"ref": "service:lamp", "provider": "gas"})
+    well = document(live("health", "--probe", "--json"))
+    shared.asked().ask("swap", {"ref": "service:beacon", "provider": "dim"})
+    code, out, _ = live("health", "--probe")
+
+    asked = {each["ref"]: (each["provider"], each["healthy"]) for each in well["probes"]}
+    assert (well["applied"], well["healthy"]) == ("live", True)
+    assert asked["service:lamp"] == ("gas", True)
+    assert code == 1
+    assert "problem: service:beacon is unhealthy" in out
