@@ -196,6 +196,23 @@ class Checkout:
                     pipe.close()
 
 
+def fine(checkout: Checkout, command: Command | str) -> Finished:
+    """Return what a command said, which ended with 0 and without a traceback."""
+    command = ours(command) if isinstance(command, str) else command
+    said = checkout.said[command.line]
+    assert said.code == 0, said
+    assert "Traceback" not in said.err
+    return said
+
+
+def plain(checkout: Checkout, command: Command | str) -> Any:
+    """Return the document that a command printed, and that was all it said."""
+    said = fine(checkout, command)
+    assert said.err == ""
+    assert next(iter(said.document)) == "schema"
+    return said.document
+
+
 def until(pipe: IO[str] | None, sign: str) -> str:
     """Return all lines up to the one that has *sign*; fail where none does."""
     assert pipe is not None

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 
-from tests.acceptance.brief import Checkout, Command, ours
+from tests.acceptance.brief import Checkout, Command, fine, plain
 from tests.acceptance.brief_lanes import (
     AGAIN,
     BARE,
@@ -37,7 +37,7 @@ from tests.acceptance.brief_lanes import (
     WATCH,
     named,
 )
-from tests.acceptance.commands import ROOT, Finished
+from tests.acceptance.commands import ROOT
 
 pytestmark = pytest.mark.timeout(600)  # the first waits for all that is run, on a busy machine
 
@@ -86,23 +86,6 @@ def serverless(lane: Lane) -> Checkout:
 @pytest.fixture
 def controlled(lane: Lane) -> Checkout:
     return lane("control")
-
-
-def fine(checkout: Checkout, command: Command | str) -> Finished:
-    """Return what a command said, which ended with 0 and without a traceback."""
-    command = ours(command) if isinstance(command, str) else command
-    said = checkout.said[command.line]
-    assert said.code == 0, said
-    assert "Traceback" not in said.err
-    return said
-
-
-def plain(checkout: Checkout, command: Command | str) -> Any:
-    """Return the document that a command printed, and that was all it said."""
-    said = fine(checkout, command)
-    assert said.err == ""
-    assert next(iter(said.document)) == "schema"
-    return said.document
 
 
 # -- the quick start ----------------------------------------------------------------------
