@@ -183,7 +183,7 @@ class HttpSettings(BaseModel):
     idle_seconds: float = Field(30.0, gt=0, le=3_600)
     """Seconds for the head of a request, and for which a connection may be idle."""
     body_seconds: float = Field(30.0, gt=0, le=3_600)
-    """Seconds for the body of a request."""
+    """Seconds for the body of a request, and for its sender to take the answer."""
 
 
 class WatchSettings(BaseModel):

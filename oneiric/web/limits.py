@@ -35,7 +35,7 @@ class WebLimits:
         documents: length, depth and number of values of a JSON body.
         idle_seconds: for the whole head of a request, counted from the connection or from the
             answer before it; so also for a connection on which nothing is asked.
-        body_seconds: for the whole body.
+        body_seconds: for the whole body, and for the client to take what is left of an answer.
         connections: at a time; beyond that the one that is idle longest is closed, and where
             none is idle the new one is refused. Fewer where the system allows fewer files.
     """
@@ -145,9 +145,14 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; from then on the connection is idle."""
+        """Send an answer, which its client must take; from then on the connection is idle."""
         try:
-            return await super().finish_response(request, resp, start_time)
+            async with asyncio.timeout(self._crowd.limits.body_seconds):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            if self.transport is not None:
+                self.transport.abort()
+            return resp, True
         finally:
             self.is_busy = False
             if self in self._crowd.connections:  # now the one that is idle for the shortest time

@@ -40,6 +40,22 @@ async def test_a_client_that_never_ends_its_body_is_told() -> None:
     assert (status, body["error"]["code"]) == (408, "request-timeout")
 
 
+async def test_a_client_that_takes_no_answer_is_let_go() -> None:
+    """However much it asks for: it keeps no place from others, and nothing in memory."""
+
+    async def much(_: web.Request) -> web.Response:
+        return web.Response(body=bytes(16 << 20))
+
+    limits = WebLimits(body_seconds=0.3, connections=1)
+    async with serving([web.get("/much", much)], limits=limits) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(60):
+            while (await say(port, request("GET", "/healthz")))[0] != 200:
+                pass
+        writer.close()
+
+
 async def test_a_connection_on_which_nothing_is_asked_ends() -> None:
     """An idle one is closed, before its first request and after one."""
     async with serving(limits=WebLimits(idle_seconds=0.2)) as port:
