@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -51,7 +52,13 @@ class ControlServer:
         self._control = Control(runtime, work, ready, stop, rfc3339(runtime.clock.now()))
         self._grace = grace
         self._beat = beat
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._stack = AsyncExitStack()
+
+    def hurry(self) -> None:
+        """Let go at once of what is under way."""
+        for task in self._under_way:
+            task.cancel()
 
     async def __aenter__(self) -> Self:
         """Return the server, which is asked from now on.
@@ -76,4 +83,10 @@ class ControlServer:
         await self._stack.__aexit__(kind, error, trace)
 
     async def _ask(self, verb: Verb, asks: Any) -> Answer:
-        return await DONE[verb.name](self._control, asks)
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
+        try:
+            return await DONE[verb.name](self._control, asks)
+        finally:
+            self._under_way.discard(task)

@@ -125,8 +125,8 @@ class StopAnswer:
         return 0
 
     def as_json(self) -> dict[str, JSONValue]:
-        """Return `oneiric.stop/1`."""
-        return {"schema": "oneiric.stop/1", "applied": "live", "pid": self.pid}
+        """Return `oneiric.stop-request/1`."""
+        return {"schema": "oneiric.stop-request/1", "applied": "live", "pid": self.pid}
 
     def render(self, *, columns: int, colour: bool) -> str:
         """Return which process ends."""

@@ -212,6 +212,7 @@ async def _control(serving: Serving) -> AsyncIterator[None]:
     ready = partial(_in_the_way, serving)
     server = ControlServer(runtime, serving.work, ready=ready, stop=serving.stop)
     async with server:
+        serving.at_stop(bool, hurry=server.hurry)
         serving.addresses["control"] = str(server.path)
         yield
 

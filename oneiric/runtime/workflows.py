@@ -239,7 +239,7 @@ async def ran(
         raise
     work.runtime.telemetry.workflow(done.run)
     told = await work.notices.told(done.run.run_id)
-    if kept:
+    if kept and applied == "local":  # who runs on sees to that all the time
         await work.notices.recover()
     return WorkflowAnswer(key, done.run, done.resumed, kept, applied, notifications=tuple(told))
 

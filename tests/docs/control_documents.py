@@ -23,5 +23,5 @@ def control_documents() -> dict[str, Any]:
         "Ping": Ping(4711, "0.1.0", since, "/srv/shop", _FILE, "default", late).as_json(),
         "Probe": ProbeAnswer("adapter:cache", full).as_json(),
         "Reload": ReloadAnswer(watched).as_json(),
-        "Stop": StopAnswer(4711).as_json(),
+        "Stop request": StopAnswer(4711).as_json(),
     }
