@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
@@ -12,6 +12,7 @@ from typing import TypeAlias
 from oneiric.errors import JSONValue, StoreError
 
 PATIENCE_SECONDS = 5.0
+_TURNS = 100
 Connection: TypeAlias = sqlite3.Connection
 """For those who write statements, and do not open databases."""
 
@@ -112,13 +113,28 @@ def open_writer(path: Path, migrations: Sequence[str], synchronous: str) -> sqli
     connection = _created(path)
     with _closed_on_failure(connection):
         _version(connection, path, migrations)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute(f"PRAGMA fullfsync = {int(synchronous == 'FULL')}")
         connection.execute("BEGIN IMMEDIATE")
         _migrate(connection, path, migrations)
         connection.execute("COMMIT")
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Have a file written ahead; SQLite waits for no other writer with that, so one is waited for.
+
+    Raises:
+        OperationalError: others hold it for longer than a write waits, or again and again.
+    """
+    for _ in range(_TURNS):
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
