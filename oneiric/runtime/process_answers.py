@@ -96,7 +96,7 @@ class ProcessStatus:
             "pid": self.holder.pid if self.holder else None,
             "since": self.holder.since if self.holder else None,
             "state": told.get("state") if self.is_of_holder or not self.holder else None,
-            "ready": bool(self.is_of_holder and told.get("ready")),
+            "ready": bool(self.is_of_holder and told.get("ready") and not self.stale),
             "addresses": told.get("addresses", {}) if self.is_of_holder else {},
             "written_at": told.get("updated_at"),
             "stale": self.stale or None,

@@ -227,7 +227,7 @@ class SchedulerHTTPServer:
         """Listen.
 
         Raises:
-            LockedError: the port is in use.
+            UnavailableError: the port is in use.
             NoCandidateError: nobody offers the identity that is to be asked.
             ConfigError: its settings are wrong, so that nobody could ever be let in.
             OneiricError: the address cannot be listened on; `served` tells why.

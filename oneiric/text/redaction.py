@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 MASK = "**********"
 _WORDS = re.compile(
@@ -11,6 +12,7 @@ _WORDS = re.compile(
 )
 _COUNTED = re.compile(r"tokens|token[-_ ]?(count|limit|usage|budget|total)", re.IGNORECASE)
 _MARKS = re.compile(r"[\W_]+")
+_PAIRS = re.compile(r"([\w.-]{1,64})=([^\s&,;'\"()]+)")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 
 
@@ -33,7 +35,7 @@ def same_name(name: str) -> str:
 
 
 def redacted(value: object, *, names: Iterable[str] = (), mask: str = MASK) -> object:
-    """Return *value* with secret fields masked at any depth, and passwords cut from URLs.
+    """Return *value* with secret fields masked at any depth, also in text and in its URLs.
 
     A field is secret by its name, or when its name holds one of *names* in any spelling. How
     many tokens there are is none: a number whose name speaks of several, or of their count.
@@ -42,6 +44,8 @@ def redacted(value: object, *, names: Iterable[str] = (), mask: str = MASK) -> o
     {'tokens_used': 17, 'tokens': '**********', 'token': '**********'}
     >>> redacted({"url": "redis://me:pass@host/0", "nested": [{"API_KEY": "k"}]})
     {'url': 'redis://**********@host/0', 'nested': [{'API_KEY': '**********'}]}
+    >>> redacted("login failed: user=me password=hunter2 max_tokens=17")
+    'login failed: user=me password=********** max_tokens=17'
     >>> redacted({"Card-Number": "4111", "id": 7}, names=["card_number"])
     {'Card-Number': '**********', 'id': 7}
     """
@@ -50,7 +54,7 @@ def redacted(value: object, *, names: Iterable[str] = (), mask: str = MASK) -> o
 
 def _redacted(value: object, names: tuple[str, ...], mask: str) -> object:
     if isinstance(value, str):
-        return _CREDENTIALS.sub(mask, value)
+        return _PAIRS.sub(partial(_pair, names, mask), _CREDENTIALS.sub(mask, value))
     if isinstance(value, Mapping):
         return {
             name: mask if _is_secret(str(name), item, names) else _redacted(item, names, mask)
@@ -59,6 +63,12 @@ def _redacted(value: object, names: tuple[str, ...], mask: str) -> object:
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_redacted(item, names, mask) for item in value]
     return value
+
+
+def _pair(names: tuple[str, ...], mask: str, found: re.Match[str]) -> str:
+    name, text = found.groups()
+    value = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else text
+    return f"{name}={mask}" if _is_secret(name, value, names) else found[0]
 
 
 def _is_secret(name: str, value: object, names: tuple[str, ...]) -> bool:

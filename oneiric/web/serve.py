@@ -67,10 +67,10 @@ async def served(
     Raises:
         RefusedError: others than this machine could ask, and nobody is asked who they are.
         InvalidError: there is no such port.
-        LockedError: a living process has the socket, or the port.
+        LockedError: a living process has the socket.
         InvalidPathError: something that is no socket lies at the path, or it is too long.
         NotFoundError: there is no such host, or no such folder.
-        UnavailableError: the system does not let it be served.
+        UnavailableError: the port is in use, or the system does not let it be served.
     """
     if isinstance(address, Unix):
         with _unix_socket(address.path) as bound:
@@ -195,7 +195,8 @@ def _remove_stale(path: Path, near: str) -> None:
 def _told(where: str, error: OSError) -> UnavailableError | NotFoundError:
     reason = (error.strerror or type(error).__name__).lower()
     if error.errno == errno.EADDRINUSE:
-        return LockedError(f"{where} is in use", hint="another port, or 0 for any that is free")
+        hint = "another port, or 0 for any that is free"
+        return UnavailableError(f"{where} is in use", hint=hint)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return NotFoundError("folder of", where)
     return UnavailableError(f"{where}: {reason}")

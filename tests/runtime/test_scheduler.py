@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oneiric.errors import LockedError, NoCandidateError, OneiricError
+from oneiric.errors import NoCandidateError, OneiricError, UnavailableError
 from oneiric.runs.run import Run
 from oneiric.runtime.scheduler import SchedulerHTTPServer
 from tests.contract.issuer import AUDIENCE, EMAIL, NAME, Issuer, token
@@ -430,7 +430,7 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     """And nothing is left behind."""
     async with callbacks(tmp_path) as desk:
         other = SchedulerHTTPServer(desk.work, port=desk.port)
-        with pytest.raises(LockedError, match="in use"):
+        with pytest.raises(UnavailableError, match="in use"):
             await other.__aenter__()
 
 

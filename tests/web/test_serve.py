@@ -16,6 +16,7 @@ from oneiric.errors import (
     LockedError,
     NotFoundError,
     RefusedError,
+    UnavailableError,
 )
 from oneiric.web.app import application
 from oneiric.web.errors import json_response
@@ -47,7 +48,7 @@ async def test_port_0_is_told_as_the_real_one() -> None:
 async def test_a_port_in_use_is_refused() -> None:
     """The second server is told who has it not, but that somebody has."""
     async with served(application(()), TCP()) as where:
-        with pytest.raises(LockedError, match="in use"):
+        with pytest.raises(UnavailableError, match="in use"):
             async with served(application(()), TCP(port=where.port)):
                 pass
 
