@@ -41,6 +41,19 @@ def read_bounded(path: Path, *, limit: int) -> bytes:
     return b"".join(chunks)
 
 
+def own_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing; what is made is its owner's alone.
+
+    Raises:
+        OSError: it cannot be made, or something that is no folder is in its place.
+    """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+    if not path.is_dir():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = False) -> None:
     """Put *data* at *path* whole: a reader sees the old file or the new one.
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneiric.errors import InvalidPathError, NotFoundError, UnavailableError
-from oneiric.files import confined, read_bounded, write_atomic, write_new
+from oneiric.files import confined, own_folder, read_bounded, write_atomic, write_new
 
 
 def names(folder: Path) -> list[str]:
@@ -224,3 +224,16 @@ def test_any_text_stays_inside_or_is_refused(relative: str) -> None:
         return
     assert path.is_relative_to(root)
     assert path != root
+
+
+def test_a_folder_that_is_made_is_its_owners_alone(tmp_path: Path) -> None:
+    """So are those above it that were missing; one that is there stays as it is."""
+    tmp_path.chmod(0o755)
+    own_folder(tmp_path / "a" / "b")
+    own_folder(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+
+    modes = [each.stat().st_mode & 0o777 for each in (tmp_path, tmp_path / "a", tmp_path / "a/b")]
+    assert modes == [0o755, 0o700, 0o700]
+    with pytest.raises(FileExistsError):
+        own_folder(tmp_path / "file")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
 from oneiric.errors import UnavailableError
+from oneiric.files import own_folder
 from oneiric.remote.errors import WrongDigestError, WrongLengthError
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class PartFile:
             UnavailableError: the system does not let it be made.
         """
         try:
-            self.place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            own_folder(self.place.parent)
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise _told(self.place, error) from error

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from oneiric.documents import DocumentLimits, canonical, parse
 from oneiric.errors import OneiricError
-from oneiric.files import read_bounded, write_atomic
+from oneiric.files import own_folder, read_bounded, write_atomic
 
 SCHEMA: Literal["oneiric.remote-status/1"] = "oneiric.remote-status/1"
 _LIMITS = DocumentLimits(max_bytes=32 << 20, max_nodes=2_000_000)
@@ -179,7 +179,7 @@ class StatusFile:
         Raises:
             UnavailableError: it cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        own_folder(self.path.parent)
         write_atomic(self.path, canonical(status.as_json()) + b"\n")
 
 

@@ -33,7 +33,7 @@ from oneiric.errors import (
     OneiricError,
     UnavailableError,
 )
-from oneiric.files import read_bounded, write_atomic
+from oneiric.files import own_folder, read_bounded, write_atomic
 from oneiric.remote.envelope import LONGEST
 from oneiric.remote.errors import TrustStateError
 from oneiric.remote.manifest import LARGEST
@@ -253,7 +253,7 @@ class SourceStore:
     def _locked(self) -> Iterator[None]:
         """Hold the folder against other processes that write; its end lets go of it."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            own_folder(self.folder)
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise self._unreadable(error) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from oneiric.clock import rfc3339
 from oneiric.documents import DocumentLimits
+from oneiric.files import own_folder
 from oneiric.runtime.control_verbs import DONE, Control
 from oneiric.web.app import application
 from oneiric.web.control.server import BEAT_SECONDS, control_routes
@@ -70,7 +71,7 @@ class ControlServer:
         runtime = self._control.runtime
         routes = control_routes(self._ask, beat=self._beat)
         app = application(routes, limits=LIMITS, clock=runtime.clock)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        own_folder(self.path.parent)
         await self._stack.enter_async_context(served(app, Unix(self.path), grace=self._grace))
         return self
 

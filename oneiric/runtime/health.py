@@ -14,7 +14,7 @@ from oneiric.core.activity import ActivityState
 from oneiric.core.ref import ComponentRef
 from oneiric.documents import canonical, parse
 from oneiric.errors import JSONValue, OneiricError
-from oneiric.files import read_bounded, write_atomic
+from oneiric.files import own_folder, read_bounded, write_atomic
 from oneiric.runtime.process import is_alive
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class HealthFile:
         Raises:
             OneiricError: it cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        own_folder(self.path.parent)
         write_atomic(self.path, canonical(snapshot.as_json()) + b"\n")
 
     def read(self) -> Mapping[str, JSONValue] | None:

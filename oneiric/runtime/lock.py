@@ -11,6 +11,7 @@ from pathlib import Path
 from oneiric.clock import Clock, rfc3339
 from oneiric.documents import canonical, parse
 from oneiric.errors import JSONValue, LockedError, OneiricError, UnavailableError
+from oneiric.files import own_folder
 from oneiric.runtime.process import born, is_alive
 
 _ATTEMPTS, _PACE_SECONDS = 20, 0.05
@@ -70,7 +71,7 @@ class FolderLock:
             UnavailableError: the file cannot be made or written.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            own_folder(self.path.parent)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(self.path, flags, 0o600)
         except OSError as error:

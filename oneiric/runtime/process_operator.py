@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from oneiric.errors import JSONValue, OneiricError, UnavailableError
+from oneiric.files import own_folder
 from oneiric.runtime.health import HealthFile, stale
 from oneiric.runtime.lock import FolderLock, OrchestratorRunsError
 from oneiric.runtime.process import born
@@ -158,7 +159,7 @@ def _log(path: Path) -> IO[bytes]:
         UnavailableError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        own_folder(path.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
         return os.fdopen(os.open(path, flags, 0o600), "wb")
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from oneiric.clock import rfc3339
 from oneiric.documents import canonical
 from oneiric.errors import JSONValue, OneiricError
-from oneiric.files import write_atomic
+from oneiric.files import own_folder, write_atomic
 from oneiric.runs.run import Run, fold
 from oneiric.runtime.process import born
 from oneiric.runtime.settings import TelemetrySettings
@@ -272,7 +272,7 @@ class RuntimeTelemetryRecorder:
         with self._file:
             if number < self._written:
                 return  # a later one was faster
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            own_folder(self.path.parent)
             write_atomic(self.path, data)
             self._written = number
 

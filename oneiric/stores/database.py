@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from oneiric.errors import JSONValue, StoreError
+from oneiric.files import own_folder
 
 PATIENCE_SECONDS = 5.0
 _TURNS = 100
@@ -144,7 +145,7 @@ def has_table(connection: sqlite3.Connection, name: str) -> bool:
 
 
 def _created(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(path.parent)
     connection = _connect(path, "rwc")
     with _closed_on_failure(connection):
         if connection.execute("PRAGMA page_count").fetchone() == (0,):

@@ -14,6 +14,7 @@ from oneiric.adapters.settings import AdapterSettings
 from oneiric.clock import Clock, SystemClock
 from oneiric.core.health import HealthReport
 from oneiric.errors import JSONValue
+from oneiric.files import own_folder
 from oneiric.ports.errors import AdapterError, UnavailableError
 from oneiric.ports.queue import (
     QueueMessage,
@@ -256,7 +257,7 @@ class SqliteQueue:
 
     async def _open(self) -> aiosqlite.Connection:
         with self._translated():
-            await asyncio.to_thread(self._settings.path.parent.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(own_folder, self._settings.path.parent)
             database = aiosqlite.connect(
                 self._settings.path, timeout=self._settings.busy_timeout, isolation_level=None
             )
