@@ -70,7 +70,8 @@ class ControlServer:
         """
         runtime = self._control.runtime
         routes = control_routes(self._ask, beat=self._beat)
-        app = application(routes, limits=LIMITS, clock=runtime.clock)
+        answered = runtime.measures.requested
+        app = application(routes, limits=LIMITS, clock=runtime.clock, answered=answered)
         own_folder(self.path.parent)
         await self._stack.enter_async_context(served(app, Unix(self.path), grace=self._grace))
         return self

@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from oneiric.errors import InvalidError, UnavailableError
-from oneiric.ports.monitoring import MONITORING
 from oneiric.remote.origin import local_path
 from oneiric.runtime.control import ControlServer
 from oneiric.runtime.remote_source import source_at
@@ -123,12 +122,6 @@ async def _exports(serving: Serving) -> AsyncIterator[None]:
     async with serving.loop("exports", exporter.run):
         yield
     await exporter.flush()
-
-
-def _exported(serving: Serving) -> AbstractAsyncContextManager[object] | None:
-    """Export only to a monitor that leaves this process."""
-    winner = serving.runtime.resolver.explain(MONITORING).winner
-    return _exports(serving) if winner and winner.provider != "in-process" else None
 
 
 def _recovery(serving: Serving) -> AbstractAsyncContextManager[object] | None:
@@ -274,7 +267,7 @@ PARTS: Sequence[tuple[str, PartMaker]] = (
     ("work", _work),
     ("secrets", _secrets),
     ("telemetry", _telemetry),
-    ("exports", _exported),
+    ("exports", _exports),
     ("recovery", _recovery),
     ("schedule", _schedule),
     ("notices", _notices),
