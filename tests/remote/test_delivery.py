@@ -49,7 +49,7 @@ async def test_promise_m5_two_versions_of_a_wheel_are_delivered_side_by_side(
                 unpacked = unpack_wheel(path, entry_found.artifact.sha256)
                 made.append(unpacked.factory(entry_found.factory))
 
-    instances = [factory() for factory in made]
+    instances = [factory.load()() for factory in made]
     assert [each.version() for each in instances] == ["late 1", "late 2"]
     for factory in made:
         assert forget_wheel(factory.sha256)

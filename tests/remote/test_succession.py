@@ -305,6 +305,40 @@ async def test_promise_l5_a_wheel_whose_import_hangs_holds_nothing_up(tmp_path: 
         forget_wheel(sha256)
 
 
+@pytest.mark.parametrize("ends", ["", "raise RuntimeError('not today')"])
+async def test_promise_l5_a_wheel_is_imported_beside_the_loop(tmp_path: Path, ends: str) -> None:
+    """By its first caller as by a swap, and once only where it fails: nobody else waits for it."""
+    told = tmp_path / "imported"
+    with publisher() as site:
+        site._factories = ("shop",)
+        site.rotate()
+        configure(tmp_path, signed(tmp_path, site))
+        text = (tmp_path / "oneiric.toml").read_text()
+        (tmp_path / "oneiric.toml").write_text(text.replace('["tests"]', '["shop"]'))
+        async with runtime_in(tmp_path) as runtime:
+            for version in ("1", "2"):
+                files, end = shop(version), ends if version == "2" else ""
+                files["shop/prices.py"] += (
+                    "import threading\n"
+                    f"with open({str(told)!r}, 'a') as file:\n"
+                    f"    print('{version}', threading.current_thread().name, file=file)\n{end}\n"
+                )
+                data = build(tmp_path / "built", files, version=version)[0].read_bytes()
+                wheel = site.artifact(f"/v{version}/shop.whl", data)
+                site.publish(
+                    site.entry("service:prices", "acme", "shop.prices:Prices", artifact=wheel)
+                )
+                report = await runtime.sync_remote()
+                async with runtime.lifecycle.use("service:prices"):
+                    pass
+        assert [swap.ok for swap in report.succeeded.swaps] == [not ends]
+    imports = [line.split() for line in told.read_text().splitlines()]
+    assert [version for version, _ in imports] == ["1", "2"]
+    assert all(thread != "MainThread" for _, thread in imports)
+    for sha256 in loaded_wheels():
+        forget_wheel(sha256)
+
+
 async def test_promise_r5_a_preview_tells_decisions_and_swaps_and_writes_nothing(
     tmp_path: Path,
 ) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
+from oneiric.core.guard import Guard
 from oneiric.errors import ForbiddenFactoryError
 from oneiric.remote.errors import WheelLoadError
 from oneiric.remote.wheels.archive import Archive, WheelLimits
 from oneiric.remote.wheels.metadata import check_collisions, read_metadata, top_modules
-from oneiric.remote.wheels.modules import is_of_wheel, load_module, modules_of
+from oneiric.remote.wheels.modules import is_loaded, is_of_wheel, load_module, modules_of
 from oneiric.remote.wheels.source import check_source
 from oneiric.targets import is_target, target_of
 
 UNPACKED = "unpacked"
+_LONGEST = 3600.0
+"""Seconds after which nobody waits for an import; who asks for a component waits less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,9 @@ class WheelFactory:
     """Make components of what a wheel names `package.module:attr`, whichever version it is.
 
     Equal to another of the same wheel and target; nothing is imported before it is called or
-    `load`ed. Each version's code is its own: two of them serve side by side.
+    `load`ed. Each version's code is its own: two of them serve side by side. On a running loop
+    a module that is not imported yet is imported in a thread, and what is given back is to be
+    awaited.
     """
 
     folder: Path
@@ -31,8 +38,18 @@ class WheelFactory:
     target: str
 
     def __call__(self, *settings: object, **links: object) -> Any:
-        """Make a component."""
-        return self.load()(*settings, **links)
+        """Make a component, or what will have made it once it was awaited."""
+        module = self.target.partition(":")[0]
+        if is_loaded(self.sha256, module) or not _is_on_loop():
+            return self.load()(*settings, **links)
+        return self._made(*settings, **links)
+
+    async def _made(self, *settings: object, **links: object) -> Any:
+        outcome = await Guard().call(self.load, limit=_LONGEST, blocking=True)
+        if outcome.error is not None:
+            raise outcome.error
+        made = self.load()(*settings, **links)
+        return await made if isawaitable(made) else made
 
     def load(self) -> Callable[..., Any]:
         """Import the wheel's module and return what the target names; it may block.
@@ -62,6 +79,14 @@ class WheelFactory:
     @property
     def _name(self) -> str:
         return f"the wheel {self.sha256[:12]}"
+
+
+def _is_on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,12 @@ def load_module(folder: Path, sha256: str, modules: frozenset[str], name: str) -
     return sys.modules[f"{prefix}.{name}"]
 
 
+def is_loaded(sha256: str, name: str) -> bool:
+    """Tell whether `load_module` would give the module *name* at once: its import has ended."""
+    module = sys.modules.get(f"{_prefix(sha256)}.{name}")
+    return module is not None and not getattr(module.__spec__, "_initializing", False)
+
+
 def is_of_wheel(module: str, sha256: str) -> bool:
     """Tell whether a module of this name belongs to the wheel's version."""
     return module.startswith(f"{_prefix(sha256)}.")
