@@ -127,10 +127,10 @@ def local_path(uri: str) -> Path | None:
     True
 
     Raises:
-        AddressError: `file://` with a host, or without a path.
+        AddressError: `file://` with a host, or without a path; a path that holds a null byte.
     """
     if not _SCHEME.match(uri):
-        return Path(uri)
+        return _path(uri)
     if not uri.lower().startswith("file:"):
         return None
     try:
@@ -139,4 +139,10 @@ def local_path(uri: str) -> Path | None:
         parts = SplitResult("file", "?", "", "", "")
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise AddressError("file:", "it must be file:///an/absolute/path")
-    return Path(unquote(parts.path))
+    return _path(unquote(parts.path))
+
+
+def _path(text: str) -> Path:
+    if "\0" in text:
+        raise AddressError("", "it holds a null byte, which no path may")
+    return Path(text)

@@ -480,3 +480,10 @@ async def test_a_file_that_is_not_there_does_not_close_a_breaker(server: Loopbac
 
     with pytest.raises(BreakerOpenError), breakers.watch(server.origin):
         pass
+
+
+@pytest.mark.parametrize("uri", ["\0", "a\0b.json", "file:///a%00b"])
+def test_an_address_with_a_null_byte_is_refused(uri: str) -> None:
+    """No path may hold one, and the system would raise something else."""
+    with pytest.raises(AddressError, match="null byte"):
+        local_path(uri)
