@@ -16,6 +16,7 @@ import pytest
 
 from oneiric.errors import UnavailableError
 from oneiric.runtime import Operator
+from oneiric.runtime.process import is_alive
 from tests.acceptance.commands import ROOT, environment
 from tests.distributions import install
 from tests.faults.test_work_kills import FINISHED, SLOW, counted, kill
@@ -42,14 +43,6 @@ def ended(child: subprocess.Popen[str]) -> tuple[int, str]:
     """Return the exit code, and what was said at last."""
     _, err = child.communicate(timeout=PATIENCE_SECONDS)
     return child.returncode, err
-
-
-def running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("number", ENDS)
@@ -372,7 +365,7 @@ def test_start_returns_when_it_is_ready_and_stop_when_it_has_ended(folder: Folde
     assert (begun["schema"], begun["ready"]) == ("oneiric.start/1", True)
     assert (status["running"], status["ready"], status["pid"]) == (True, True, begun["pid"])
     assert stopped["pid"] == begun["pid"]
-    assert not running(begun["pid"])
+    assert not is_alive(begun["pid"])
     assert (after[0], after[1]) == (6, "no orchestrator runs in this folder\n")
     assert (nothing[0], nothing[1]) == (0, "no orchestrator runs in this folder\n")
     assert log.stat().st_mode & 0o777 == 0o600
@@ -415,7 +408,7 @@ def test_start_that_is_not_ready_in_time_leaves_nothing(
     with pytest.raises(UnavailableError, match="was not ready after 3 s, and was ended"):
         processes.start([sys.executable, "-c", code], patience=3)
 
-    assert not running(int(file.read_text()))
+    assert not is_alive(int(file.read_text()))
 
 
 @pytest.mark.parametrize("number", ENDS)
@@ -433,7 +426,7 @@ def test_promise_c3_start_that_is_cut_short_leaves_nothing(
     (folder.path / "go").touch()
 
     assert ended(child)[0] == 128 + number
-    assert not running(pid)
+    assert not is_alive(pid)
     assert folder.call("process-status")[0] == 6
 
 
