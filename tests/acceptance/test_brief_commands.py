@@ -305,7 +305,7 @@ def test_defect_oneiric_cli_the_orchestrator_serves_http(served: Checkout) -> No
     status, body = served.noted["metrics"]
     assert status == 200
     assert "oneiric_build_info{" in body
-    assert "oneiric_lifecycle_activations_total{" in body
+    assert "oneiric_http_requests_total{" in body
     assert served.noted["missing"][0] == 404
     assert (during["state"], during["watchers_running"], during["remote_enabled"]) == (
         "ready", True, True,
