@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from oneiric.cli.orchestrate import Trust, finish
-from oneiric.cli.output import AsJSON, foreign_aside, session_of
+from oneiric.cli.orchestrate import Trust
+from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
 from oneiric.errors import InvalidError
 
 
@@ -36,9 +36,9 @@ def health(
     operator = session_of(context).operator
     with foreign_aside():
         answer = operator.health.health(probes=probe, manifest=manifest, trust=trust)
-    finish(answer, as_json=as_json)
+    show_answer(answer, as_json=as_json)
 
 
 def supervisor(context: typer.Context, *, as_json: AsJSON = False) -> None:
     """Show whether services are supervised, what the profile switches, and who gives secrets."""
-    finish(session_of(context).operator.health.supervisor(), as_json=as_json)
+    show_answer(session_of(context).operator.health.supervisor(), as_json=as_json)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oneiric.cli.complete import profiles
 from oneiric.errors import InvalidError
 from oneiric.runtime.stop import ServeSignals
-from oneiric.text.printable import printable
 
 if TYPE_CHECKING:
-    from oneiric.runtime.answer import Answer
+    pass
 
 Manifest = Annotated[
     str, typer.Option(help="Apply this one too: its address or path.", metavar="URI")
@@ -85,7 +83,7 @@ def orchestrate(
     There is one orchestrator a folder.
     """
     with ServeSignals() as signals:
-        from oneiric.cli.output import operator_for, session_of
+        from oneiric.cli.output import operator_for, session_of, show_answer, tell
         from oneiric.runtime.serving import ServeOptions  # takes its time
 
         session = session_of(context)
@@ -98,7 +96,8 @@ def orchestrate(
         if print_dag or events:
             found = operator.serving.inspect(workflow, manifest=manifest, trust=trust)
             answer = replace(found, shows_workflows=print_dag, shows_events=events)
-            finish(answer, as_json=as_json)
+            show_answer(answer, as_json=as_json)
+            return
         options = ServeOptions(
             manifest=manifest,
             trust=trust,
@@ -112,8 +111,13 @@ def orchestrate(
             works=not check,
         )
         if check:
-            finish(operator.serving.check(options, stop=signals), as_json=as_json)
-        operator.serving.serve(options, stop=signals, told=_say)
+            show_answer(operator.serving.check(options, stop=signals), as_json=as_json)
+            return
+
+        def say(text: str) -> None:
+            tell([f"orchestrator {text}"])
+
+        operator.serving.serve(options, stop=signals, told=say)
 
 
 def check_options(manifest: str, trust: str, port: int | None, *, no_http: bool) -> None:
@@ -126,19 +130,3 @@ def check_options(manifest: str, trust: str, port: int | None, *, no_http: bool)
         raise InvalidError("--trust belongs to --manifest", hint="--manifest URI --trust FILE")
     if no_http and port is not None:
         raise InvalidError("--http-port and --no-http exclude each other")
-
-
-def finish(answer: Answer, *, as_json: bool) -> NoReturn:
-    """Print an answer, and end with its exit code."""
-    from oneiric.cli.output import colour, show, show_json, width
-
-    if as_json:
-        show_json(answer.as_json())
-    else:
-        show(answer.render(columns=width(), colour=colour()), styled=True)
-    raise typer.Exit(answer.exit_code)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(printable(f"orchestrator {text}\n"))
-    sys.stderr.flush()

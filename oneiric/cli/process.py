@@ -20,9 +20,8 @@ from oneiric.cli.orchestrate import (
     RefreshInterval,
     Trust,
     check_options,
-    finish,
 )
-from oneiric.cli.output import AsJSON, session_of
+from oneiric.cli.output import AsJSON, session_of, show_answer
 
 if TYPE_CHECKING:
     from oneiric.cli.app import Session
@@ -69,17 +68,17 @@ def start(
     ]
     command = [sys.executable, "-m", "oneiric.cli", *_root(session), "orchestrate", *words]
     processes = session.operator.processes
-    finish(processes.start(command, health=health_path, patience=patience), as_json=as_json)
+    show_answer(processes.start(command, health=health_path, patience=patience), as_json=as_json)
 
 
 def stop(context: typer.Context, *, patience: Patience = 60.0, as_json: AsJSON = False) -> None:
     """End the orchestrator of this folder, and return when it has ended."""
-    finish(session_of(context).operator.processes.stop(patience=patience), as_json=as_json)
+    show_answer(session_of(context).operator.processes.stop(patience=patience), as_json=as_json)
 
 
 def status(context: typer.Context, *, as_json: AsJSON = False) -> None:
     """Tell which process is the orchestrator of this folder; with 6 that none is."""
-    finish(session_of(context).operator.processes.status(), as_json=as_json)
+    show_answer(session_of(context).operator.processes.status(), as_json=as_json)
 
 
 def _root(session: Session) -> Iterator[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, operator_for, session_of, show, show_json
+from oneiric.cli.output import AsJSON, operator_for, session_of, show, show_json, tell
 from oneiric.runtime.stop import StopSignals
-from oneiric.text.printable import printable
 
 
 def work(
@@ -40,8 +38,7 @@ def work(
     """
 
     def notice(text: str) -> None:
-        sys.stderr.write(printable(f"worker {text}\n"))
-        sys.stderr.flush()
+        tell([f"worker {text}"])
 
     with nullcontext() if once else StopSignals() as stop:
         from oneiric.runtime.workflows import WorkDesk  # takes its time

@@ -17,6 +17,7 @@ from oneiric.cli.output import (
     show_answer,
     show_json,
     show_table,
+    tell,
     width,
 )
 from oneiric.cli.run import EXIT_CODES, PIPED_WIDTH, RunId
@@ -25,7 +26,6 @@ from oneiric.domains.workflows.bridge import DECISIONS
 from oneiric.errors import InvalidError
 from oneiric.reports.document import document
 from oneiric.reports.timeline import timeline
-from oneiric.text.printable import printable
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
@@ -216,5 +216,4 @@ def _table(text: str, source: str) -> Mapping[str, JSONValue] | None:
 
 
 def _notice(text: str) -> None:
-    sys.stderr.write(printable(f"{text}\n"))
-    sys.stderr.flush()
+    tell([text])
