@@ -6,6 +6,15 @@ Literals, lists, `and`, `or`, `not`, comparisons, `in`, attributes, indexes, `le
 
 from oneiric.expressions.errors import ExpressionError
 from oneiric.expressions.grammar import Scope
+from oneiric.expressions.rewrite import expressions_in, renamed, translated
 from oneiric.expressions.template import Condition, Template
 
-__all__ = ["Condition", "ExpressionError", "Scope", "Template"]
+__all__ = [
+    "Condition",
+    "ExpressionError",
+    "Scope",
+    "Template",
+    "expressions_in",
+    "renamed",
+    "translated",
+]

@@ -162,20 +162,8 @@ class _Marks:
         )
 
     def _parts(self, text: str) -> Iterator[str | Compiled]:
-        plain, at = "", 0
-        while (start := text.find(self.opening, at)) >= 0:
-            if start and text[start - 1] == "$":
-                plain += text[at:start] + self.opening.removeprefix("$")
-                at = start + len(self.opening)
-                continue
-            plain += text[at:start]
-            end = self._end(text, start + len(self.opening))
-            if plain:
-                yield plain
-            yield self._compiled(text[start + len(self.opening) : end])
-            plain, at = "", end + len(self.closing)
-        if plain + text[at:]:
-            yield plain + text[at:]
+        for is_marked, part in pieces(text, self.opening, self.closing):
+            yield self._compiled(part) if is_marked else part
 
     def _compiled(self, text: str) -> Compiled:
         """Return an expression; one that is there a thousand times is read once."""
@@ -186,22 +174,41 @@ class _Marks:
             self.needed |= found.needed
         return found
 
-    def _end(self, text: str, at: int) -> int:
-        """Return where the expression that begins at *at* ends; quoted marks do not end it."""
-        quote = ""
-        while at < len(text):
-            if not quote and text.startswith(self.closing, at):
-                return at
-            character = text[at]
-            if quote:
-                if character == "\\":
-                    at += 1
-                elif character == quote:
-                    quote = ""
-            elif character in "'\"":
-                quote = character
-            at += 1
-        raise ExpressionError(text[:80], f"a {self.opening} is never closed by {self.closing}")
+
+def pieces(text: str, opening: str, closing: str) -> Iterator[tuple[bool, str]]:
+    """Yield the parts of a text, each with whether it is an expression."""
+    plain, at = "", 0
+    while (start := text.find(opening, at)) >= 0:
+        if start and text[start - 1] == "$":
+            plain += text[at:start] + opening.removeprefix("$")
+            at = start + len(opening)
+            continue
+        plain += text[at:start]
+        end = _end(text, start + len(opening), opening, closing)
+        if plain:
+            yield False, plain
+        yield True, text[start + len(opening) : end]
+        plain, at = "", end + len(closing)
+    if plain + text[at:]:
+        yield False, plain + text[at:]
+
+
+def _end(text: str, at: int, opening: str, closing: str) -> int:
+    """Return where the expression that begins at *at* ends; quoted marks do not end it."""
+    quote = ""
+    while at < len(text):
+        if not quote and text.startswith(closing, at):
+            return at
+        character = text[at]
+        if quote:
+            if character == "\\":
+                at += 1
+            elif character == quote:
+                quote = ""
+        elif character in "'\"":
+            quote = character
+        at += 1
+    raise ExpressionError(text[:80], f"a {opening} is never closed by {closing}")
 
 
 def _constant(value: str) -> Callable[[Scope], JSONValue]:
