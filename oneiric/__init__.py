@@ -4,9 +4,10 @@ The names that users need first, each imported when it is asked for.
 """
 
 from collections.abc import Mapping
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from oneiric.front import opener
 
 if TYPE_CHECKING:
     from oneiric.core.activity import ActivityState
@@ -109,10 +110,7 @@ _HOMES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = opener(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

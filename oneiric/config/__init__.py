@@ -5,6 +5,7 @@ No room is known here: sections are handed in by whoever composes them.
 
 from oneiric.config.load import known_profiles, load_config
 from oneiric.config.paths import CachePaths
+from oneiric.config.room import RoomSettings
 from oneiric.config.sections import Config, Setting
 
-__all__ = ["CachePaths", "Config", "Setting", "known_profiles", "load_config"]
+__all__ = ["CachePaths", "Config", "RoomSettings", "Setting", "known_profiles", "load_config"]

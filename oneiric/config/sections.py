@@ -47,6 +47,11 @@ class Config:
     named: Path | None = None
     process: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all sections."""
+        return tuple(self._sections)
+
     def section(self, name: str) -> BaseModel:
         """Return the settings of one section, an instance of the model handed in for it.
 

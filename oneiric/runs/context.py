@@ -98,6 +98,11 @@ class StepContext:
         """What was set here; the engine records it with the step's result."""
         return self._own.history if self._own else ()
 
+    @property
+    def values(self) -> Mapping[str, JSONValue]:
+        """The run's shared context as this step sees it, to be read only."""
+        return (self._own or self._shared).values
+
     def heartbeat(self) -> None:
         """Say that work goes on.
 

@@ -16,8 +16,8 @@ from oneiric.runs.run import Run, fold
 from oneiric.runs.state import RunState
 from oneiric.runtime.run_answers import RunCarried
 from oneiric.runtime.runs import found_run
-from oneiric.runtime.to_end import run_to_end
 from oneiric.runtime.work import Work
+from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.runs.engine import RunHandle

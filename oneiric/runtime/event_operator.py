@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from oneiric.domains.events import Event
 from oneiric.runtime.event_answers import Emission, HandlerListing, LetterListing, ReplayAnswer
 from oneiric.runtime.notifications import is_notification
-from oneiric.runtime.to_end import run_to_end
+from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,7 @@ from oneiric.runtime.health_answers import (
 )
 from oneiric.runtime.remote_source import applied
 from oneiric.runtime.serving import EndFailedError, health_path
-from oneiric.runtime.to_end import run_to_end
+from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.core.decision import Decision

@@ -28,7 +28,7 @@ from oneiric.runtime.component_desk import ComponentDesk
 from oneiric.runtime.drain import Share, drained
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
 from oneiric.runtime.part import Part
-from oneiric.runtime.to_end import run_to_end
+from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from oneiric.runtime.remote_operator import RemoteOperator
     from oneiric.runtime.secrets_operator import SecretsOperator
     from oneiric.runtime.serve_operator import ServeOperator
+    from oneiric.runtime.work import Work
     from oneiric.runtime.workflows import WorkDesk
 
 HERE: Mapping[str, str] = MappingProxyType(
@@ -85,6 +86,7 @@ class Operator:
     remote: Part[RemoteOperator] = Part("oneiric.runtime.remote_operator:RemoteOperator")
     secrets: Part[SecretsOperator] = Part("oneiric.runtime.secrets_operator:SecretsOperator")
     work: Part[WorkDesk] = Part("oneiric.runtime.workflows:desk_of")
+    _hosts: Part[Callable[[bool], Work]] = Part("oneiric.runtime.work:hosts_of")
     _running: Part[Live | None] = Part("oneiric.runtime.live:live_of")
 
     def __init__(
@@ -114,6 +116,14 @@ class Operator:
         )
         runtime.load_activity()
         return runtime
+
+    def host(self, *, checkpoints: bool = True) -> Work:
+        """Return everything that does work, for products that are made of it; nothing is entered.
+
+        Args:
+            checkpoints: whether runs outlive the process; else they are kept in memory.
+        """
+        return self._hosts(checkpoints)
 
     @property
     def socket(self) -> Path:
@@ -362,6 +372,21 @@ class Operator:
     ) -> ComponentRef[Any]:
         """Return the reference that is named; `ComponentDesk.ref` tells more."""
         return self._desk.ref(text, domain=domain, key=key, provider=provider)
+
+
+def hosted(
+    *,
+    path: Path | None = None,
+    profile: str | None = None,
+    folder: Path | None = None,
+    checkpoints: bool = True,
+) -> Work:
+    """Return everything that does work, composed as for a command; `oneiric.domains.host` asks.
+
+    Raises:
+        ConfigError: the configuration is wrong; carries every problem.
+    """
+    return Operator(path=path, profile=profile, folder=folder).host(checkpoints=checkpoints)
 
 
 async def invoked(

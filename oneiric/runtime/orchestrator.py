@@ -30,12 +30,11 @@ from oneiric.runtime.discovery import discover, prefixes
 from oneiric.runtime.lifecycle_log import log_plugins, log_replay_failed
 from oneiric.runtime.observers import Observers
 from oneiric.runtime.part import Part
+from oneiric.runtime.rooms import rooms
 from oneiric.runtime.rules import put_in_force
 from oneiric.runtime.running import Running
 from oneiric.runtime.secret_settings import SettingsWithSecrets
 from oneiric.runtime.settings import (
-    SECTIONS,
-    VARIABLES,
     ActivitySettings,
     AppSettings,
     LifecycleSettings,
@@ -77,7 +76,7 @@ class RuntimeOrchestrator:
     might serve than was selected; leaving closes every component.
 
     Args:
-        config: what `load_config` returned for `SECTIONS`; see `open`.
+        config: what `load_config` returned for the sections of all rooms; see `open`.
         plugins: further plugins of this program's own, such as the demonstration's.
         clock: the source of time.
 
@@ -158,12 +157,13 @@ class RuntimeOrchestrator:
                 return []  # nothing says which plugins may be loaded
             return cls(right, plugins=brought).settings_in_use.problems()
 
+        known = rooms()
         config = load_config(
-            SECTIONS,
+            known.sections,
             path=path,
             profile=profile,
             folder=folder,
-            variables=VARIABLES,
+            variables=known.variables,
             further=further,
         )
         return cls(config, plugins=brought)

@@ -17,7 +17,7 @@ from oneiric.errors import JSONValue, StoreError
 from oneiric.runtime.lifecycle_log import log_swaps_not_forgotten
 from oneiric.runtime.provider_settings import paths_of
 from oneiric.runtime.rules import put_in_force
-from oneiric.runtime.settings import SECTIONS, LifecycleSettings
+from oneiric.runtime.settings import LifecycleSettings
 
 if TYPE_CHECKING:
     from oneiric.config import Config
@@ -158,7 +158,7 @@ class Reloads:
         of its place would renew it.
         """
         now, then = self._runtime.config, self.begun_with
-        fixed = [name for name in SECTIONS if name not in _LIVE]
+        fixed = [name for name in now.names if name not in _LIVE]
         sections = [name for name in fixed if _fixed(now, name) != _fixed(then, name)]
         offers = [
             str(each.ref)

@@ -12,7 +12,7 @@ from oneiric.errors import InvalidError
 from oneiric.runtime.process import is_alive
 from oneiric.runtime.remote_answers import PreviewAnswer, RemoteStatusAnswer, SyncAnswer
 from oneiric.runtime.remote_source import source_at
-from oneiric.runtime.to_end import run_to_end
+from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue

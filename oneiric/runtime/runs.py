@@ -22,9 +22,9 @@ from oneiric.runs.state import RunState, StepState
 from oneiric.runtime.noticed_journal import NoticedJournal
 from oneiric.runtime.run_answers import Backup, Pruning, RunListing, RunTold, Soundness
 from oneiric.runtime.run_notices import RunNotices
-from oneiric.runtime.to_end import run_to_end
 from oneiric.stores import upkeep
 from oneiric.stores.journal import SqliteJournal
+from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.runtime.orchestrator import RuntimeOrchestrator

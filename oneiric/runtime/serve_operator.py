@@ -10,8 +10,8 @@ from oneiric.errors import NotFoundError, UnavailableError
 from oneiric.runtime.remote_source import applied
 from oneiric.runtime.serve_answers import CheckAnswer, InspectAnswer
 from oneiric.runtime.telemetry_file import TelemetryFile
-from oneiric.runtime.to_end import run_to_end
 from oneiric.runtime.workflows import WorkDesk
+from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue

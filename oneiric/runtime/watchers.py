@@ -23,7 +23,8 @@ from oneiric.runtime.lifecycle_log import (
     log_watch_troubled,
 )
 from oneiric.runtime.reloads import Move
-from oneiric.runtime.settings import SECTIONS, VARIABLES, WatchSettings
+from oneiric.runtime.rooms import rooms
+from oneiric.runtime.settings import WatchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -185,7 +186,7 @@ class SelectionWatcher:
         """Load, check and put in force; it blocks."""
         runtime, was_wrong = self._runtime, self.problem is not None
         before, config = runtime.config, self._load()
-        sections = [name for name in SECTIONS if config.section(name) != before.section(name)]
+        sections = [name for name in config.names if config.section(name) != before.section(name)]
         concerned = runtime.reload(config)
         if sections or was_wrong:
             restart = runtime.reloads.awaiting_restart()
@@ -202,12 +203,13 @@ class SelectionWatcher:
         def further(right: Config, _: Sequence[Problem]) -> Iterable[Problem]:
             return self._runtime.settings_under(right).problems()
 
+        known = rooms()
         config = load_config(
-            SECTIONS,
+            known.sections,
             path=held.named,
             profile=held.profile,
             folder=held.folder,
-            variables=VARIABLES,
+            variables=known.variables,
             further=further,
         )
         if config.file is None and held.file is not None:

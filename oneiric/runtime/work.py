@@ -30,11 +30,17 @@ from oneiric.stores.journal import Durability, SqliteJournal
 from oneiric.stores.schedules import ScheduleStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from oneiric.clock import Clock
     from oneiric.core.handle import Link
     from oneiric.core.lifecycle import LifecycleManager
     from oneiric.errors import JSONValue
     from oneiric.ports.queue import Queue, QueueMessage
     from oneiric.runs.run import Run
+    from oneiric.runtime.operator import Operator
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
     from oneiric.runtime.telemetry import RuntimeTelemetryRecorder
 
@@ -110,6 +116,25 @@ class Work:
         trace: TracebackType | None,
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def folder(self) -> Path:
+        """Where the configuration was looked for, and `.oneiric_cache` is kept."""
+        return self.runtime.config.folder
+
+    @property
+    def clock(self) -> Clock:
+        """The source of time."""
+        return self.runtime.clock
+
+    @property
+    def lifecycle(self) -> LifecycleManager:
+        """Who brings components up."""
+        return self.runtime.lifecycle
+
+    def section(self, name: str) -> BaseModel:
+        """Return the settings of one section of the configuration."""
+        return self.runtime.config.section(name)
 
     def _under_way(self, run_id: str) -> Run | None:
         return next((run for run in self.engine.under_way if run.run_id == run_id), None)
@@ -189,6 +214,11 @@ class Work:
             finally:
                 for task in others:
                     task.cancel()
+
+
+def hosts_of(operator: Operator) -> Callable[[bool], Work]:
+    """Return what makes an operator's host, given whether its runs outlive the process."""
+    return lambda checkpoints: Work(operator.orchestrator, checkpoints=checkpoints)
 
 
 class _LinkedCache:

@@ -17,9 +17,9 @@ from oneiric.errors import InvalidError, InvalidRefError, JSONValue, LockedError
 from oneiric.runs.plan import Plan
 from oneiric.runtime.runs import RunDesk
 from oneiric.runtime.stop import StopSignals
-from oneiric.runtime.to_end import run_to_end
 from oneiric.runtime.work import Work
 from oneiric.runtime.work_answers import EnqueueAnswer, WorkerAnswer, WorkflowAnswer, WorkflowPlans
+from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.domains.workflows import Workflow

@@ -20,8 +20,8 @@ FLOORS: Mapping[str, int] = MappingProxyType(
         room: floor
         for floor, rooms in {
             BENEATH: "errors",
-            0: "backoff chains clock documents expressions files latency machine metrics "
-            "targets text",
+            0: "backoff chains clock documents expressions files front latency machine metrics "
+            "targets text to_end",
             1: "core",
             2: "runs",
             3: "ports",
@@ -108,7 +108,7 @@ LATE_IMPORTS = (
     "oneiric/gateway/providers/*",
 )
 LOADERS = (
-    "oneiric/__init__.py",  # the front door's own table of names
+    "oneiric/front.py",  # the fronts of packages, each with a table of its names
     "oneiric/targets.py",  # what text names, under the allowed prefixes only
     "oneiric/cli/app.py",  # the command line's own table of commands
     "oneiric/documents/reader.py",  # its own table of languages
@@ -130,7 +130,7 @@ TASK_OWNERS = (
     "oneiric/adapters/cache/multitier.py",  # its follower lives from init to cleanup
     "oneiric/adapters/redis_client.py",  # a command outlives a cancelled caller; close ends it
 )
-PRINTERS = ("oneiric/cli/*", "oneiric/demo/*", "oneiric/shell/*")
+PRINTERS = ("oneiric/cli/*", "oneiric/demo/*", "oneiric/shell/*", "oneiric/recipes/log.py")
 
 COMPOSERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
