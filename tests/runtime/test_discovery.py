@@ -24,7 +24,7 @@ def scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scan]:
 
     def run(**settings: object) -> dict[str, Discovered]:
         found = discover(PluginSettings.model_validate(settings))
-        return {plugin.distribution: plugin for plugin in found}
+        return {plugin.distribution: plugin for plugin in found if plugin.name != "recipes"}
 
     yield run
     for name, module in list(sys.modules.items()):
@@ -72,7 +72,11 @@ def test_our_own_rooms_come_first_and_by_the_same_way(scan: Scan) -> None:
 
     own = [plugin for plugin in found if plugin.distribution == "oneiric"]
     assert found[: len(own)] == tuple(own)
-    assert [plugin.group for plugin in own] == ["oneiric.actions", "oneiric.adapters"]
+    assert [(plugin.group, plugin.name) for plugin in own] == [
+        ("oneiric.actions", "oneiric"),
+        ("oneiric.adapters", "oneiric"),
+        ("oneiric.adapters", "recipes"),
+    ]
     assert "adapter:cache@memory" in offered(own[1])
     assert {plugin.skipped for plugin in found[len(own) :]} <= {"plugins.auto_load is off"}
 

@@ -1,0 +1,88 @@
+"""What can go wrong with recipes and their steps.
+
+RecipeError: the file is wrong; every problem with its line
+StepError: a step said that it failed, or something made it fail
+  StdoutError: a step's stdout did not keep the contract of one JSON line
+  SuccessError: what must hold after the step did not
+  MergeError: another step has written the same key
+RecipeFailedError: a run ended without success
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from oneiric.errors import InvalidError, JSONValue, OneiricError, Problem
+
+if TYPE_CHECKING:
+    from oneiric.runs.run import Run
+
+
+class RecipeError(InvalidError):
+    """A recipe that cannot be run: everything that is wrong with it, at once."""
+
+    code = "invalid-recipe"
+
+    def __init__(self, recipe: str, problems: Sequence[Problem], *, hint: str = "") -> None:
+        super().__init__(f"the recipe {recipe} is wrong", hint=hint)
+        self.recipe = recipe
+        self.problems = tuple(problems)
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"recipe": self.recipe, "problems": [each.as_json() for each in self.problems]}
+
+    def lines(self) -> Sequence[str]:
+        return [f"{each.origin}: {each.key}: {each.what}" for each in self.problems]
+
+
+class StepError(OneiricError):
+    """A step that failed: `envelope` is the line that it printed, if it printed one."""
+
+    code = "step-failed"
+
+    def __init__(
+        self, step: str, reason: str, *, envelope: Mapping[str, JSONValue] | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.step = step
+        self.envelope = dict(envelope or {})
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"step": self.step, "envelope": self.envelope}
+
+
+class StdoutError(StepError):
+    """A step that printed something else than exactly one JSON line."""
+
+    code = "stdout-contract"
+
+
+class SuccessError(StepError):
+    """A step after which something does not hold that must."""
+
+    code = "success-not-met"
+
+
+class MergeError(StepError):
+    """A step that wrote a key which another, neither before nor after it, has written too."""
+
+    code = "merge-conflict"
+
+
+class RecipeFailedError(OneiricError):
+    """A run of a recipe that ended without success; `run` tells everything about it."""
+
+    code = "recipe-failed"
+
+    def __init__(self, recipe: str, run: Run) -> None:
+        message = str((run.error or {}).get("message") or run.state)
+        super().__init__(
+            f"the run of {recipe} ended as {run.state}: {message}",
+            hint=f"oneiric recipe show {run.run_id}",
+        )
+        self.recipe = recipe
+        self.run = run
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"recipe": self.recipe, "run": self.run.run_id, "state": str(self.run.state)}

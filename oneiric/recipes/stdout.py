@@ -1,0 +1,98 @@
+"""What steps print: caught for each step apart, and held to one JSON line."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TextIO, cast
+
+from oneiric.documents import parse
+from oneiric.errors import DocumentError, JSONValue
+from oneiric.recipes.errors import StdoutError
+from oneiric.recipes.log import tell
+
+MOST_CHARACTERS = 1 << 20
+_SINK: ContextVar[io.StringIO | None] = ContextVar("oneiric_recipe_stdout", default=None)
+
+
+class _Parting(io.TextIOBase):
+    """A stdout that gives each step what it printed itself, whichever thread it runs in."""
+
+    def __init__(self, under: TextIO) -> None:
+        self.under = under
+
+    def write(self, text: str, /) -> int:
+        sink = _SINK.get()
+        if sink is None:
+            return self.under.write(text)
+        if sink.tell() < MOST_CHARACTERS:
+            sink.write(text[: MOST_CHARACTERS - sink.tell()])
+        return len(text)
+
+    def flush(self) -> None:
+        self.under.flush()
+
+    def fileno(self) -> int:
+        return self.under.fileno()
+
+
+@contextmanager
+def parted() -> Iterator[None]:
+    """Let steps in this process print beside each other, each for itself."""
+    if isinstance(sys.stdout, _Parting):
+        yield
+        return
+    under, sys.stdout = sys.stdout, cast("TextIO", _Parting(sys.stdout))
+    try:
+        yield
+    finally:
+        sys.stdout = under
+
+
+@contextmanager
+def caught() -> Iterator[io.StringIO]:
+    """Catch what is printed in this context, in threads that it is carried to as well."""
+    sink = io.StringIO()
+    token = _SINK.set(sink)
+    try:
+        yield sink
+    finally:
+        _SINK.reset(token)
+
+
+def envelope_in(step: str, text: str) -> Mapping[str, JSONValue]:
+    """Return the one JSON line of what a step printed; the rest goes to stderr under its name.
+
+    Raises:
+        StdoutError: there is no such line, or more than one.
+    """
+    found: list[Mapping[str, JSONValue]] = []
+    for line in text.splitlines():
+        envelope = _envelope(line)
+        if envelope is not None:
+            found.append(envelope)
+        elif line.strip():
+            tell(f"{step}: {line}")
+    if len(found) != 1:
+        what = "no JSON line" if not found else f"{len(found)} JSON lines"
+        raise StdoutError(step, f"stdout_contract: it printed {what}, not exactly one")
+    return found[0]
+
+
+def line_of(envelope: Mapping[str, JSONValue]) -> str:
+    """Return an envelope as its line."""
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+
+
+def _envelope(line: str) -> Mapping[str, JSONValue] | None:
+    if not line.lstrip().startswith("{"):
+        return None
+    try:
+        value = parse(line.encode(), "json")
+    except DocumentError:
+        return None
+    return value if isinstance(value, Mapping) and "status" in value else None
