@@ -7,10 +7,12 @@ EXTRAS := oidc,otel-otlp,redis,shell
 PYTEST_ARGS ?=
 
 EXAMPLE := $(wildcard examples/plugin/pyproject.toml)
+NAMES := $(wildcard docs/examples/recipes/pyproject.toml)
 STAMP := $(VENV)/.stamp
 BORN := $(VENV)/.born
 RUN := $(VENV)/bin/python
-INSTALL := -c constraints.txt --group test -e '.[$(EXTRAS)]' $(if $(EXAMPLE),-e examples/plugin)
+INSTALL := -c constraints.txt --group test -e '.[$(EXTRAS)]' $(if $(EXAMPLE),-e examples/plugin) \
+  $(if $(NAMES),./docs/examples/recipes)
 
 # What an environment is bound to: its interpreter, and the folder it was made in.
 HERE := $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executable), \
@@ -26,7 +28,7 @@ ifneq ($(HERE),$(shell cat $(BORN) 2>/dev/null))
 .PHONY: $(STAMP)
 endif
 
-$(STAMP): pyproject.toml constraints.txt $(EXAMPLE)
+$(STAMP): pyproject.toml constraints.txt $(EXAMPLE) $(NAMES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "error: $(PYTHON) is no Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; \
 	    exit 2; }

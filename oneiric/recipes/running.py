@@ -13,6 +13,7 @@ from oneiric.recipes.context import Context, Entry
 from oneiric.recipes.errors import RecipeFailedError
 from oneiric.recipes.loading import make_importable
 from oneiric.recipes.offers import scriptlet_candidate
+from oneiric.recipes.old_names import map_old_names
 from oneiric.recipes.plugin import SESSIONS
 from oneiric.recipes.reading import read_recipe
 from oneiric.recipes.sessions import Session
@@ -52,6 +53,7 @@ class RecipeRunner:
             recipe, max_parallel=self.settings.max_parallel, keep_going=keep_going
         )
         make_importable(recipe.folder)
+        map_old_names()
         resolver = self.host.lifecycle.resolver
         for ref, target in found.scriptlets.items():
             if not resolver.registry.offers(ref):
