@@ -29,6 +29,15 @@ from oneiric.ports.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from oneiric.ports.executor import (
+    EXECUTOR,
+    Command,
+    CommandResult,
+    Executor,
+    OutputCallback,
+    StreamName,
+    check_command,
+)
 from oneiric.ports.http import (
     HTTP,
     Headers,
@@ -65,6 +74,7 @@ from oneiric.ports.storage import (
 
 __all__ = [
     "CACHE",
+    "EXECUTOR",
     "HTTP",
     "IDENTITY",
     "MESSAGING",
@@ -77,10 +87,13 @@ __all__ = [
     "AdapterError",
     "Cache",
     "CacheValue",
+    "Command",
+    "CommandResult",
     "ConflictError",
     "DeadLetter",
     "DeadLetters",
     "DependencyMissingError",
+    "Executor",
     "HTTPClient",
     "HTTPResponse",
     "HTTPStream",
@@ -99,6 +112,7 @@ __all__ = [
     "ObjectAliases",
     "ObjectData",
     "ObjectStore",
+    "OutputCallback",
     "PermissionDeniedError",
     "Presign",
     "Principal",
@@ -114,8 +128,10 @@ __all__ = [
     "SecretWriter",
     "SendResult",
     "StoredObject",
+    "StreamName",
     "UnauthenticatedError",
     "UnavailableError",
+    "check_command",
     "check_counter",
     "check_key",
     "check_object_key",
