@@ -212,3 +212,8 @@ def known_profiles(*, path: Path | None = None, folder: Path | None = None) -> t
     file = find_file(folder or Path.cwd(), named=path or (Path(named) if named else None))
     written = file.values.get(_PROFILES)
     return tuple(sorted({*PROFILES, *(written if isinstance(written, Mapping) else ())}))
+
+
+def variables_named(names: Iterable[str]) -> dict[str, str]:
+    """Return those of the variables that are set, for a program that is to have them."""
+    return {name: os.environ[name] for name in names if name in os.environ}

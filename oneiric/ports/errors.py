@@ -48,8 +48,8 @@ class NotFoundError(AdapterError, errors.NotFoundError):
 
     code = "not-found"
 
-    def __init__(self, backend: str, what: str, name: str) -> None:
-        AdapterError.__init__(self, backend, f"no {what} {name}")
+    def __init__(self, backend: str, what: str, name: str, *, hint: str = "") -> None:
+        AdapterError.__init__(self, backend, f"no {what} {name}", hint=hint)
         self.what = what
         self.name = name
         self.known = ()
