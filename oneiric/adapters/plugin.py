@@ -103,6 +103,12 @@ PLUGIN = Plugin(
             capabilities=("blob", "stream", "delete"),
         ),
         _offer(
+            "adapter:executor@process",
+            "executors.process:ProcessExecutor",
+            priority=EMBEDDED,
+            capabilities=("process", "stream", "mask"),
+        ),
+        _offer(
             "adapter:http@aiohttp",
             "http.aiohttp:AiohttpClient",
             priority=EMBEDDED,

@@ -31,8 +31,8 @@ class Command:
         timeout: seconds it may take, waiting for a place not counted; None for the provider's.
         max_output_bytes: of each stream so many bytes are kept, the last ones; never more than
             the provider keeps, which None asks for.
-        mask: texts that nobody may see: neither in plain, nor in base64, nor quoted for a URL or
-            JSON do they reach the callback, the result, an error or a log.
+        mask: texts that nobody may see: neither plain, nor in base64, nor quoted for a URL or
+            JSON do they reach the callback or the result, even when they come in pieces.
         shell: have a shell read *args*; refused unless the provider allows it.
 
     >>> Command(["git", "status"], cwd="checkout", timeout=30.0).program

@@ -94,6 +94,10 @@ def _local(here: Surroundings) -> Settings:
     return {"base_path": str(here.folder / "objects"), "durable": False}
 
 
+def _process(here: Surroundings) -> Settings:
+    return {"root": str(here.folder), "kill_grace_seconds": 0.3, "allow_shell": True}
+
+
 def _aiohttp(here: Surroundings) -> Settings:
     site = f"http://127.0.0.1:{here.http_port}"
     return {"base_url": site, "timeout": 5.0, "headers": {"X-Api-Key": PASSWORD}}
@@ -151,6 +155,7 @@ _ALL = [
     ProviderCase("adapter:secrets@env", _env),
     ProviderCase("adapter:secrets@file", _file),
     ProviderCase("adapter:storage@local", _local),
+    ProviderCase("adapter:executor@process", _process),
     ProviderCase("adapter:http@aiohttp", _aiohttp, server="http"),
     ProviderCase("adapter:monitoring@in-process", _nothing),
     ProviderCase("adapter:monitoring@otel-otlp", _otlp, server="collector"),

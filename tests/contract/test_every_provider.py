@@ -12,7 +12,7 @@ from oneiric.core.health import HealthReport
 from oneiric.core.lifecycle import LifecycleManager
 from oneiric.core.resolver import Resolver
 from oneiric.errors import OneiricError
-from oneiric.ports import AdapterError, NotificationMessage, UnavailableError
+from oneiric.ports import AdapterError, Command, NotificationMessage, UnavailableError
 from oneiric.text.tracing import Span, Trace
 from tests.contract.cases import (
     ALLOWED,
@@ -49,6 +49,10 @@ async def _queue(queue: Any) -> object:
     return message.body if await queue.ack(message) and put else b""
 
 
+async def _executor(executor: Any) -> object:
+    return (await executor.run(Command(["true"]))).exit_code
+
+
 async def _http(client: Any) -> object:
     return (await client.get("/status/204")).status_code
 
@@ -74,6 +78,7 @@ ONE_CALL: Mapping[str, tuple[Callable[[Any], Awaitable[object]], object]] = {
     "secrets": (_secrets, PASSWORD),
     "storage": (_storage, b"call"),
     "queue": (_queue, b"call"),
+    "executor": (_executor, 0),
     "http": (_http, 204),
     "identity": (_identity, True),
     "messaging": (_messaging, True),

@@ -10,6 +10,7 @@ import pytest
 from oneiric.adapters.cache.memory import MemoryCache
 from oneiric.adapters.cache.multitier import MultiTierCache
 from oneiric.adapters.cache.redis import RedisCache
+from oneiric.adapters.executors.process import ProcessExecutor
 from oneiric.adapters.http.aiohttp import AiohttpClient
 from oneiric.adapters.identity.oidc import OidcIdentity
 from oneiric.adapters.identity.token import TokenIdentity
@@ -28,9 +29,20 @@ from oneiric.adapters.storage.local import LocalStorage
 from oneiric.core.candidate import Candidate
 from oneiric.core.registry import Registry
 from oneiric.core.resolver import Resolver
-from oneiric.ports import CACHE, HTTP, IDENTITY, MESSAGING, MONITORING, QUEUE, SECRETS, STORAGE
+from oneiric.ports import (
+    CACHE,
+    EXECUTOR,
+    HTTP,
+    IDENTITY,
+    MESSAGING,
+    MONITORING,
+    QUEUE,
+    SECRETS,
+    STORAGE,
+)
 from oneiric.ports.adapter import Managed
 from oneiric.ports.cache import Cache, InvalidationFeed
+from oneiric.ports.executor import Executor
 from oneiric.ports.http import HTTPClient
 from oneiric.ports.identity import Identity
 from oneiric.ports.messaging import Messenger
@@ -44,6 +56,7 @@ PORTS: Mapping[str, type] = {
     CACHE: Cache,
     SECRETS: SecretStore,
     STORAGE: ObjectStore,
+    EXECUTOR: Executor,
     HTTP: HTTPClient,
     QUEUE: Queue,
     IDENTITY: Identity,
@@ -151,6 +164,7 @@ def typed_as_the_port_says(
     env: EnvSecrets,
     file: FileSecrets,
     local: LocalStorage,
+    process: ProcessExecutor,
     client: AiohttpClient,
     queue: SqliteQueue,
     streams: RedisStreamsQueue,
@@ -168,12 +182,23 @@ def typed_as_the_port_says(
     feed: InvalidationFeed = redis
     stores: tuple[SecretStore, ...] = (env, file)
     objects: ObjectStore = local
+    executors: Executor = process
     clients: HTTPClient = client
     queues: tuple[Queue, ...] = (queue, streams)
     messengers: tuple[Messenger, ...] = (log, webhook, teams, slack)
     monitors: tuple[Monitor, ...] = (kept, otlp)
     identities: tuple[Identity, ...] = (token, oidc)
     managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client, queue, streams)
-    also: tuple[Managed, ...] = (log, webhook, teams, slack, kept, otlp, token, oidc)
-    assert caches, (feed, stores, objects, clients, queues, messengers, monitors, identities)
+    also: tuple[Managed, ...] = (log, webhook, teams, slack, kept, otlp, token, oidc, process)
+    assert caches, (
+        feed,
+        stores,
+        objects,
+        executors,
+        clients,
+        queues,
+        messengers,
+        monitors,
+        identities,
+    )
     assert managed, also

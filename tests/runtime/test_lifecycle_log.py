@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from oneiric.adapters.executors import child, sentry
 from oneiric.adapters.identity import keys
 from oneiric.core.candidate import Candidate
 from oneiric.core.logging import ROOT, configure_logging
@@ -33,7 +34,7 @@ from oneiric.web import log as web_log
 
 LOGGING = (lifecycle_log, remote_log, run_notices, serving_log, web_log)
 TOLD_AS_EXTRA = (export, log_sinks, telemetry)
-TOLD_AT_ONCE = (callers, keys, scheduler)
+TOLD_AT_ONCE = (callers, child, keys, scheduler, sentry)
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "log-events.md"
 PEN = "adapter:pen"
 

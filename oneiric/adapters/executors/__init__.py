@@ -1,0 +1,1 @@
+"""Providers of the port `executor`, and what they are made of."""
