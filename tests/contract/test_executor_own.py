@@ -14,7 +14,7 @@ from oneiric.adapters.executors import family
 from oneiric.adapters.executors.family import MARK
 from oneiric.adapters.executors.output import Output
 from oneiric.adapters.executors.process import ProcessExecutor, ProcessExecutorSettings
-from oneiric.ports import Command, InvalidRequestError, PermissionDeniedError
+from oneiric.ports import Command, InvalidRequestError, NotFoundError, PermissionDeniedError
 from oneiric.text.masking import Masking
 from tests.contract.cases import CASES, Find, Surroundings
 from tests.contract.test_executor import Heard, children, is_alive, numbers, run, script
@@ -62,6 +62,28 @@ async def test_a_shell_is_refused_unless_it_is_allowed(here: Surroundings) -> No
 
     assert (caught.value.exit_code, "allow_shell" in caught.value.hint) == (3, True)
     assert list(here.folder.iterdir()) == []
+
+
+async def test_a_root_that_is_gone_or_no_folder_is_no_health(here: Surroundings) -> None:
+    """And comes back when the folder does; a program fails meanwhile with what is wrong."""
+    root = here.folder / "root"
+    executor = ProcessExecutor(ProcessExecutorSettings(root=root))
+    await executor.init()
+    gone = await executor.health()
+    with pytest.raises(NotFoundError):
+        await executor.run(Command(["true"]))
+    root.symlink_to(root)
+    endless = await executor.health()
+    root.unlink()
+    root.touch()
+    file = await executor.health()
+    root.unlink()
+    root.mkdir()
+
+    assert [bool(each) for each in (gone, endless, file)] == [False] * 3
+    assert await executor.health()
+    assert (await executor.run(Command(["true"]))).ok
+    await executor.cleanup()
 
 
 async def test_what_it_reads_is_bounded(here: Surroundings, component: Find) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def folder(root: Path, cwd: str) -> Path:
         NotFoundError: there is no such folder.
         PermissionDeniedError: it may not be entered.
     """
-    base, path = root.resolve(), Path(cwd)
+    base, path = _real(root), Path(cwd)
     if path.is_absolute():
         inner = next((path.relative_to(b) for b in (base, root) if path.is_relative_to(b)), None)
         if inner is None:
@@ -37,10 +38,11 @@ def folder(root: Path, cwd: str) -> Path:
         found = confined(base, str(path)) if path.parts else base
     except InvalidPathError as error:
         raise _outside(cwd, error.reason) from error
-    if not found.exists():
+    mode = _mode(found)
+    if not mode:
         raise NotFoundError(BACKEND, "folder", cwd or str(root), hint="make it first")
-    if not found.is_dir():
-        raise InvalidRequestError(BACKEND, f"{cwd} is no folder")
+    if not stat.S_ISDIR(mode):
+        raise InvalidRequestError(BACKEND, f"{cwd or root} is no folder")
     if not os.access(found, os.X_OK):
         raise PermissionDeniedError(BACKEND, f"the folder {cwd or root} may not be entered")
     return found
@@ -57,7 +59,7 @@ def program(name: str, env: Mapping[str, str], cwd: Path) -> str:
     """
     places = [Path(each) for each in env.get("PATH", "").split(os.pathsep) if each[:1] == "/"]
     found = [cwd / name] if "/" in name else [place / name for place in places]
-    files = [each for each in found if each.is_file()]
+    files = [each for each in found if stat.S_ISREG(_mode(each))]
     for each in files:
         if os.access(each, os.X_OK):
             return str(each)
@@ -82,6 +84,21 @@ def refused(name: str, error: OSError) -> AdapterError:
         reason = "the arguments and variables are longer than the system takes"
         return InvalidRequestError(BACKEND, reason, hint=hint)
     return UnavailableError(BACKEND, f"{name} cannot be begun: {error.strerror}")
+
+
+def _real(root: Path) -> Path:
+    try:
+        return root.resolve()
+    except (OSError, RuntimeError) as error:
+        raise _outside(str(root), "its links lead nowhere") from error
+
+
+def _mode(path: Path) -> int:
+    """Return what *path* is, or zero where nothing can be seen."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _outside(cwd: str, reason: str) -> InvalidRequestError:
