@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -213,10 +213,11 @@ class RuntimeOrchestrator:
             StoreError: the swap is done, but its selection will not outlive the process.
         """
         named: ComponentRef[object] = ComponentRef(ref)
-        report = await self.lifecycle.swap(named, provider=provider, clear=clear)
         chosen = provider or named.provider
-        if report.ok and (chosen or clear):
-            await asyncio.to_thread(self.stored.remember, named.place, provider=chosen, actor=actor)
+        async with self.stored.turn(named.place):
+            report = await self.lifecycle.swap(named, provider=provider, clear=clear)
+            if report.ok and (chosen or clear):
+                await self._remember(report, chosen, actor)
         return report
 
     async def rollback(self, ref: str, *, actor: str = "") -> SwapReport:
@@ -226,12 +227,15 @@ class RuntimeOrchestrator:
             NotFoundError: no earlier provider is known.
             StoreError: the swap is done, but its selection will not outlive the process.
         """
-        report = await self.lifecycle.rollback(ref)
-        if report.ok:
-            await asyncio.to_thread(
-                self.stored.remember, report.ref.place, provider=report.after, actor=actor
-            )
+        async with self.stored.turn(ComponentRef[object](ref).place):
+            report = await self.lifecycle.rollback(ref)
+            if report.ok:
+                await self._remember(report, report.after, actor)
         return report
+
+    async def _remember(self, report: SwapReport, provider: str, actor: str) -> None:
+        remember = partial(self.stored.remember, report.ref.place, provider=provider, actor=actor)
+        await asyncio.to_thread(remember)
 
     async def sync_remote(
         self, source: str = "", *, progress: Progress | None = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from oneiric.clock import Clock, rfc3339
 from oneiric.core.precedence import Selection
@@ -67,13 +70,15 @@ class StoredSwaps:
     says why.
     """
 
-    __slots__ = ("_clock", "_config", "_kept", "_store", "problem")
+    __slots__ = ("_clock", "_config", "_kept", "_lock", "_store", "_turns", "problem")
 
     def __init__(self, path: Path, config: Config, clock: Clock) -> None:
         self._store = SelectionStore(path)
         self._config = config
         self._clock = clock
         self._kept: Mapping[str, StoredSelection] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._lock = threading.Lock()  # for who changes what is kept, in whichever thread
         self.problem: StoreError | None = None
         try:
             self._kept = self._store.load()
@@ -114,11 +119,18 @@ class StoredSwaps:
         Raises:
             StoreError: nothing was deleted; they stay out of force.
         """
-        ended = self._ended()
-        if ended:
-            self._store.forget(ended)
-            gone = {each.ref for each in ended}
-            self._kept = {place: each for place, each in self._kept.items() if place not in gone}
+        with self._lock:
+            ended = self._ended()
+            if ended:
+                self._store.forget(ended)
+                gone = {each.ref for each in ended}
+                self._kept = {
+                    place: each for place, each in self._kept.items() if place not in gone
+                }
+
+    def turn(self, ref: str) -> asyncio.Lock:
+        """Return what who swaps a place holds until that is stored, so that the last one is."""
+        return self._turns.setdefault(ref, asyncio.Lock())
 
     def remember(self, ref: str, *, provider: str, actor: str = "") -> None:
         """Store the selection of *provider* for a place, or without one forget it.
@@ -128,16 +140,17 @@ class StoredSwaps:
         """
         if self.problem is not None:
             raise self.problem.again()
-        ended = self._ended()
-        gone = {ref, *(each.ref for each in ended)}
-        kept = {place: each for place, each in self._kept.items() if place not in gone}
-        if provider:
-            at, profile = rfc3339(self._clock.now()), self._config.profile
-            kept[ref] = StoredSelection(ref, provider, self._filed(ref), actor, at, profile)
-            self._store.save(kept[ref], ended=ended)
-        else:
-            self._store.clear(ref, ended=ended)
-        self._kept = kept
+        with self._lock:
+            ended = self._ended()
+            gone = {ref, *(each.ref for each in ended)}
+            kept = {place: each for place, each in self._kept.items() if place not in gone}
+            if provider:
+                at, profile = rfc3339(self._clock.now()), self._config.profile
+                kept[ref] = StoredSelection(ref, provider, self._filed(ref), actor, at, profile)
+                self._store.save(kept[ref], ended=ended)
+            else:
+                self._store.clear(ref, ended=ended)
+            self._kept = kept
 
     def _ended(self) -> list[StoredSelection]:
         dormant = [self.dormant(each) for each in self._kept]

@@ -1,5 +1,6 @@
 """The composition root: everything from one configuration, and nothing written unasked."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -111,6 +112,35 @@ async def test_promise_r9_a_swap_is_stored_only_when_it_held(tmp_path: Path) -> 
 
     assert pen_of(opened(tmp_path)) == "biro"
     assert {(each.provider, each.actor) for each in stored(tmp_path).values()} == {("biro", "me")}
+
+
+async def test_defect_swaps_at_the_same_time_store_who_serves(tmp_path: Path) -> None:
+    """Whichever comes last, the next process begins with it."""
+    told = []
+    async with opened(tmp_path) as runtime:
+        for _ in range(30):
+            asked = [{"provider": "biro"}, {"provider": "quill"}, {"clear": True}] * 2
+            await asyncio.gather(*(runtime.swap("adapter:pen", **each) for each in asked))  # type: ignore[arg-type]
+            chosen = runtime.resolver.rules.swapped.get("adapter:pen")
+            kept = stored(tmp_path).get("adapter:pen")
+            told.append((chosen and chosen.provider) == (kept and kept.provider))
+
+    assert all(told)
+
+
+async def test_defect_swaps_of_two_places_at_the_same_time_are_both_kept(tmp_path: Path) -> None:
+    """What one stores does not undo what the other has."""
+    async with opened(tmp_path) as runtime:
+        for _ in range(30):
+            await asyncio.gather(
+                runtime.swap("adapter:pen", provider="biro"),
+                runtime.swap("adapter:cache", provider="memory"),
+            )
+            assert sorted(runtime.stored.kept) == ["adapter:cache", "adapter:pen"]
+            await asyncio.gather(
+                runtime.swap("adapter:pen", clear=True), runtime.swap("adapter:cache", clear=True)
+            )
+            assert runtime.stored.kept == {}
 
 
 async def test_promise_r9_clearing_a_swap_ends_it_for_good(tmp_path: Path) -> None:
