@@ -235,7 +235,12 @@ class RuntimeOrchestrator:
 
     async def _remember(self, report: SwapReport, provider: str, actor: str) -> None:
         remember = partial(self.stored.remember, report.ref.place, provider=provider, actor=actor)
-        await asyncio.to_thread(remember)
+        try:
+            await asyncio.to_thread(remember)
+        except StoreError as error:
+            done = f"{report.ref.place} is served by {report.after} until this process ends"
+            message = f"{done}, for its selection was not stored: {error.message}"
+            raise StoreError(message, hint=error.hint) from error
 
     async def sync_remote(
         self, source: str = "", *, progress: Progress | None = None

@@ -329,9 +329,16 @@ async def test_a_swap_that_cannot_be_stored_is_done_and_told(tmp_path: Path) -> 
     (tmp_path / ".oneiric_cache").write_text("in the way")
 
     async with opened(tmp_path) as runtime:
-        with pytest.raises(StoreError, match="file exists"):
+        await runtime.lifecycle.activate("adapter:pen")
+        with pytest.raises(StoreError, match="file exists") as caught:
             await runtime.swap("adapter:pen", provider="biro")
         assert pen_of(runtime) == "biro"
+        with pytest.raises(StoreError) as undone:
+            await runtime.rollback("adapter:pen")
+
+    until = "until this process ends, for its selection was not stored"
+    assert caught.value.message.startswith(f"adapter:pen is served by biro {until}: ")
+    assert undone.value.message.startswith(f"adapter:pen is served by quill {until}: ")
 
 
 def test_all_wrong_selections_are_told_at_once(tmp_path: Path) -> None:
