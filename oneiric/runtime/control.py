@@ -35,6 +35,8 @@ class ControlServer:
         work: who runs workflows, entered as well; without it none are run.
         ready: tells what is in the way of being ready, and nothing where all is well.
         stop: called when the orchestrator is to end.
+        follow: called before the configuration is read anew: whoever has what is up follow it
+            begins by now.
         grace: seconds for what is under way when the server ends.
         beat: how often a client that waits hears that it is being worked at.
     """
@@ -46,11 +48,13 @@ class ControlServer:
         *,
         ready: Callable[[], Sequence[str]] = tuple,
         stop: Callable[[], object] = bool,
+        follow: Callable[[], object] = bool,
         grace: float = GRACE_SECONDS,
         beat: float = BEAT_SECONDS,
     ) -> None:
         self.path = runtime.paths.control
-        self._control = Control(runtime, work, ready, stop, rfc3339(runtime.clock.now()))
+        since = rfc3339(runtime.clock.now())
+        self._control = Control(runtime, work, ready, stop, follow, since)
         self._grace = grace
         self._beat = beat
         self._under_way: set[asyncio.Task[Any]] = set()

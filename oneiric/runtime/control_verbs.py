@@ -51,6 +51,7 @@ class Control:
         work: who runs workflows; without it none are run.
         ready: tells what is in the way of being ready.
         stop: ends it, as SIGTERM would; called on its loop.
+        follow: has what is up follow the configuration, where nobody does so yet.
         since: when that began.
     """
 
@@ -58,6 +59,7 @@ class Control:
     work: Work | None
     ready: Callable[[], Sequence[str]]
     stop: Callable[[], object]
+    follow: Callable[[], object]
     since: str
 
     @property
@@ -256,6 +258,7 @@ async def _action_invoke(control: Control, asks: protocol.Invoked) -> ActionAnsw
 
 
 async def _reload(control: Control, _asks: protocol.Nothing) -> ReloadAnswer:
+    control.follow()
     await control.runtime.watcher.refresh()
     return ReloadAnswer(control.runtime.watcher.status())
 

@@ -163,6 +163,12 @@ def _watcher(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     return serving.loop("watcher", serving.runtime.watcher.watch) if settings.enabled else None
 
 
+def _follow(serving: Serving) -> None:
+    """Have what is up follow the configuration, also where no file is watched."""
+    if not serving.loops.is_running("watcher"):
+        serving.loops.begin("watcher", serving.runtime.watcher.watch)
+
+
 def _sources(serving: Serving) -> AbstractAsyncContextManager[object] | None:
     runtime = serving.runtime
     if not (serving.follows_sources and runtime.hydration.sources()):
@@ -181,8 +187,7 @@ def _reloads(serving: Serving) -> AbstractAsyncContextManager[object]:
         while True:
             await serving.until_reload()
             serving.manager.reloading()
-            if not serving.loops.is_running("watcher"):  # which swaps what has to follow
-                serving.loops.begin("watcher", serving.runtime.watcher.watch)
+            _follow(serving)
             is_well = await serving.runtime.watcher.refresh()
             errors = (await serving.sync()).errors if serving.follows_sources else ()
             log_reloaded(configuration_is_well=is_well, sources_are_well=not errors)
@@ -202,8 +207,13 @@ def _alive(serving: Serving) -> AbstractAsyncContextManager[object] | None:
 async def _control(serving: Serving) -> AsyncIterator[None]:
     """Answer commands of other processes; until everything is up, they hear that too."""
     runtime = serving.runtime
-    ready = partial(_in_the_way, serving)
-    server = ControlServer(runtime, serving.work, ready=ready, stop=serving.stop)
+    server = ControlServer(
+        runtime,
+        serving.work,
+        ready=partial(_in_the_way, serving),
+        stop=serving.stop,
+        follow=partial(_follow, serving),
+    )
     async with server:
         serving.at_stop(bool, hurry=server.hurry)
         serving.addresses["control"] = str(server.path)

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from oneiric.runtime.lock import FolderLock
 from oneiric.runtime.loops import LoopFailedError
 from oneiric.runtime.serving import EndFailedError, ServeOptions, Serving
 from oneiric.runtime.serving_parts import PARTS
+from oneiric.web.control.client import ControlClient
 from tests.runtime.pens import until
 from tests.runtime.served import Desk, failing, opened, serving, told
 
@@ -316,6 +318,24 @@ async def test_a_reload_reads_the_configuration_and_looks_at_the_sources(tmp_pat
         await found.runtime.lifecycle.swap("service:desk", provider="oak")
 
     assert told(tmp_path)["watchers_running"] is False
+
+
+async def test_defect_the_verb_reload_has_what_is_up_follow_where_no_file_is_watched(
+    tmp_path: Path,
+) -> None:
+    """As SIGHUP does: what is in force is what serves."""
+    config = "[watch]\nenabled = false\n"
+    (tmp_path / "oneiric.toml").write_text(config)
+    async with serving(tmp_path) as found:
+        await found.runtime.lifecycle.activate("service:desk")
+        (tmp_path / "oneiric.toml").write_text(f"{config}[services.selections]\ndesk = 'fussy'\n")
+        client = ControlClient(found.runtime.paths.control)
+        ask = partial(client.ask, "/v1/reload", {}, reads=False, headers={})
+        reply = await asyncio.to_thread(ask)
+        await until(lambda: found.runtime.lifecycle.status("service:desk").provider == "fussy")
+        await found.runtime.lifecycle.swap("service:desk", provider="oak")
+
+    assert (reply.exit_code, reply.body["mode"]) == (0, "off")
 
 
 async def test_defect_oneiric_o3_a_reload_while_it_starts_claims_no_readiness(
