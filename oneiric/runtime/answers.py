@@ -197,13 +197,14 @@ class Status:
                 each.ref,
                 decision.winner.provider if decision.winner else "nobody",
                 each.state,
+                each.provider or "-",
                 each.activity.state,
                 each.in_flight,
                 decision.selection.origin if decision.selection else "-",
             )
             for decision, each in self.rows
         ]
-        headers = ("component", "winner", "state", "activity", "in flight", "selected by")
+        headers = ("component", "winner", "state", "serves", "activity", "in flight", "selected by")
         idle = [each for _, each in self.rows if each.activity.state != "active"]
         return page(
             f"{self.app}, {self.environment}; profile {self.profile}\n",

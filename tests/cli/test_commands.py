@@ -123,7 +123,7 @@ def test_status_shows_how_each_component_stands(call: Call) -> None:
         "inactive",
     )
     rows = [line.split() for line in call("--demo", "status")[1].splitlines()]
-    assert ["event:order-created", "remember", "inactive", "active", "0", "-"] in rows
+    assert ["event:order-created", "remember", "inactive", "-", "active", "0", "-"] in rows
 
 
 def test_swap_says_that_it_stored_and_asked_nobody(call: Call) -> None:

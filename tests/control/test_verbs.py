@@ -217,3 +217,21 @@ def test_the_verbs_that_only_a_running_one_knows(shared: House) -> None:
         asked.ask("reload", {})
     assert told.exit_code == 2
     assert "app.nam" in told.text
+
+
+def test_defect_status_says_who_serves_beside_who_would(shared: House, live: Call) -> None:
+    """Where a change has still to be followed, or cannot be, the two are not the same."""
+    asked, file = shared.asked(), shared.folder / "oneiric.toml"
+    asked.ask("swap", {"ref": "lamp", "provider": "gas"})
+    file.write_text("[services.selections]\nlamp = 'broken'\n")
+    try:
+        asked.ask("reload", {})
+        code, out, _ = live("status", "--domain", "service")
+    finally:
+        file.unlink()
+        asked.ask("reload", {})
+
+    rows = [line.split() for line in out.splitlines()]
+    assert code == 0
+    assert ["component", "winner", "state", "serves", "activity"] in [row[:5] for row in rows]
+    assert ["service:lamp", "broken", "ready", "gas", "active", "0"] in [row[:6] for row in rows]
