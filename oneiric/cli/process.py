@@ -21,7 +21,7 @@ from oneiric.cli.orchestrate import (
     Trust,
     check_options,
 )
-from oneiric.cli.output import AsJSON, session_of, show_answer
+from oneiric.cli.output import AsJSON, composed, session_of, show_answer
 
 if TYPE_CHECKING:
     from oneiric.cli.app import Session
@@ -73,12 +73,13 @@ def start(
 
 def stop(context: typer.Context, *, patience: Patience = 60.0, as_json: AsJSON = False) -> None:
     """End the orchestrator of this folder, and return when it has ended."""
-    show_answer(session_of(context).operator.processes.stop(patience=patience), as_json=as_json)
+    processes = composed(session_of(context)).processes
+    show_answer(processes.stop(patience=patience), as_json=as_json)
 
 
 def status(context: typer.Context, *, as_json: AsJSON = False) -> None:
     """Tell which process is the orchestrator of this folder; with 6 that none is."""
-    show_answer(session_of(context).operator.processes.status(), as_json=as_json)
+    show_answer(composed(session_of(context)).processes.status(), as_json=as_json)
 
 
 def _root(session: Session) -> Iterator[str]:

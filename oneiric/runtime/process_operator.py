@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from oneiric.clock import SystemClock
+from oneiric.config import CachePaths
 from oneiric.errors import JSONValue, OneiricError, UnavailableError
 from oneiric.files import own_folder
 from oneiric.runtime.health import HealthFile, stale
@@ -48,7 +50,10 @@ class StartFailedError(OneiricError):
 
 
 class ProcessOperator:
-    """Answer for `start`, `stop` and `process-status`, from the runtime of an operator."""
+    """Answer for `start`, `stop` and `process-status`.
+
+    Only `start`, and who asks of a folder in which none runs, need a configuration that is right.
+    """
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
@@ -101,7 +106,8 @@ class ProcessOperator:
         Only the very process that holds the lock is told, never a later one of its number.
 
         Raises:
-            UnavailableError: it may not be told, or has not ended in time; it goes on ending.
+            UnavailableError: it cannot be seen, may not be told, or has not ended in time and
+                goes on ending.
         """
         found, begun = self._lock.holder(), time.monotonic()
         if found is None or not _told(found):
@@ -115,15 +121,20 @@ class ProcessOperator:
         return StopAnswer(found.pid, (time.monotonic() - begun) * 1000)
 
     def status(self) -> ProcessStatus:
-        """Return which process runs, and how it last said that it stands."""
-        runtime, found = self._operator.orchestrator, self._lock.holder()
-        told = HealthFile(health_path(runtime)).read()
-        reason = stale(told, runtime.clock.now()) if told else ""
+        """Return which process runs, and how it last said that it stands.
+
+        Raises:
+            UnavailableError: it cannot be told who holds the folder.
+        """
+        found = self._lock.holder()
+        path = Path(found.health) if found else health_path(self._operator.orchestrator)
+        told = HealthFile(path).read()
+        reason = stale(told, SystemClock().now()) if told else ""
         return ProcessStatus(found, told, reason)
 
     @property
     def _lock(self) -> FolderLock:
-        return FolderLock(self._operator.orchestrator.paths.lock)
+        return FolderLock(CachePaths.under(self._operator.folder or Path.cwd()).lock)
 
 
 def _is_ready(told: Mapping[str, JSONValue], pid: int) -> bool:

@@ -88,3 +88,15 @@ def test_promise_c1_commands_find_the_orchestrator_of_their_folder(running: Orch
     running.asked.ask("stop", {})
     assert running.ended() == 0
     assert told(running, "list")["applied"] == "local"
+
+
+def test_defect_one_that_runs_is_seen_and_ended_whatever_the_configuration_says(
+    running: Orchestrate,
+) -> None:
+    """A file that went wrong meanwhile keeps nobody from ending it."""
+    (running.folder / "oneiric.toml").write_text("[app]\nnam = 'x'\n")
+
+    status = told(running, "process-status")
+    assert (status["running"], status["pid"]) == (True, running.process.pid)
+    assert told(running, "stop")["pid"] == running.process.pid
+    assert running.ended() == 0
