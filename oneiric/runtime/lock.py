@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from oneiric.runtime.process import born, is_alive
 
 _ATTEMPTS, _PACE_SECONDS = 20, 0.05
 _LIMIT = 4_096
+_NOBODY = (errno.ENOENT, errno.ENOTDIR)
+ELSEWHERE = "a process of another machine or container"
 
 
 class OrchestratorRunsError(LockedError):
@@ -24,7 +28,7 @@ class OrchestratorRunsError(LockedError):
     code = "orchestrator-runs"
 
     def __init__(self, folder: Path, pid: int) -> None:
-        who = f"process {pid}" if pid else "a process of another machine or container"
+        who = f"process {pid}" if pid else ELSEWHERE
         message = f"an orchestrator runs already with the state in {folder}: {who}"
         super().__init__(message, hint="oneiric process-status, or oneiric stop")
         self.folder = folder
@@ -99,21 +103,32 @@ class FolderLock:
             os.close(descriptor)
 
     def holder(self) -> Holder | None:
-        """Return the living process that holds the lock, or None; nothing is written."""
+        """Return the living process that holds the lock, or None; nothing is written.
+
+        Raises:
+            UnavailableError: it cannot be told, or is a process that is not seen from here.
+        """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            return None
-        try:
-            found = self._named(descriptor)
-            if found is None or not found.is_alive:
+        except OSError as error:
+            if error.errno in _NOBODY:
                 return None
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return found
+            raise self._unavailable(error) from error
+        try:
+            for _ in range(_ATTEMPTS):  # who takes it has not said yet who that is
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    found = self._named(descriptor)
+                    if found is not None and found.is_alive:
+                        return found
+                    time.sleep(_PACE_SECONDS)
+                else:
+                    return None
         finally:
             os.close(descriptor)
-        return None
+        hint = "ask it where it runs: only there it can be looked at or ended"
+        raise UnavailableError(f"{self.path} is held by {ELSEWHERE}", hint=hint)
 
     def _unavailable(self, error: OSError) -> UnavailableError:
         reason = (error.strerror or type(error).__name__).lower()

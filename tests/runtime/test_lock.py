@@ -67,6 +67,31 @@ async def test_a_lock_that_nobody_known_holds_is_refused_too(tmp_path: Path) -> 
     assert caught.value.details()["pid"] is None
 
 
+def test_defect_who_looks_is_told_of_a_holder_that_is_not_seen_from_here(tmp_path: Path) -> None:
+    """Nobody hears that none runs, and starts or deletes something, while one does."""
+    lock = FolderLock(tmp_path / "lock")
+    lock.path.write_text(json.dumps({"pid": os.getpid(), "born": "1", "since": ""}))
+    other = os.open(lock.path, os.O_RDWR)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    before = descriptors()
+    with pytest.raises(UnavailableError, match="held by a process of another machine"):
+        lock.holder()
+    assert descriptors() == before
+    os.close(other)
+
+    assert lock.holder() is None
+
+
+def test_defect_a_lock_that_cannot_be_read_does_not_say_that_nobody_holds_it(
+    tmp_path: Path,
+) -> None:
+    """As where it belongs to another user."""
+    (tmp_path / "lock").symlink_to(tmp_path / "lock")
+    with pytest.raises(UnavailableError, match="lock: too many levels"):
+        FolderLock(tmp_path / "lock").holder()
+    assert FolderLock(tmp_path / "none" / "lock").holder() is None
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"pid": true}', b'{"pid": -1}', b"\xff"])
 def test_a_lock_file_that_says_nothing_names_nobody(content: bytes, tmp_path: Path) -> None:
     """Whatever is in it."""
