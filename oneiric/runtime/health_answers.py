@@ -169,10 +169,22 @@ class HealthAnswer:
         found += [
             f"{row['ref']} failed: {row['problem']}" for row in rows if row["state"] == failed
         ]
+        found += self._left_undone() if self.is_live else ()
         for each in self.probes or ():
             if not each.report.healthy:
                 found.append(f"{each.ref} is unhealthy: {each.report.detail}")
         return found
+
+    def _left_undone(self) -> Iterator[str]:
+        """Yield what the running orchestrator could not follow, or not keep up."""
+        watch, supervisor = _table(self.told, "watch"), _table(self.told, "supervisor")
+        if error := _table(watch, "error"):
+            yield f"the last good configuration holds: {error.get('message')}"
+        for ref, why in _table(watch, "failed").items():
+            yield f"{ref} does not follow the configuration: {why}"
+        given_up = supervisor.get("given_up")
+        for ref in given_up if isinstance(given_up, list) else ():
+            yield f"{ref} was given up"
 
     @property
     def exit_code(self) -> int:
@@ -279,3 +291,9 @@ class SupervisorAnswer:
             f"what is paused is kept in {self.activity_store}",
         )
         return "\n\n".join(parts)
+
+
+def _table(told: Mapping[str, JSONValue] | None, key: str) -> Mapping[str, JSONValue]:
+    """Return the table below a key of what was told, empty where there is none."""
+    found = told.get(key) if told else None
+    return found if isinstance(found, Mapping) else {}

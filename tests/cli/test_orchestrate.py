@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from oneiric.clock import SystemClock, rfc3339
+from oneiric.errors import ConfigError
+from oneiric.runtime.process import born
 from tests.acceptance.commands import ROOT, listing
 from tests.cli.calls import Call, answer, document
 
@@ -215,6 +218,36 @@ def test_health_ends_with_1_when_something_is_unhealthy(call: Call, tmp_path: Pa
     ]
     assert found["problems"][0].startswith("adapter:storage is unhealthy: ")
     assert [each["ref"] for each in later["probes"]] == ["adapter:cache"]
+
+
+def test_defect_health_tells_what_a_running_one_could_not_follow_or_keep_up(
+    call: Call, tmp_path: Path
+) -> None:
+    """It is at work, and yet not everything is well."""
+    wrong = ConfigError("the configuration of oneiric.toml is wrong").as_json()["error"]
+    told = {
+        "schema": "oneiric.runtime-health/1",
+        "state": "ready",
+        "orchestrator_pid": os.getpid(),
+        "born": born(os.getpid()),
+        "updated_at": rfc3339(SystemClock().now()),
+        "interval_seconds": 3_600,
+        "watch": {"error": wrong, "failed": {"adapter:pen": "no ink"}},
+        "supervisor": {"given_up": ["service:mail"]},
+    }
+    file = tmp_path / ".oneiric_cache" / "runtime_health.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(told))
+    found = answer((*call("health", "--json")[:2], ""), 1)
+    file.write_text(json.dumps({**told, "watch": None, "supervisor": None}))
+    well = call("health")
+
+    assert found["problems"] == [
+        "the last good configuration holds: the configuration of oneiric.toml is wrong",
+        "adapter:pen does not follow the configuration: no ink",
+        "service:mail was given up",
+    ]
+    assert well[0] == 0
 
 
 def test_health_without_anything_says_so_and_is_well(call: Call, tmp_path: Path) -> None:

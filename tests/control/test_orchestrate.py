@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from oneiric.runtime.answer import View
 from oneiric.runtime.live import Live
 from oneiric.web.control.client import ControlClient
 from tests.acceptance.commands import environment, oneiric
+
+PATIENCE_SECONDS = 60
 
 
 class Orchestrate:
@@ -100,3 +103,18 @@ def test_defect_one_that_runs_is_seen_and_ended_whatever_the_configuration_says(
     assert (status["running"], status["pid"]) == (True, running.process.pid)
     assert told(running, "stop")["pid"] == running.process.pid
     assert running.ended() == 0
+
+
+def test_defect_health_tells_of_a_change_that_does_not_come_up(running: Orchestrate) -> None:
+    """The one before serves on, and whoever changed the file learns that."""
+    told(running, "swap", "adapter:storage", "--provider", "local")
+    (running.folder / "plain").touch()
+    (running.folder / "oneiric.toml").write_text(
+        "[adapters.provider_settings.local]\nbase_path = 'plain'\n"
+    )
+    end = time.monotonic() + PATIENCE_SECONDS
+    while (found := oneiric("health", folder=running.folder)).code == 0:
+        assert time.monotonic() < end
+
+    assert found.code == 1
+    assert "problem: adapter:storage does not follow the configuration: " in found.out
