@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from oneiric.runtime.secrets_status import SecretsStatus
 
 
+_ROW = frozenset({"ref", "state", "problem"})
+"""What is read of a component that a running orchestrator told of; without, it says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Toggle:
     """Something that is on or off, and who said so."""
@@ -255,7 +259,7 @@ class HealthAnswer:
             for rows in domains
             if isinstance(rows, Mapping)
             for row in rows.values()
-            if isinstance(row, Mapping)
+            if isinstance(row, Mapping) and row.keys() >= _ROW
         ]
 
 

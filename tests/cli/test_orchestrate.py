@@ -250,6 +250,24 @@ def test_defect_health_tells_what_a_running_one_could_not_follow_or_keep_up(
     assert well[0] == 0
 
 
+def test_defect_a_health_file_that_says_little_is_no_bug(call: Call, tmp_path: Path) -> None:
+    """Where it lies others may write, as in `/tmp`."""
+    file = tmp_path / ".oneiric_cache" / "runtime_health.json"
+    file.parent.mkdir()
+    told = {
+        "schema": "oneiric.runtime-health/1",
+        "state": "ready",
+        "orchestrator_pid": os.getpid(),
+        "updated_at": rfc3339(SystemClock().now()),
+        "lifecycle_state": {"service": {"mail": {}, "post": 1}},
+        "watch": 1,
+        "supervisor": {"given_up": 1},
+    }
+    file.write_text(json.dumps(told))
+
+    assert answer((*call("health", "--json")[:2], ""))["lifecycle"] == []
+
+
 def test_health_without_anything_says_so_and_is_well(call: Call, tmp_path: Path) -> None:
     """Nothing ran, nothing is selected, and nothing is written."""
     shown = call("health", "--probe")
