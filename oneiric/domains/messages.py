@@ -32,7 +32,7 @@ class InvalidMessageError(InvalidError):
 
 @dataclass(frozen=True, slots=True)
 class WorkMessage:
-    """Ask for one run: of which workflow or task, under which id, on what.
+    """Ask for one run: of which workflow or task, or of an event, under which id, on what.
 
     `provider` is empty unless one was asked for. Whoever takes it gives the run this id, so
     that a message that is delivered twice runs once.
@@ -45,6 +45,11 @@ class WorkMessage:
     provider: str = ""
     metadata: Mapping[str, JSONValue] | None = None
     queued_at: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the run's plan."""
+        return f"{self.kind}:{self.key}"
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"workflow", "run_id", "workflow_provider", "context", "metadata", "queued_at"}`.

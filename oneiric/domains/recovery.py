@@ -1,4 +1,4 @@
-"""Take up the runs of tasks and workflows that somebody left."""
+"""Take up the runs of tasks, workflows and events that somebody left."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from oneiric.core.guard import attempt_async
 from oneiric.core.logging import get_logger
+from oneiric.domains.events.runs import DISPATCH
 from oneiric.errors import InvalidError, LockedError, OneiricError, UnavailableError
 from oneiric.runs.journal import left_runs
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from oneiric.runs.journal import Journal
     from oneiric.runs.run import Run
 
-NAMES = ("task:", "workflow:")
+NAMES = ("task:", "workflow:", DISPATCH)
 EVERY_SECONDS = 10.0
 AT_ONCE = 16
 
@@ -28,8 +29,8 @@ AT_ONCE = 16
 class Recovery:
     """Look for open runs that nobody holds any more, and go on with them.
 
-    Those of tasks and workflows only, and only where all that they have left to do can be done
-    here. So a run whose worker was killed is finished by another, and one that waits for a
+    Those of tasks, workflows and events only, and only where all that they have left to do can be
+    done here. So a run whose worker was killed is finished by another, and one that waits for a
     signal is heard again. At most *at_once* of them are under way at the same time, those that
     wait for somebody outside not counted; the rest is for others, or for later.
     """

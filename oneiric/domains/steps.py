@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType, TracebackType
@@ -16,12 +16,15 @@ from oneiric.core.guard import attempt
 from oneiric.core.logging import get_logger
 from oneiric.core.ref import ComponentRef
 from oneiric.documents import digest
+from oneiric.domains.events.event import Event
+from oneiric.domains.events.runs import DISPATCH
 from oneiric.errors import (
     ComponentError,
     InvalidRefError,
     JSONValue,
     NoCandidateError,
     PausedError,
+    UnavailableError,
     nearest,
 )
 from oneiric.runs.body import Bodies, Body, Given, Provenance
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from oneiric.core.handle import Handle
     from oneiric.core.lifecycle import LifecycleManager
     from oneiric.domains.actions import ActionBridge
+    from oneiric.domains.events import EventBridge
     from oneiric.runs.context import StepContext
 
 DOMAINS = ("task", "action")
@@ -41,6 +45,7 @@ Then: TypeAlias = "Callable[[StepContext, JSONValue], Awaitable[JSONValue]]"
 """What is done with the result of an action's step; returns what is recorded."""
 
 _NOTHING: Mapping[str, Then] = MappingProxyType({})
+_NOBODY = Provenance()
 
 
 class ComponentBodies(Bodies):
@@ -56,6 +61,7 @@ class ComponentBodies(Bodies):
         lifecycle: who brings the components up.
         actions: how actions are executed.
         then: what is done with the results of some actions before they are recorded, by key.
+        events: returns whose handlers are told of the events that runs of `event:dispatch` carry.
     """
 
     def __init__(
@@ -64,16 +70,20 @@ class ComponentBodies(Bodies):
         actions: ActionBridge,
         *,
         then: Mapping[str, Then] = _NOTHING,
+        events: Callable[[], EventBridge] | None = None,
     ) -> None:
         self.lifecycle = lifecycle
         self.actions = actions
         self.then = then
+        self._dispatch = _EventBody(events) if events is not None else None
         self._digests: dict[tuple[str, Candidate], str] = {}
         self._generation = -1
         self._log = get_logger(__name__)
         self._waited: dict[str, str] = {}
 
     def problem(self, target: str) -> str:
+        if target == DISPATCH and self._dispatch is not None:
+            return ""
         try:
             ref: ComponentRef[Any] = ComponentRef(target)
         except InvalidRefError as error:
@@ -91,6 +101,8 @@ class ComponentBodies(Bodies):
         return f"{decision.problem.message}{f'; {hint}' if hint else ''}"
 
     def open(self, target: str) -> AbstractAsyncContextManager[Body]:
+        if target == DISPATCH and self._dispatch is not None:
+            return nullcontext(self._dispatch)
         return _Opened(self, ComponentRef(target))
 
     def decision_digest(self, target: str, candidate: Candidate) -> str:
@@ -221,13 +233,36 @@ class _ActionBody:
         return result if self.then is None else await self.then(context, result)
 
 
-def _begin(candidate: Candidate, context: StepContext) -> None:
+@dataclass(frozen=True, slots=True)
+class _EventBody:
+    """Tell the handlers of the event that is a step's input; its result is what came of it.
+
+    What handlers miss are dead letters. Where even those cannot be kept the step fails, and is
+    tried again.
+    """
+
+    events: Callable[[], EventBridge]
+    provenance: Provenance = _NOBODY
+    is_blocking: bool = False
+
+    async def __call__(self, context: StepContext, value: JSONValue, /) -> JSONValue:
+        _begin(None, context)
+        event = Event.from_json(value)
+        results = await self.events().dispatch(event)
+        lost = [each.handler for each in results if each.is_missed and not each.letter]
+        if lost:
+            raise UnavailableError(f"no dead letter was kept for {', '.join(lost)}")
+        told: JSONValue = {each.handler: str(each.outcome) for each in results}
+        return {"topic": event.topic, "id": event.id, "handlers": told}
+
+
+def _begin(candidate: Candidate | None, context: StepContext) -> None:
     """Let logs and traces know what is at work, in the context of this call alone."""
     run, step = context.run_id, context.step_id
     above_it = Doing(run=run, words=(run,), parent=above())
     words = (run, step, str(context.attempt))
-    ref = candidate.ref
-    DOING.set(Doing(ref.domain, ref.key, candidate.provider, run, step, words, above_it))
+    who = (candidate.ref.domain, candidate.ref.key, candidate.provider) if candidate else ("",) * 3
+    DOING.set(Doing(*who, run, step, words, above_it))
 
 
 def _may_pass(decision: Decision) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from oneiric.core.guard import attempt_async
 from oneiric.core.logging import get_logger
 from oneiric.domains.events.event import Event
+from oneiric.domains.events.runs import DISPATCH, PLAN
 from oneiric.domains.messages import InvalidMessageError, WorkMessage, read_message
 from oneiric.errors import (
     DocumentError,
@@ -110,23 +111,25 @@ class RunMessages(Processor):
             InvalidMessageError: there is a run of that id that does something else.
             OneiricError: it was not begun; `WorkflowBridge.start` tells why.
         """
-        bridge = self._workflows if asked.kind == "workflow" else self._tasks
-        metadata = {**(asked.metadata or {}), "queued_at": asked.queued_at}
         try:
-            handle = await bridge.start(
-                asked.key,
-                asked.given,
-                provider=asked.provider,
-                run_id=asked.run_id,
-                metadata=metadata,
-            )
+            handle = await self._begun(asked)
         except RunExistsError:
-            known = await self._known(asked, f"{bridge.domain.name}:{asked.key}")
+            known = await self._known(asked)
             return known if known.state.is_over else await self._taken_up(known)
         return await handle.settled()
 
-    async def _known(self, asked: WorkMessage, name: str) -> Run:
-        run = await self._engine.get(asked.run_id)
+    async def _begun(self, asked: WorkMessage) -> RunHandle:
+        metadata = {**(asked.metadata or {}), "queued_at": asked.queued_at}
+        run_id, given = asked.run_id, asked.given
+        if asked.name == DISPATCH:
+            return await self._engine.start(PLAN, given, run_id=run_id, metadata=metadata)
+        bridge = self._workflows if asked.kind == "workflow" else self._tasks
+        return await bridge.start(
+            asked.key, given, provider=asked.provider, run_id=run_id, metadata=metadata
+        )
+
+    async def _known(self, asked: WorkMessage) -> Run:
+        run, name = await self._engine.get(asked.run_id), asked.name
         if run.plan.name != name:
             raise InvalidMessageError(f"the run {run.run_id} is one of {run.plan.name}, not {name}")
         return run

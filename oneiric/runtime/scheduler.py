@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
@@ -27,7 +27,7 @@ from oneiric.errors import (
 from oneiric.ports.identity import IDENTITY, Principal
 from oneiric.runtime.callers import Callers
 from oneiric.runtime.settings import HttpSettings
-from oneiric.runtime.task_messages import Delivery, read_delivery
+from oneiric.runtime.task_messages import Delivery, read_delivery, read_event
 from oneiric.web.app import application
 from oneiric.web.auth import IDENTITY as CALLER
 from oneiric.web.errors import error_response, json_response, status_of
@@ -42,7 +42,11 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 10.0
 RETRY_SECONDS = 5
-KINDS = ("workflow", "task")
+PATHS: Mapping[str, str] = MappingProxyType(
+    {"/tasks/workflow": "workflow", "/tasks/task": "task", "/events": "event"}
+)
+"""Each path that takes callbacks, and what is asked for there."""
+_EVENT = "application/cloudevents+json"
 _PASSING = (ComponentError, PausedError, UnavailableError)
 
 
@@ -131,7 +135,7 @@ class WorkflowTaskProcessor:
     def _is_offered(self, message: WorkMessage) -> bool:
         """Tell whether somebody who may not serve now may do so later."""
         provider = f"@{message.provider}" if message.provider else ""
-        decision = self._resolver.explain(f"{message.kind}:{message.key}{provider}")
+        decision = self._resolver.explain(f"{message.name}{provider}")
         rejections = [standing.rejection for standing in decision.standings]
         return any(each.reason.passing for each in rejections if each is not None)
 
@@ -141,8 +145,7 @@ class WorkflowTaskProcessor:
             run = await self._engine.get(message.run_id)
         except NotFoundError:
             return None
-        is_asked = run.plan.name == f"{message.kind}:{message.key}"
-        return run if is_asked and run.state.is_over else None
+        return run if run.plan.name == message.name and run.state.is_over else None
 
 
 def may_pass(error: OneiricError) -> bool:
@@ -155,7 +158,7 @@ def may_pass(error: OneiricError) -> bool:
 
 
 class SchedulerHTTPServer:
-    """Take callbacks at `POST /tasks/workflow` and `POST /tasks/task`, and tell how we are.
+    """Take callbacks at `POST /tasks/workflow`, `/tasks/task` and `/events`, and tell how we are.
 
     Use it as `async with`, within the `Work` that does what is asked for. `/healthz` and `/readyz`
     are open to all; the rest, `/metrics` included, to whom `Callers` lets in. While it is not
@@ -238,7 +241,7 @@ class SchedulerHTTPServer:
         app = application(
             [
                 *health_routes(ready=self._problems, metrics=self._metrics),
-                *(web.post(f"/tasks/{kind}", partial(self._answer, kind)) for kind in KINDS),
+                *(web.post(path, partial(self._answer, kind)) for path, kind in PATHS.items()),
             ],
             limits=WebLimits(
                 documents=DocumentLimits(max_bytes=settings.max_body_bytes),
@@ -308,8 +311,7 @@ class SchedulerHTTPServer:
         with self._counted() as bound:
             try:
                 async with bound:
-                    body = await read_json(request)
-                    delivery = read_delivery(kind, body, request.headers, clock=self._clock)
+                    delivery = await self._read(kind, request)
                     principal = request[CALLER]
                     subject = principal.subject if isinstance(principal, Principal) else ""
                     told |= {"run": delivery.message.run_id, "sender": delivery.sender}
@@ -326,6 +328,12 @@ class SchedulerHTTPServer:
                 if task is not None and task.cancelling():
                     raise
                 raise ClosedError("the run was let go of") from None  # its engine is closed
+
+    async def _read(self, kind: str, request: web.Request) -> Delivery:
+        if kind == "event":
+            return read_event(await read_json(request, also=_EVENT), request.headers)
+        body = await read_json(request)
+        return read_delivery(kind, body, request.headers, clock=self._clock)
 
     @contextmanager
     def _counted(self) -> Iterator[asyncio.Timeout]:

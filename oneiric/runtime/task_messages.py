@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 from oneiric.clock import uuid7
 from oneiric.documents import parse
+from oneiric.domains.events import Event
+from oneiric.domains.events.runs import DISPATCH
 from oneiric.domains.messages import InvalidMessageError, WorkMessage, read_message
 from oneiric.errors import JSONValue
 
 if TYPE_CHECKING:
     from oneiric.clock import Clock
 
+_JSON = "application/json"
 CLOUD_TASKS, PUB_SUB, HTTP = "cloud-tasks", "pub-sub", "http"
 _LONGEST_NAME = 1_024
 _COUNT = re.compile(r"\d{1,9}")
@@ -56,19 +59,66 @@ def read_delivery(
     Raises:
         InvalidMessageError, DocumentError: it is no such request.
     """
-    if not isinstance(body, Mapping):
-        raise InvalidMessageError("a message is a table")
-    if "message" in body:
-        return _pushed(kind, body)
+    sent = _sent(body, headers)
+    content = sent.content if sent.push is None else _table(_parsed(_data(sent.push)))
+    message = read_message(content, run_id=sent.run_id or clock.new_id())
+    if message.kind != kind:
+        raise InvalidMessageError(f"here a {kind} can be asked for, not a {message.kind}")
+    return Delivery(message, sent.sender, sent.name, sent.attempt)
+
+
+def read_event(body: JSONValue, headers: Mapping[str, str]) -> Delivery:
+    """Return the event that a request tells, strictly, as what one run is to dispatch.
+
+    The body is the event in the JSON format of CloudEvents, or a Pub/Sub push: of that, or of
+    data beside attributes such as `ce-type`, where message id and subscription stand for an id
+    and a source that are not told. The run's id follows from the names of the delivery as for
+    `read_delivery`, and without any from the event's source and id.
+
+    Raises:
+        InvalidError, DocumentError: it is no such request.
+
+    Source: CloudEvents 1.0.2, and its Pub/Sub protocol binding.
+    """
+    sent = _sent(body, headers)
+    event = Event.from_json(sent.content) if sent.push is None else _event_of(sent)
+    run_id = sent.run_id or derived_id("event", event.source, event.id)
+    kind, _, key = DISPATCH.partition(":")
+    message = WorkMessage(kind, key, run_id, event.as_json())
+    return Delivery(message, sent.sender, sent.name, sent.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What came, and by which name: `run_id` follows from that, and is empty without one."""
+
+    content: Mapping[str, JSONValue]
+    sender: str = HTTP
+    name: str = ""
+    run_id: str = ""
+    attempt: int = 0
+    push: Mapping[str, JSONValue] | None = None
+
+
+def _sent(body: JSONValue, headers: Mapping[str, str]) -> _Sent:
+    content = _table(body)
+    if "message" in content:
+        return _pushed(content)
     task = headers.get("X-CloudTasks-TaskName", "")
     if task:
         queue = headers.get("X-CloudTasks-QueueName", "")
         run_id = derived_id(CLOUD_TASKS, _name("queue", queue), _name("task", task))
         count = _count(headers.get("X-CloudTasks-TaskRetryCount", ""))
-        return Delivery(_asked(kind, body, run_id), CLOUD_TASKS, f"{queue}/{task}", count)
+        return _Sent(content, CLOUD_TASKS, f"{queue}/{task}", run_id, count)
     if key := headers.get("Idempotency-Key", ""):
-        return Delivery(_asked(kind, body, derived_id(HTTP, _name("key", key))), HTTP, key)
-    return Delivery(_asked(kind, body, clock.new_id()), HTTP)
+        return _Sent(content, HTTP, key, derived_id(HTTP, _name("key", key)))
+    return _Sent(content)
+
+
+def _table(value: JSONValue) -> Mapping[str, JSONValue]:
+    if not isinstance(value, Mapping):
+        raise InvalidMessageError("a message is a table")
+    return value
 
 
 def derived_id(*names: str, at: datetime | None = None) -> str:
@@ -85,8 +135,8 @@ def derived_id(*names: str, at: datetime | None = None) -> str:
     return uuid7(ticks, int.from_bytes(digest[:8]) >> 2)
 
 
-def _pushed(kind: str, body: Mapping[str, JSONValue]) -> Delivery:
-    """Return what a Pub/Sub push asks for; subscription and message id are its name."""
+def _pushed(body: Mapping[str, JSONValue]) -> _Sent:
+    """Return what a Pub/Sub push brings; subscription and message id are its name."""
     message = body["message"]
     if not isinstance(message, Mapping):
         raise InvalidMessageError("the message of a push is a table")
@@ -94,31 +144,49 @@ def _pushed(kind: str, body: Mapping[str, JSONValue]) -> Delivery:
     told = message.get("messageId", message.get("message_id"))
     message_id = _name("message id", told)
     at = _moment(message.get("publishTime", message.get("publish_time")))
-    asked = _asked(kind, _data(message), derived_id(PUB_SUB, subscription, message_id, at=at))
+    run_id = derived_id(PUB_SUB, subscription, message_id, at=at)
     attempt = body.get("deliveryAttempt")
-    attempt = attempt if isinstance(attempt, int) else 0
-    return Delivery(asked, PUB_SUB, f"{subscription}/{message_id}", max(0, attempt - 1))
+    attempt = max(0, attempt - 1) if isinstance(attempt, int) else 0
+    return _Sent(body, PUB_SUB, f"{subscription}/{message_id}", run_id, attempt, message)
 
 
-def _data(message: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:
+def _data(message: Mapping[str, JSONValue]) -> bytes:
     data = message.get("data")
     if not isinstance(data, str):
         raise InvalidMessageError("the message of a push has data, in base64")
     try:
-        text = base64.b64decode(data, validate=True)
+        return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         raise InvalidMessageError("the data of a push is not base64") from None
-    found = parse(text, "json", source="message.data")
-    if not isinstance(found, Mapping):
-        raise InvalidMessageError("a message is a table")
-    return found
 
 
-def _asked(kind: str, body: Mapping[str, JSONValue], run_id: str) -> WorkMessage:
-    message = read_message(body, run_id=run_id)
-    if message.kind != kind:
-        raise InvalidMessageError(f"here a {kind} can be asked for, not a {message.kind}")
-    return message
+def _parsed(data: bytes) -> JSONValue:
+    return parse(data, "json", source="message.data")
+
+
+def _event_of(sent: _Sent) -> Event:
+    """Return the event of a push: as its attributes say, or as its data does without a type."""
+    assert sent.push is not None
+    attributes = sent.push.get("attributes") or {}
+    if not isinstance(attributes, Mapping):
+        raise InvalidMessageError("the attributes of a message are a table")
+    if "ce-type" not in attributes:
+        found = _table(_parsed(_data(sent.push)))
+        if "specversion" not in found:
+            hint = "push an event in the JSON format of CloudEvents, or with an attribute ce-type"
+            raise InvalidMessageError("the message is no event", hint=hint)
+        return Event.from_json(found)
+    subscription, _, message_id = sent.name.rpartition("/")
+    told: dict[str, JSONValue] = {"specversion": "1.0", "id": message_id}
+    told["source"] = f"//pubsub.googleapis.com/{subscription}"
+    told |= {name[3:]: text for name, text in attributes.items() if name.startswith("ce-")}
+    kind = attributes.get("content-type", attributes.get("Content-Type", _JSON))
+    told["datacontenttype"] = kind
+    if "data" not in sent.push:
+        return Event.from_json(told)
+    if str(kind).partition(";")[0].strip().endswith("json"):
+        return Event.from_json({**told, "data": _parsed(_data(sent.push))})
+    return Event.from_json({**told, "data_base64": sent.push["data"]})
 
 
 def _name(what: str, text: JSONValue) -> str:

@@ -79,7 +79,12 @@ class Work:
             journal = SqliteJournal(path, clock=clock, durability=durability)
         self.journal = WatchedJournal(journal, lambda: runtime.measures.runs)
         self.notices = RunNotices(runtime, self.journal, find=self._under_way, kept=checkpoints)
-        self.bodies = ComponentBodies(lifecycle, runtime.actions, then={NOTIFY: self.notices.step})
+        self.bodies = ComponentBodies(
+            lifecycle,
+            runtime.actions,
+            then={NOTIFY: self.notices.step},
+            events=lambda: runtime.events,
+        )
         self.engine = RunEngine(
             self.bodies,
             journal=NoticedJournal(self.journal, self.notices),

@@ -49,8 +49,10 @@ class WebLimits:
 LIMITS = web.AppKey("limits", WebLimits)
 
 
-async def read_json(request: web.Request) -> JSONValue:
+async def read_json(request: web.Request, *, also: str = _JSON) -> JSONValue:
     """Return the body of a request, which must be one strict JSON value.
+
+    It says that it is `application/json`, or the media type *also*.
 
     Raises:
         MediaTypeError: it does not say that it is JSON, or is compressed.
@@ -58,7 +60,7 @@ async def read_json(request: web.Request) -> JSONValue:
         DocumentError: it is no such value.
     """
     limits = request.app[LIMITS]
-    if request.content_type != _JSON:
+    if request.content_type not in (_JSON, also):
         raise MediaTypeError(f"the body must be {_JSON}", hint=f"Content-Type: {_JSON}")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise MediaTypeError("the body must not be compressed")

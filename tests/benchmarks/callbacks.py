@@ -1,9 +1,11 @@
 """What a callback over HTTP costs, beside a bare aiohttp handler that reads the same JSON."""
 
 import asyncio
+import base64
+import itertools
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,8 +21,9 @@ from tests.benchmarks.measure import Row, Size
 
 AT_ONCE = 16
 REPEATS = 5
-PATH = "/tasks/workflow"
-ASKED = {"workflow": "nothing", "context": {"order": 7}}
+PATH, EVENTS = "/tasks/workflow", "/events"
+ASKED: Mapping[str, object] = {"workflow": "nothing", "context": {"order": 7}}
+DATA = base64.b64encode(b'{"order": 7}').decode()
 
 
 class Nothing:
@@ -30,31 +33,52 @@ class Nothing:
         return None
 
 
+class Deaf:
+    """A handler that does nothing."""
+
+    async def handle(self, _event: object) -> None:
+        return None
+
+
 METADATA = {"dag": {"nodes": [{"id": "a", "task": "nothing"}]}}
 OFFERS = Plugin(
     [
         Candidate("task:nothing", "plain", Nothing),
         Candidate("workflow:nothing", "plain", object, metadata=METADATA),
+        Candidate("event:nothing", "plain", Deaf),
     ]
 )
 
 
+Body = Mapping[str, object]
+
+
 def callbacks(size: Size) -> list[Row]:
-    """Measure callbacks in a second, each a run of one no-op step, by several clients at once."""
-    return asyncio.run(_callbacks(size))
+    """Measure callbacks in a second, each a run of one no-op step, by several clients at once.
+
+    So are events that are pushed: each is told to one handler that does nothing.
+    """
+    rows = asyncio.run(_rows(size, "callbacks", PATH, lambda number: ASKED))
+    return rows + asyncio.run(_rows(size, "pushed events", EVENTS, _push))
 
 
-async def _callbacks(size: Size) -> list[Row]:
+def _push(number: int) -> Body:
+    message = {"data": DATA, "messageId": str(number), "attributes": {"ce-type": "order.created"}}
+    return {"message": message, "subscription": "projects/p/subscriptions/orders"}
+
+
+async def _rows(size: Size, name: str, path: str, body: Callable[[int], Body]) -> list[Row]:
     count = max(size.calls // 100, 2 * AT_ONCE)
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name, checkpoints in (("in memory", False), ("recorded", True)):
-            best = floor = 0.0
-            async with _ours(Path(folder), checkpoints=checkpoints) as url, _bare() as bare:
+    rows, numbers = [], itertools.count()
+    for how, checkpoints in (("in memory", False), ("recorded", True)):
+        best = floor = 0.0
+        with tempfile.TemporaryDirectory() as folder:
+            async with _ours(Path(folder), checkpoints=checkpoints) as url, _bare(path) as bare:
                 for _ in range(min(size.repeats, REPEATS)):
-                    best = max(best, await _per_second(url, count))
-                    floor = max(floor, await _per_second(bare, count))
-            rows.append(Row(f"callbacks, {name}", best, "/s", floor))
+                    bodies = [body(next(numbers)) for _ in range(count)]
+                    best = max(best, await _per_second(url, path, bodies))
+                    floor = max(floor, await _per_second(bare, path, bodies))
+        rows.append(Row(f"{name}, {how}", best, "/s", floor))
     return rows
 
 
@@ -69,12 +93,12 @@ async def _ours(folder: Path, *, checkpoints: bool) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _bare() -> AsyncIterator[str]:
+async def _bare(path: str) -> AsyncIterator[str]:
     async def handle(request: web.Request) -> web.Response:
         return web.json_response(await request.json())
 
     app = web.Application()
-    app.router.add_post(PATH, handle)
+    app.router.add_post(path, handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -85,13 +109,13 @@ async def _bare() -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def _per_second(url: str, count: int) -> float:
+async def _per_second(url: str, path: str, bodies: Sequence[Body]) -> float:
     """Return how many posts in a second are answered with 200."""
-    numbers = iter(range(count))
+    left = iter(bodies)
 
     async def post(session: aiohttp.ClientSession) -> None:
-        for _ in numbers:
-            async with session.post(PATH, json=ASKED) as answer:
+        for body in left:
+            async with session.post(path, json=body) as answer:
                 await answer.read()
                 assert answer.status == 200
 
@@ -100,4 +124,4 @@ async def _per_second(url: str, count: int) -> float:
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):
                 group.create_task(post(session))
-        return count / (time.perf_counter() - started)
+        return len(bodies) / (time.perf_counter() - started)

@@ -90,7 +90,10 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("warm use", "a context manager that does nothing"),
     ("swap, activation", "a task that does nothing, started and awaited"),
     ("dispatch", "a bare `asyncio.gather` of the same handlers"),
-    ("callbacks", "a bare aiohttp handler that reads the same JSON, asked by the same clients"),
+    (
+        "callbacks, pushed events",
+        "a bare aiohttp handler that reads the same JSON, asked by the same clients",
+    ),
     ("run", "as many tasks that do nothing, each awaited"),
     ("journaled steps, appends", "raw SQLite that commits the same two rows for each step"),
     ("verify", "one signature over the same bytes checked by PyNaCl, and `json.loads`"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oneiric.core.candidate import Candidate
 from oneiric.core.plugin import Plugin
 from oneiric.runtime import RuntimeOrchestrator
 from oneiric.runtime.scheduler import SchedulerHTTPServer
@@ -88,6 +89,7 @@ async def callbacks(
     host: str = "",
     grace: float = 10.0,
     ready: Callable[[], Sequence[str]] = tuple,
+    also: Sequence[Candidate] = (),
 ) -> AsyncIterator[Desk]:
     """Serve the workflow `ship`, of the tasks `pick` and `pack`, and the workflow `asks`."""
     (folder / "oneiric.toml").write_text(config)
@@ -101,7 +103,7 @@ async def callbacks(
     needs = workflow("needs", {"id": "pick", "task": "pick", "payload": "${ input.order }"})
     tasks = [task(name, script.task(name)) for name in ("pick", "pack")]
     runtime = RuntimeOrchestrator.open(
-        folder=folder, plugins=(Plugin([*tasks, ship, needs, waiting]),)
+        folder=folder, plugins=(Plugin([*tasks, ship, needs, waiting, *also]),)
     )
     async with Work(runtime) as work:
         server = SchedulerHTTPServer(
