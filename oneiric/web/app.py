@@ -14,7 +14,7 @@ from oneiric.errors import InvalidError
 from oneiric.text.tracing import Doing, Trace, at_work
 from oneiric.web.auth import Authenticate, guard
 from oneiric.web.errors import Handler, told
-from oneiric.web.limits import LIMITS, WebLimits, occupied
+from oneiric.web.limits import LIMITS, WebLimits, held_back, occupied
 
 REQUEST_ID = "X-Request-Id"
 """The header with the id of a request, its caller's own if that may be one."""
@@ -71,7 +71,9 @@ def application(
     app[LIMITS] = bounds
     app[CLOCK] = clock or SystemClock()
     app[GUARDED] = authenticate is not None
-    app.add_routes(routes)
+    for each in routes:
+        more = {**each.kwargs, "expect_handler": held_back}
+        web.RouteDef(each.method, each.path, each.handler, more).register(app.router)
     return app
 
 

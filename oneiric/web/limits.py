@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from oneiric.documents import DocumentLimits, parse
 from oneiric.errors import JSONValue
@@ -47,6 +47,8 @@ class WebLimits:
 
 
 LIMITS = web.AppKey("limits", WebLimits)
+ASKED = web.RequestKey("asked", bool)
+"""Under which key a request tells that its body was asked for."""
 
 
 async def read_json(request: web.Request, *, also: str = _JSON) -> JSONValue:
@@ -70,6 +72,7 @@ async def read_json(request: web.Request, *, also: str = _JSON) -> JSONValue:
     body = bytearray()
     try:
         async with asyncio.timeout(limits.body_seconds):
+            await _ask_for_body(request)
             while chunk := await request.content.readany():
                 body += chunk
                 if len(body) > most:
@@ -78,6 +81,21 @@ async def read_json(request: web.Request, *, also: str = _JSON) -> JSONValue:
         message = f"the body was not there after {limits.body_seconds:g} s"
         raise SlowRequestError(message) from None
     return parse(bytes(body), "json", source="body", limits=limits.documents)
+
+
+async def held_back(_request: web.Request) -> None:
+    """Leave a client waiting that sends its body only when asked for it: `read_json` asks."""
+
+
+async def _ask_for_body(request: web.Request) -> None:
+    if _waits(request) and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # nothing of the answer is sent yet
+    request[ASKED] = True
+
+
+def _waits(request: web.Request) -> bool:
+    return request.headers.get("Expect", "").lower() == "100-continue"
 
 
 class Crowd:
@@ -180,11 +198,17 @@ class Connection(web.RequestHandler):
 
 @web.middleware
 async def occupied(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a connection count as busy until its request is answered."""
+    """Let a connection count as busy until its request is answered.
+
+    It ends then if its client still waits to be asked for a body: nobody knows whether that comes.
+    """
     connection = request.protocol
     if isinstance(connection, Connection):
         connection.is_busy = True
-    return await handler(request)
+    response = await handler(request)
+    if _waits(request) and not request.get(ASKED):
+        response.force_close()
+    return response
 
 
 def _refusal() -> bytes:

@@ -1,12 +1,14 @@
 """What clients may ask of a server, and that a few of them cannot keep it from the others."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 import pytest
 from aiohttp import web
 
 from oneiric.documents import DocumentLimits
+from oneiric.errors import UnauthenticatedError
 from oneiric.web.errors import json_response
 from oneiric.web.limits import WebLimits
 from tests.web.served import answer, request, say, serving
@@ -38,6 +40,48 @@ async def test_a_client_that_never_ends_its_body_is_told() -> None:
         status, _, body = await answer(reader)
         writer.close()
     assert (status, body["error"]["code"]) == (408, "request-timeout")
+
+
+async def test_defect_a_body_is_asked_for_only_when_it_is_to_be_read() -> None:
+    """Who is not let in, or asks amiss, is told so at once, and the connection ends."""
+
+    async def nobody(_headers: Mapping[str, str]) -> object:
+        raise UnauthenticatedError("nobody is known")
+
+    head = b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+    json_, text = b"\r\nContent-Type: application/json", b"\r\nContent-Type: text/plain"
+    long = str(WebLimits().documents.max_bytes + 1).encode()
+    async with serving(authenticate=nobody) as port:
+        refused = await _all_of(port, head + b"2" + json_ + b"\r\n\r\n")
+    async with serving() as port:
+        amiss = await _all_of(port, head + b"2" + text + b"\r\n\r\n")
+        too_long = await _all_of(port, head + long + json_ + b"\r\n\r\n")
+
+    told = [each.partition(b"\r\n")[0].split()[1] for each in (refused, amiss, too_long)]
+    assert told == [b"401", b"415", b"413"]
+
+
+async def test_a_body_that_is_to_be_read_is_asked_for() -> None:
+    """By the answer 100 to who waits for it; the connection serves on."""
+    asked = b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n"
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(asked + b"Content-Type: application/json\r\n\r\n")
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(b"{}")
+            assert (await answer(reader))[0] == 200
+        writer.close()
+
+
+async def _all_of(port: int, asked: bytes) -> bytes:
+    """Return all that is said until the connection ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(asked)
+    async with asyncio.timeout(60):
+        said = await reader.read()
+    writer.close()
+    return said
 
 
 async def test_a_client_that_takes_no_answer_is_let_go() -> None:
