@@ -99,6 +99,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             _counter("remote_digest_checks", "Digests that were checked.", "source"),
             _counter("supervisor_restarts", "Services started again.", "domain", "key"),
             _counter("http_requests", "HTTP requests served.", "method", "route", "status"),
+            _counter("http_refusals", "Callers over HTTP that were not let in.", "code"),
             _seconds("http_request", "Time to serve an HTTP request.", "method", "route"),
             _counter("log_records_dropped", "Log events that a sink did not take.", "sink"),
             _counter("telemetry_writes", "Writes of the telemetry file.", "result"),

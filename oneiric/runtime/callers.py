@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -13,10 +14,13 @@ from oneiric.ports.errors import PermissionDeniedError, UnavailableError
 from oneiric.ports.identity import IDENTITY, Principal
 
 if TYPE_CHECKING:
+    from oneiric.clock import Clock
     from oneiric.core.lifecycle import LifecycleManager
 
 BACKEND = "http"
 CALL_SECONDS = 30.0
+MOST_TOLD = 10
+QUIET_SECONDS = 60.0
 THIS_MACHINE = Principal(subject="this-machine")
 _SCHEME = "bearer"
 
@@ -31,13 +35,22 @@ class Callers:
     Args:
         provider: the provider of `adapter:identity` to ask; empty for none.
         host: what is listened on.
+        refused: called with the code of each refusal.
     """
 
-    def __init__(self, lifecycle: LifecycleManager, *, provider: str, host: str) -> None:
+    def __init__(
+        self,
+        lifecycle: LifecycleManager,
+        *,
+        provider: str,
+        host: str,
+        refused: Callable[[str], object] = str,
+    ) -> None:
         self._lifecycle = lifecycle
         self._provider = provider
         self._is_local = is_loopback(host)
-        self._log = get_logger("oneiric.http")
+        self._refused = refused
+        self._refusals = _Refusals(lifecycle.clock)
 
     async def __call__(self, headers: Mapping[str, str]) -> Principal:
         """Return who calls.
@@ -52,7 +65,8 @@ class Callers:
                 return await self._asked(token_of(headers))
             self._check_local(headers)
         except OneiricError as error:
-            self._log.warning("caller-refused", code=error.code, reason=error.message)
+            self._refused(error.code)
+            self._refusals.tell(error)
             raise
         return THIS_MACHINE
 
@@ -80,6 +94,31 @@ class Callers:
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if not is_loopback(name.strip("[]")) or "Origin" in headers:
             raise PermissionDeniedError(BACKEND, "only programs of this machine may call")
+
+
+class _Refusals:
+    """Log who is not let in: of each code up to ten in a minute, and how many there were more.
+
+    Anybody can be refused as often as they like, and shall not fill a disk so.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = 0.0
+        self._counts: Counter[str] = Counter()
+        self._log = get_logger("oneiric.http")
+
+    def tell(self, error: OneiricError) -> None:
+        """Log a refusal, or only count it."""
+        now = self._clock.monotonic()
+        if now - self._since >= QUIET_SECONDS:
+            for code, count in self._counts.items():
+                if count > MOST_TOLD:
+                    self._log.warning("callers-refused", code=code, unsaid=count - MOST_TOLD)
+            self._since, self._counts = now, Counter()
+        self._counts[error.code] += 1
+        if self._counts[error.code] <= MOST_TOLD:
+            self._log.warning("caller-refused", code=error.code, reason=error.message)
 
 
 def token_of(headers: Mapping[str, str]) -> str:

@@ -217,6 +217,10 @@ class Measures(Observer):
         error = "server" if status >= 500 else ""
         self.trace("http", seconds * 1e3, told, place=place, parent=caller, error=error)
 
+    def refused(self, code: str) -> None:
+        """Count a caller that was not let in."""
+        self.metrics.count("oneiric_http_refusals_total", code=code)
+
     def _handler(self, name: str) -> tuple[Counter, Histogram]:
         if len(self._handlers) > MOST_SERIES:
             self._handlers.clear()

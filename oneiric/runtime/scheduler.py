@@ -195,13 +195,17 @@ class SchedulerHTTPServer:
         self._answered = work.runtime.measures.requested
         self._resolver, self._lifecycle = work.runtime.resolver, work.runtime.lifecycle
         self._callers = Callers(
-            self._lifecycle, provider=settings.identity, host=self._address.host
+            self._lifecycle,
+            provider=settings.identity,
+            host=self._address.host,
+            refused=work.runtime.measures.refused,
         )
         self._ready = ready
         self._metrics = metrics
         self._grace = grace
         self._stopping = False
         self._bounds: set[asyncio.Timeout] = set()
+        self._reading: dict[asyncio.Timeout, None] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._where: Served | None = None
@@ -222,7 +226,7 @@ class SchedulerHTTPServer:
         """Take no more callbacks, and tell all who wait to come again."""
         self.stop()
         now = asyncio.get_running_loop().time()
-        for bound in self._bounds:
+        for bound in (*self._bounds, *self._reading):
             if not bound.expired():
                 bound.reschedule(now)
 
@@ -266,11 +270,11 @@ class SchedulerHTTPServer:
     ) -> None:
         self.stop()
         try:
-            async with asyncio.timeout(self._grace):
-                await self._idle.wait()
-        except TimeoutError:
-            self.hurry()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._grace):
+                    await self._idle.wait()
         finally:
+            self.hurry()
             await self._stack.aclose()
 
     async def _bring_up(self, provider: str) -> None:
@@ -302,32 +306,55 @@ class SchedulerHTTPServer:
     async def _bounded(
         self, kind: str, request: web.Request, told: dict[str, JSONValue]
     ) -> Callback:
-        """Do what is asked for, within the limits of number and time; note in *told* what it is."""
+        """Do what is asked for, within the limits of number and time; note in *told* what it is.
+
+        A request counts when it is there: bodies that do not come keep nobody out.
+        """
+        self._check_room()
+        delivery: Delivery | None = None
+        bound = asyncio.timeout(self._settings.answer_seconds)
+        try:
+            async with bound:
+                with self._arriving(bound):
+                    delivery = await self._read(kind, request)
+                principal = request[CALLER]
+                subject = principal.subject if isinstance(principal, Principal) else ""
+                told |= {"run": delivery.message.run_id, "sender": delivery.sender}
+                told |= {"name": delivery.name, "attempt": delivery.attempt, "by": subject}
+                self._check_room()
+                with self._counted(bound):
+                    return await self.processor.process(delivery.by(subject))
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            if delivery is None:
+                raise BusyError("the request was not there in time") from None
+            raise RunUnderWayError(delivery.message.run_id) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise ClosedError("the run was let go of") from None  # its engine is closed
+
+    def _check_room(self) -> None:
         if problems := self._problems():
             raise BusyError(f"no callback is taken now: {'; '.join(problems)}")
         if len(self._bounds) >= self._settings.concurrency:
             raise BusyError(f"{self._settings.concurrency} callbacks are under way")
-        delivery: Delivery | None = None
-        with self._counted() as bound:
-            try:
-                async with bound:
-                    delivery = await self._read(kind, request)
-                    principal = request[CALLER]
-                    subject = principal.subject if isinstance(principal, Principal) else ""
-                    told |= {"run": delivery.message.run_id, "sender": delivery.sender}
-                    told |= {"name": delivery.name, "attempt": delivery.attempt, "by": subject}
-                    return await self.processor.process(delivery.by(subject))
-            except TimeoutError:
-                if not bound.expired():
-                    raise
-                if delivery is None:
-                    raise BusyError("the request was not there in time") from None
-                raise RunUnderWayError(delivery.message.run_id) from None
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise
-                raise ClosedError("the run was let go of") from None  # its engine is closed
+
+    @contextmanager
+    def _arriving(self, bound: asyncio.Timeout) -> Iterator[None]:
+        """Let a body come, and of as many as are worked on give up the one that takes longest."""
+        if len(self._reading) >= self._settings.concurrency:
+            longest = next(iter(self._reading))
+            del self._reading[longest]
+            if not longest.expired():
+                longest.reschedule(asyncio.get_running_loop().time())
+        self._reading[bound] = None
+        try:
+            yield
+        finally:
+            self._reading.pop(bound, None)
 
     async def _read(self, kind: str, request: web.Request) -> Delivery:
         if kind == "event":
@@ -336,13 +363,12 @@ class SchedulerHTTPServer:
         return read_delivery(kind, body, request.headers, clock=self._clock)
 
     @contextmanager
-    def _counted(self) -> Iterator[asyncio.Timeout]:
-        """Give the limit of one more callback, and count it for as long as the block lasts."""
-        bound = asyncio.timeout(self._settings.answer_seconds)
+    def _counted(self, bound: asyncio.Timeout) -> Iterator[None]:
+        """Count one more callback for as long as the block lasts."""
         self._bounds.add(bound)
         self._idle.clear()
         try:
-            yield bound
+            yield
         finally:
             self._bounds.discard(bound)
             if not self._bounds:

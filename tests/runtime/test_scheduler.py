@@ -398,19 +398,6 @@ async def test_a_request_that_cannot_be_served_is_the_senders_mistake(
     assert (next_one[0], "retry-after" in answer[1]) == (200, False)
 
 
-async def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
-    """It may come again whole, and takes nobody's place for good."""
-    config = "[http]\nbody_seconds = 0.2\nconcurrency = 1\n"
-    async with callbacks(tmp_path, config=config) as desk:
-        reader, writer = await asyncio.open_connection("127.0.0.1", desk.port)
-        writer.write(http(SHIP, *cloud_task("t-1"))[:-1])
-        head = (await reader.readuntil(b"\r\n")).decode()
-        writer.close()
-        served = await desk.post(SHIP, *cloud_task("t-1"))
-
-    assert (head.split()[1], served[0]) == ("503", 200)
-
-
 async def test_a_sender_that_hangs_up_has_its_run_all_the_same(tmp_path: Path) -> None:
     """The next delivery finds it; nothing is done twice."""
     script = Script(gates={"pick": asyncio.Event()})
