@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
+import textwrap
 from collections.abc import MutableMapping, Sequence
 from typing import Any, TextIO
 
@@ -13,6 +16,9 @@ from oneiric.text.redaction import redacted
 from oneiric.text.tracing import DOING
 
 ROOT = "oneiric"
+_FIRST = ("timestamp", "level", "event")
+_PLAIN = re.compile(r"[^\s=\"'\x00-\x1f\x7f-\x9f]+")
+_INSET = "    "
 
 
 def get_logger(name: str, **context: object) -> structlog.stdlib.BoundLogger:
@@ -66,13 +72,7 @@ def send_to(handlers: Sequence[logging.Handler], *, level: str) -> None:
 
 def formatter(*, emit_json: bool) -> logging.Formatter:
     """Return what makes a line of an event, of text or JSON."""
-    renderer = (
-        structlog.processors.JSONRenderer(sort_keys=True)
-        if emit_json
-        else structlog.processors.KeyValueRenderer(
-            key_order=["timestamp", "level", "event"], repr_native_str=False
-        )
-    )
+    renderer = structlog.processors.JSONRenderer(sort_keys=True) if emit_json else _line
     return structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -86,6 +86,23 @@ def formatter(*, emit_json: bool) -> logging.Formatter:
             *_FACTS,
         ],
     )
+
+
+def _line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Return `name=value` of each key, quoted as in JSON where it could be read as anything else.
+
+    What an exception says follows in lines of its own, set in so that none looks like an event.
+    """
+    said = event.pop("exception", None)
+    first = {name: event.pop(name) for name in _FIRST if name in event}
+    told = {**first, **event}
+    line = " ".join(f"{_word(name)}={_word(value)}" for name, value in told.items())
+    return line if said is None else f"{line}\n{textwrap.indent(str(said), _INSET, bool)}"
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _escape(_logger: object, _method: str, line: Any) -> str:

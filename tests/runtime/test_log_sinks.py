@@ -134,6 +134,31 @@ def test_each_sink_has_its_level_and_its_form(tmp_path: Path) -> None:
     assert SECRET not in sinks.stderr.getvalue() + (tmp_path / "all.log").read_text()
 
 
+def test_defect_no_value_looks_like_another_key_or_another_event(tmp_path: Path) -> None:
+    """In lines of text what could be read as anything else is quoted, as in JSON."""
+    forged = "x\n2026-01-01T00:00:00Z level=error event=forged"
+    sinks = Sinks(tmp_path, {"target": "stderr"}, level="info")
+
+    sinks.log.info("said", plain="/tasks/a-1", two="a b", empty="", name="a=b", quoted='a"b')
+    sinks.log.info("said", reason=forged, **{"a b": 1})
+    logging.getLogger(f"{ROOT}.tests").info(forged)
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        sinks.log.exception("failed", nested={"a": forged})
+
+    lines = sinks.stderr.getvalue().splitlines()
+    events = [line for line in lines if line.startswith("timestamp=")]
+    said = 'plain=/tasks/a-1 two="a b" empty="" name="a=b" quoted="a\\"b"'
+    assert len(events) == 4
+    assert f"level=info event=said {said} logger=" in events[0]
+    assert json.dumps(forged) in events[1]
+    assert '"a b"=1' in events[1]
+    assert f"event={json.dumps(forged)}" in events[2]
+    assert all(line.startswith("    ") for line in lines if line not in events)
+    assert "    2026-01-01T00:00:00Z level=error event=forged" in lines
+
+
 @pytest.mark.parametrize("serves", [True, False])
 def test_promise_c2_only_who_serves_logs_to_stdout(serves: bool, tmp_path: Path) -> None:
     """A command keeps stdout for its answer; its events go to stderr instead."""
