@@ -7,7 +7,7 @@ import re
 import secrets
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -134,12 +134,6 @@ def at_work(doing: Doing) -> Iterator[None]:
         yield
     finally:
         DOING.reset(token)
-
-
-def continuing(traceparent: str) -> AbstractContextManager[None]:
-    """Go on, for the length of a block, with a trace that a caller began; ignore what is none."""
-    parent = Trace.parse(traceparent)
-    return at_work(Doing(parent=parent)) if parent else nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

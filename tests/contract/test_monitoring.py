@@ -23,7 +23,7 @@ from oneiric.ports import (
     UnavailableError,
 )
 from oneiric.runtime import RuntimeOrchestrator
-from oneiric.text.tracing import Span, Trace, continuing
+from oneiric.text.tracing import Doing, Span, Trace, at_work
 from tests.contract.cases import CASES, Find, ProviderCase, Surroundings, brought_up, for_each
 from tests.contract.chat import TOKEN
 from tests.contract.collector import Collector, partly, plain, points
@@ -252,7 +252,7 @@ async def test_what_a_runtime_does_arrives_at_the_collector(
         exporter = runtime.exporter
         async with asyncio.TaskGroup() as group:
             running = group.create_task(exporter.run())
-            with continuing(str(began)):
+            with at_work(Doing(parent=began)):
                 await runtime.events.emit("order.created")
                 await runtime.swap("adapter:pen", provider="biro")
             while not collector.metrics or len(collector.spans) < 3:  # noqa: ASYNC110
@@ -317,7 +317,7 @@ async def test_calls_to_others_carry_the_trace(here_of_http: Any, collector: Col
     url, began = f"http://127.0.0.1:{collector.port}/", Trace.new()
     async with brought_up(here_of_http) as find:
         client = await find(HTTP)
-        with continuing(str(began)):
+        with at_work(Doing(parent=began)):
             await client.post(f"{url}v1/traces")
             await client.post(f"{url}v1/traces", headers={"Traceparent": "mine"})
         await client.post(f"{url}v1/traces")

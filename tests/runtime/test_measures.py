@@ -11,7 +11,7 @@ from oneiric.metrics import Distribution
 from oneiric.ports.monitoring import MONITORING
 from oneiric.runtime.scheduler import SchedulerHTTPServer
 from oneiric.runtime.work import Work
-from oneiric.text.tracing import Trace, continuing
+from oneiric.text.tracing import Doing, Trace, at_work
 from tests.runtime.callbacks import http
 from tests.runtime.workshop import opened
 from tests.web.served import say
@@ -134,7 +134,7 @@ async def exported(work: Work) -> dict[str, list[Any]]:
 async def test_a_run_is_a_trace_and_its_steps_stand_below(traced: Work) -> None:
     """A step knows its own place; a caller's trace is gone on with."""
     began = Trace.new()
-    with continuing(str(began)):
+    with at_work(Doing(parent=began)):
         run = await (await traced.workflows.start("traced", {})).settled()
     alone = await (await traced.workflows.start("traced", {})).settled()
     spans = await exported(traced)

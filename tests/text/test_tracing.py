@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from oneiric.text.tracing import DOING, Doing, Span, Spans, Trace, above, at_work, continuing, here
+from oneiric.text.tracing import DOING, Doing, Span, Spans, Trace, above, at_work, here
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 RUN = "019b76da-a800-7000-8000-000000000001"
@@ -48,8 +48,6 @@ def test_a_traceparent_is_read(text: str) -> None:
 def test_what_is_no_traceparent_is_ignored(text: str) -> None:
     """A caller that sends nonsense begins no trace."""
     assert Trace.parse(text) is None
-    with continuing(text):
-        assert here() is None
 
 
 def test_the_place_of_a_run_is_the_same_everywhere() -> None:
@@ -64,7 +62,7 @@ def test_the_place_of_a_run_is_the_same_everywhere() -> None:
 
 def test_what_a_caller_began_is_gone_on_with() -> None:
     """For the length of the block, and for what is at work within."""
-    with continuing(PARENT):
+    with at_work(Doing(parent=Trace.parse(PARENT))):
         began = here()
         with at_work(Doing("task", "t", run=RUN, words=(RUN,), parent=above())):
             inner = here()
