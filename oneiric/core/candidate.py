@@ -49,8 +49,7 @@ class Source:
 
     def __str__(self) -> str:
         version = f" {self.version}" if self.version else ""
-        unsigned = "" if self.signed else " (unsigned)"
-        return f"{self.id}{version}{unsigned}"
+        return f"{self.id}{version}{'' if self.signed else ' (unsigned)'}"
 
 
 CODE = Source()

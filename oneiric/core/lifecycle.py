@@ -143,6 +143,14 @@ class LifecycleManager:
         assume = Assumption(select=select, unselect=(place.ref,) if clear else ())
         return await self._outcome(self._own(self._swap(place, assume)))
 
+    async def renew(self, ref: str) -> SwapReport:
+        """Replace what serves *ref* by a new instance of whoever it names; nobody is selected.
+
+        So an offer that is up beside the one that serves its place stays beside it. All else is
+        as for `swap`.
+        """
+        return await self._outcome(self._own(self._swap(self._slots[ref], Assumption())))
+
     async def rollback(self, ref: str) -> SwapReport:
         """Swap back to the provider that served before the last swap.
 
@@ -446,7 +454,7 @@ class LifecycleManager:
     async def _swap(
         self, place: Slot, assume: Assumption, *, earlier: tuple[str, ...] | None = None
     ) -> SwapReport:
-        async with place.lock:
+        async with self._slots[place.ref.place].lock:
             swap = Swap(place, assume, resolver=self.resolver, roster=self._roster)
             report = await swap.run(self._build_for_swap)
             place.problem = str(report.error or "")
@@ -491,8 +499,7 @@ class LifecycleManager:
 
     def _is_known(self, ref: ComponentRef[Any]) -> bool:
         """Tell whether *ref* is on offer, up, or not active already."""
-        offers = self.resolver.registry.offers(ref)
-        is_offered = any(ref in (one.ref, one.offer) for one in offers)
+        is_offered = any(ref in (one.ref, one.offer) for one in self.resolver.registry.offers(ref))
         return is_offered or ref in self.activity or bool(self._roster.of(ref))
 
     def _known(self, ref: str) -> Slot:

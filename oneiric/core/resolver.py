@@ -149,8 +149,7 @@ class Resolver:
             now, then = self._view(offered, None), self._view(offered, assume)
             refs: list[ComponentRef[Any]] = sorted(map(ComponentRef, {*now.places, *then.places}))
             pairs = [(now.decide(ref), then.decide(ref)) for ref in refs]
-        diffs = [before.diff(after) for before, after in pairs]
-        return [diff for diff in diffs if diff]
+        return [diff for before, after in pairs if (diff := before.diff(after))]
 
     def configure(
         self,

@@ -47,9 +47,13 @@ class Roster:
         return [one for one in ones if ref in (one.candidate.ref, one.offer)]
 
     def bind(self, place: Slot, new: Generation[Any]) -> Binding:
-        """Move *place*, and the new offer's slot, to *new*; retire what that displaces."""
-        offer = self.slots[new.offer]
+        """Move *place*, and the new offer's slot, to *new*; retire what that displaces.
+
+        An offer that is moved alone takes its place along where it serves that.
+        """
+        offer, home = self.slots[new.offer], self.slots[new.candidate.ref]
         moves: dict[Slot, Generation[Any] | None] = {place: new, offer: new}
+        moves |= {home: new} if offer.current and home.current is offer.current else {}
         retire = [offer.current] if offer.current else []
         old, stays = place.current, None
         if old is not None and old not in retire:

@@ -90,8 +90,8 @@ class Reloads:
 
     @property
     def outdated(self) -> Mapping[ComponentRef[Any], Outdated]:
-        """The places that have to follow, by reference; offers that serve by name aside."""
-        return {ref: each for ref, each in self._outdated.items() if not ref.provider}
+        """What has to follow, by reference: places, and offers that serve only who names them."""
+        return self._outdated
 
     def apply(self, config: Config) -> tuple[ComponentRef[Any], ...]:
         """Put *config* in force in one step; return the places that are up and have to follow.
@@ -152,22 +152,10 @@ class Reloads:
                 self._outdated = {**self._outdated, due.ref: noted}
 
     def awaiting_restart(self) -> tuple[str, ...]:
-        """Return what counts only after a restart: sections, and offers that serve by name.
-
-        An offer that serves only who names it keeps the settings it was made with, for no swap
-        of its place would renew it.
-        """
+        """Return the sections that count only after a restart."""
         now, then = self._runtime.config, self.begun_with
         fixed = [name for name in now.names if name not in _LIVE]
-        sections = [name for name in fixed if _fixed(now, name) != _fixed(then, name)]
-        offers = [
-            str(each.ref)
-            for each in self._outdated.values()
-            if each.ref.provider
-            and self._runtime.lifecycle.status(each.ref).generation == each.generation
-            and not self._target(each.ref).is_that(each.served)
-        ]
-        return (*sections, *sorted(offers))
+        return tuple(name for name in fixed if _fixed(now, name) != _fixed(then, name))
 
     def _note(self, changed: list[Outdated], by_name: list[Outdated]) -> None:
         with self._lock:

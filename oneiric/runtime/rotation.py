@@ -12,7 +12,6 @@ from oneiric.core.ref import ComponentRef
 from oneiric.errors import OneiricError
 from oneiric.runtime.lifecycle_log import log_secrets_rotated
 from oneiric.runtime.rotation_report import RotationFailure, RotationReport
-from oneiric.runtime.secret_errors import NotRenewedError
 from oneiric.runtime.secret_names import check_wanted, names_in, unknown_secret
 
 if TYPE_CHECKING:
@@ -173,9 +172,8 @@ class Rotation:
         for generation in late:
             ref = generation.candidate.ref
             if status(ref).generation != generation.number:
-                error = NotRenewedError(str(generation.offer))
-                failed.append(RotationFailure(error=error, ref=str(generation.offer)))
-            elif activity.get(ref).state is not ActivityState.ACTIVE:
+                ref = generation.offer  # it serves only who names it
+            if activity.get(ref).state is not ActivityState.ACTIVE:
                 deferred.append(str(ref))
                 self._tried.pop(generation, None)
             else:
@@ -184,7 +182,7 @@ class Rotation:
 
         async def swap(ref: ComponentRef[Any]) -> None:
             async with self._slots:
-                outcome = await attempt_async(self._runtime.lifecycle.swap(ref))
+                outcome = await attempt_async(self._runtime.lifecycle.renew(ref))
             report = outcome.value
             error = outcome.error or (report.error if report else None)
             if isinstance(error, OneiricError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oneiric.errors import NotFoundError, OneiricError, UnavailableError
+from oneiric.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,22 +55,6 @@ class SecretUnavailableError(UnavailableError):
 
     def details(self) -> Mapping[str, JSONValue]:
         return _details(self)
-
-
-class NotRenewedError(OneiricError):
-    """A component that goes on with an old secret, for no swap of its place renews it."""
-
-    code = "not-renewed"
-
-    def __init__(self, offer: str) -> None:
-        super().__init__(
-            f"{offer} serves only who names it, and goes on with what it was made with",
-            hint="restart to renew it",
-        )
-        self.offer = offer
-
-    def details(self) -> Mapping[str, JSONValue]:
-        return {"offer": self.offer}
 
 
 def _for(wanted: str) -> str:

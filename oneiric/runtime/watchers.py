@@ -256,7 +256,7 @@ class SelectionWatcher:
             ClosedError: the lifecycle was closed.
         """
         async with self._slots:
-            outcome = await attempt_async(self._runtime.lifecycle.swap(due.ref))
+            outcome = await attempt_async(self._runtime.lifecycle.renew(due.ref))
         if isinstance(outcome.error, ClosedError):
             raise outcome.error
         error = outcome.error or (outcome.value.error if outcome.value else None)

@@ -193,19 +193,22 @@ async def test_what_takes_no_work_is_swapped_when_it_does_again(tmp_path: Path) 
         assert await pin_of(runtime) == "2"
 
 
-async def test_what_serves_only_who_names_it_is_told_as_not_renewed(tmp_path: Path) -> None:
-    """No swap of its place makes it anew."""
+async def test_defect_what_serves_only_who_names_it_is_made_anew(tmp_path: Path) -> None:
+    """Beside what serves its place, which goes on as it was."""
     written(tmp_path, settings("pine", PIN % "a"))
     Vault.held = {"a": "1"}
     async with opened(tmp_path) as runtime:
         await runtime.lifecycle.activate(DOOR)
         await runtime.lifecycle.activate(f"{DOOR}@pine")
+        before = runtime.lifecycle.status(DOOR)
         Vault.held = {"a": "2"}
         report = await runtime.secrets.rotate(["a"])
+        async with runtime.lifecycle.use(DOOR, provider="pine") as door:
+            pin = door.pin
+        after = runtime.lifecycle.status(DOOR)
 
-    assert [(each.ref, each.error.code) for each in report.failed] == [
-        (f"{DOOR}@pine", "not-renewed")
-    ]
+    assert ([each.ref for each in report.swapped], report.failed) == ([f"{DOOR}@pine"], ())
+    assert (pin, after.provider, after.generation) == ("2", before.provider, before.generation)
 
 
 async def test_a_secret_that_nobody_knows_is_an_error_with_the_nearest(tmp_path: Path) -> None:

@@ -464,16 +464,19 @@ async def test_an_identity_that_is_paused_keeps_no_server_from_starting(tmp_path
     assert (during, after) == (503, 200)
 
 
-async def test_a_token_that_is_rotated_lets_nobody_in_any_more(tmp_path: Path) -> None:
-    """While the server serves on; the new one counts at once."""
+@pytest.mark.parametrize("serves", ["token", "oidc"])
+async def test_a_token_that_is_rotated_lets_nobody_in_any_more(tmp_path: Path, serves: str) -> None:
+    """Whether or not the identity that is asked serves its place too; the new counts at once."""
     old, new = TOKEN, TOKEN[::-1]
     secret = GUARDED.replace(f'"{TOKEN}"', '{ secret = "ci-token" }')
     store = tmp_path / "secrets.toml"
     store.write_text(f'ci-token = "{old}"\n')
     store.chmod(0o600)
     config = (
-        f"{secret}[adapters.selections]\nsecrets = 'file'\n"
+        f"{secret}[adapters.selections]\nsecrets = 'file'\nidentity = '{serves}'\n"
         f"[adapters.provider_settings.file]\npath = '{store}'\n"
+        "[adapters.provider_settings.oidc]\n"
+        f"issuer = '{NAME}'\naudience = ['{AUDIENCE}']\nemails = ['{EMAIL}']\n"
     )
     async with callbacks(tmp_path, config=config) as desk:
         before = [
@@ -483,8 +486,6 @@ async def test_a_token_that_is_rotated_lets_nobody_in_any_more(tmp_path: Path) -
         report = await desk.work.runtime.secrets.rotate(["ci-token"])
         after = [(await desk.post(SHIP, f"Authorization: Bearer {each}"))[0] for each in (old, new)]
 
-    assert (report.exit_code, [str(each.ref) for each in report.swapped]) == (
-        0,
-        ["adapter:identity"],
-    )
+    asked = "adapter:identity" if serves == "token" else "adapter:identity@token"
+    assert (report.exit_code, [str(each.ref) for each in report.swapped]) == (0, [asked])
     assert (before, after) == ([200, 401], [401, 200])

@@ -348,20 +348,34 @@ async def test_a_new_save_is_tried_at_once_however_long_the_wait_was(tmp_path: P
 async def test_what_a_reload_cannot_change_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Sections that count after a restart, and offers that serve who names them."""
+    """Sections that count after a restart."""
     caplog.set_level(logging.INFO, "oneiric.config")
     save(tmp_path, "")
-    async with followed(tmp_path, up=(PEN, f"{PEN}@biro")) as (runtime, watcher):
-        save(
-            tmp_path, "[worker]\nconcurrency = 9\n[adapters.provider_settings.biro]\nink = 'red'\n"
-        )
+    async with followed(tmp_path, up=(PEN,)) as (runtime, watcher):
+        save(tmp_path, "[worker]\nconcurrency = 9\n")
         await until(lambda: events(caplog, "config-reloaded"))
 
-        assert watcher.status().awaiting_restart == ("worker", f"{PEN}@biro")
-        assert events(caplog, "config-reloaded")[-1]["awaiting_restart"] == [
-            "worker",
-            f"{PEN}@biro",
-        ]
+        assert watcher.status().awaiting_restart == ("worker",)
+        assert events(caplog, "config-reloaded")[-1]["awaiting_restart"] == ["worker"]
         save(tmp_path, "")
         await until(lambda: not watcher.status().awaiting_restart)
         assert runtime.lifecycle.status(PEN).generation == 1
+
+
+async def test_defect_an_offer_that_serves_who_names_it_follows_the_file(tmp_path: Path) -> None:
+    """It is made anew with its own settings, and what serves its place is left as it is."""
+    save(tmp_path, "")
+    async with followed(tmp_path, up=(PEN, f"{PEN}@biro")) as (runtime, watcher):
+        before = runtime.lifecycle.status(PEN)
+        save(tmp_path, "[adapters.provider_settings.biro]\nink = 'red'\n")
+
+        async def ink() -> str:
+            async with runtime.lifecycle.use(PEN, provider="biro") as pen:
+                return str(await pen.write())
+
+        await until(lambda: runtime.lifecycle.status(f"{PEN}@biro").generation > 2)
+        await until(lambda: not runtime.reloads.outdated)
+        after = runtime.lifecycle.status(PEN)
+
+        assert (await ink(), watcher.status().awaiting_restart) == ("red", ())
+        assert (after.provider, after.generation) == (before.provider, before.generation)
