@@ -46,6 +46,7 @@ Then: TypeAlias = "Callable[[StepContext, JSONValue], Awaitable[JSONValue]]"
 
 _NOTHING: Mapping[str, Then] = MappingProxyType({})
 _NOBODY = Provenance()
+_MOST_KEPT = 10_000
 
 
 class ComponentBodies(Bodies):
@@ -77,6 +78,7 @@ class ComponentBodies(Bodies):
         self.then = then
         self._dispatch = _EventBody(events) if events is not None else None
         self._digests: dict[tuple[str, Candidate], str] = {}
+        self._problems: dict[str, str] = {}
         self._generation = -1
         self._log = get_logger(__name__)
         self._waited: dict[str, str] = {}
@@ -84,6 +86,15 @@ class ComponentBodies(Bodies):
     def problem(self, target: str) -> str:
         if target == DISPATCH and self._dispatch is not None:
             return ""
+        self._follow_rules()
+        found = self._problems.get(target)
+        if found is None:
+            found = self._problem(target)
+            if len(self._problems) < _MOST_KEPT:
+                self._problems[target] = found
+        return found
+
+    def _problem(self, target: str) -> str:
         try:
             ref: ComponentRef[Any] = ComponentRef(target)
         except InvalidRefError as error:
@@ -110,12 +121,10 @@ class ComponentBodies(Bodies):
 
         Where somebody else would be chosen by now, it is that of asking for this offer.
         """
-        resolver = self.lifecycle.resolver
-        generation = resolver.registry.generation
-        if generation != self._generation:
-            self._digests, self._generation = {}, generation
+        self._follow_rules()
         found = self._digests.get((target, candidate), "")
         if not found:
+            resolver = self.lifecycle.resolver
             decision = resolver.explain(target)
             if decision.winner != candidate:
                 decision = resolver.explain(candidate.offer)
@@ -127,6 +136,12 @@ class ComponentBodies(Bodies):
         if self._waited.get(ref) != error.message:
             self._waited[ref] = error.message
             self._log.warning("step-waits", ref=ref, reason=error.message)
+
+    def _follow_rules(self) -> None:
+        """Forget what was found out before the last change of offers or rules."""
+        generation = self.lifecycle.resolver.registry.generation
+        if generation != self._generation:
+            self._digests, self._problems, self._generation = {}, {}, generation
 
     def _places(self) -> list[ComponentRef[Any]]:
         registry = self.lifecycle.resolver.registry

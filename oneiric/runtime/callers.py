@@ -49,6 +49,7 @@ class Callers:
         self._lifecycle = lifecycle
         self._provider = provider
         self._is_local = is_loopback(host)
+        self._known_host = ""
         self._refused = refused
         self._refusals = _Refusals(lifecycle.clock)
 
@@ -90,10 +91,14 @@ class Callers:
             raise PermissionDeniedError(
                 BACKEND, "nobody may call", hint="set http.identity, or listen on 127.0.0.1"
             )
-        host = headers.get("Host", "").rpartition("@")[2]
+        told = headers.get("Host", "")
+        if told and told == self._known_host and "Origin" not in headers:
+            return
+        host = told.rpartition("@")[2]
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if not is_loopback(name.strip("[]")) or "Origin" in headers:
             raise PermissionDeniedError(BACKEND, "only programs of this machine may call")
+        self._known_host = told
 
 
 class _Refusals:

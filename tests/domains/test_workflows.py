@@ -1,12 +1,14 @@
 """Workflows from data: how they are read, what flows through them, and how they go on."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
 from oneiric.core.candidate import Candidate
+from oneiric.core.precedence import Selection
 from oneiric.domains.metadata import InvalidMetadataError
 from oneiric.domains.workflows.bridge import DECISIONS
 from oneiric.errors import (
@@ -322,6 +324,30 @@ async def test_a_run_keeps_why_each_target_was_chosen() -> None:
     assert (chosen["provider"], chosen["why"]) == ("test", "priority 0")
     assert chosen["digest"] == run.steps["charge"].provenance.decision_digest
     assert (set(decisions), run.metadata["who"]) == ({"workflow:order", "task:charge"}, "test")
+
+
+async def test_what_is_kept_follows_each_change_of_offers_and_rules() -> None:
+    """The next run tells of the decision by then, and is refused where nobody is left."""
+    script = Script()
+    other = task("charge", script.task("charge"), provider="other", priority=-1)
+    also = [*tasks(script, "charge"), other]
+    async with workplace(workflow("order", CHARGE), also=also) as place:
+        resolver, chosen = place.lifecycle.resolver, []
+        select = partial(resolver.select, Selection.of("task:charge", "other", origin="swap"))
+        changes: list[Callable[[], object]] = [
+            bool,
+            select,
+            partial(resolver.unselect, "task:charge"),
+        ]
+        for change in changes:
+            change()
+            decided: Any = (await place.workflows.run("order")).run.metadata[DECISIONS]
+            chosen.append(decided["task:charge"]["provider"])
+        resolver.withdraw("task:charge")
+        with pytest.raises(InvalidMetadataError, match="order"):
+            await place.workflows.run("order")
+
+    assert chosen == ["test", "other", "test"]
 
 
 async def test_unfinished_is_the_newest_open_run_or_the_last_if_it_failed() -> None:

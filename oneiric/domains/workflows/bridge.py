@@ -65,7 +65,7 @@ class WorkflowBridge(DomainBridge):
         bodies: who does the steps; the engine's own.
     """
 
-    __slots__ = ("_bodies", "_journal", "_kept", "engine")
+    __slots__ = ("_bodies", "_decided", "_generation", "_journal", "_kept", "engine")
 
     def __init__(
         self,
@@ -82,6 +82,8 @@ class WorkflowBridge(DomainBridge):
         self._journal = journal
         self._bodies = bodies
         self._kept: dict[ComponentRef[object], Workflow] = {}
+        self._decided: dict[tuple[str, str], dict[str, JSONValue]] = {}
+        self._generation = -1
 
     def workflow(self, key: str, *, provider: str = "") -> Workflow:
         """Return the workflow *key* as whoever serves it brings it.
@@ -231,6 +233,19 @@ class WorkflowBridge(DomainBridge):
         return known
 
     def _decisions(self, key: str, plan: Plan) -> dict[str, JSONValue]:
+        """Return who would serve the workflow and its steps now, and why.
+
+        It is found out once for as long as no offer and no rule changes.
+        """
+        generation = self.lifecycle.resolver.registry.generation
+        if generation != self._generation or len(self._decided) >= _MOST_KEPT:
+            self._decided, self._generation = {}, generation
+        found = self._decided.get((key, plan.digest))
+        if found is None:
+            found = self._decided[key, plan.digest] = self._decide(key, plan)
+        return found
+
+    def _decide(self, key: str, plan: Plan) -> dict[str, JSONValue]:
         targets = {str(self.ref(key)): None}
         targets.update((step.target, None) for step in plan.steps if step.target)
         targets.update((step.compensation, None) for step in plan.steps if step.compensation)
