@@ -163,12 +163,14 @@ class Histogram:
         self._bounds = bounds
         self._lock = lock
 
-    def add(self, value: float) -> None:
-        """Add one sample."""
+    def add(self, value: float, *, with_count: tuple[Counter, float] | None = None) -> None:
+        """Add one sample, and in the same step to a counter of the same metrics."""
         place = bisect_left(self._bounds, value)
         with self._lock:
             self.counts[place] += 1
             self.sum += value
+            if with_count is not None:
+                with_count[0].number += with_count[1]
 
 
 class _Family:

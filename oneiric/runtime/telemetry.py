@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from oneiric.clock import rfc3339
 from oneiric.documents import canonical
+from oneiric.domains.events.handler import HandlerOutcome
 from oneiric.errors import JSONValue, OneiricError
 from oneiric.files import own_folder, write_atomic
 from oneiric.runs.run import Run, fold
@@ -128,10 +129,15 @@ class RuntimeTelemetryRecorder:
 
     def event(self, event: Event, matched: int, results: Sequence[HandlerResult]) -> None:
         """Remember an event and what came of it."""
-        at, ok = self._clock.now(), not any(each.is_missed for each in results)
-        spent = max((each.duration_ms for each in results), default=0.0)
+        at, ok, spent = self._clock.now(), True, 0.0
+        for each in results:
+            if each.outcome is not HandlerOutcome.HANDLED and each.is_missed:
+                ok = False
+            if each.duration_ms > spent:
+                spent = each.duration_ms
         self._last["last_event"] = partial(event_json, event, matched, results, at)
-        self._keep("event", event.topic, ok=ok, spent=spent)
+        self._recent.append(_Recent("event", event.topic, ok, spent, at))
+        self._changed.set()
 
     def workflow(self, run: Run) -> None:
         """Remember a run of a workflow as it stands, whether it succeeded, failed or waits."""

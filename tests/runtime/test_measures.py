@@ -1,14 +1,17 @@
 """What a runtime does is counted and traced, and nothing of it changes what happens."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from oneiric.domains.events import Event, HandlerOutcome, HandlerResult
 from oneiric.errors import OneiricError
 from oneiric.metrics import Distribution
 from oneiric.ports.monitoring import MONITORING
+from oneiric.runtime import RuntimeOrchestrator
 from oneiric.runtime.scheduler import SchedulerHTTPServer
 from oneiric.runtime.work import Work
 from oneiric.text.tracing import Doing, Trace, at_work
@@ -215,3 +218,29 @@ async def test_a_request_is_counted_and_what_it_began_stands_below_it(traced: Wo
     assert value(name, method="POST", route="none", status="404") == 1
     assert value(name, method="other", route="none", status="405") == 1
     assert "hunter2" not in traced.runtime.metrics.prometheus()
+
+
+async def test_events_and_handlers_are_counted_apart_whatever_their_names(tmp_path: Path) -> None:
+    """However many there are between two looks, from whichever thread."""
+    results = [
+        HandlerResult("missed", HandlerOutcome.HANDLED, attempts=2, duration_ms=1.0),
+        HandlerResult("handled", HandlerOutcome.DEFERRED, attempts=0),
+    ]
+    event = Event(id="1", type="order.created")
+    async with RuntimeOrchestrator.open(folder=tmp_path) as runtime:
+        for _ in range(700):
+            runtime.measures.dispatched(event, 2, results)
+        looks = [asyncio.to_thread(runtime.metrics.snapshot) for _ in range(4)]
+        await asyncio.gather(*looks)
+        metrics = runtime.metrics
+        attempts = {
+            name: metrics.value("oneiric_event_handler_attempts_total", handler=name)
+            for name in ("missed", "handled")
+        }
+        events = {
+            result: metrics.value("oneiric_event_dispatches_total", result=result)
+            for result in ("missed", "handled")
+        }
+
+    assert attempts == {"missed": 1400, "handled": 0}
+    assert events == {"missed": 700, "handled": 0}
