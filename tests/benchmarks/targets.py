@@ -89,7 +89,7 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("replace_source", "as many references composed, in a dict"),
     ("warm use", "a context manager that does nothing"),
     ("swap, activation", "a task that does nothing, started and awaited"),
-    ("dispatch", "a bare `asyncio.gather` of the same handlers"),
+    ("dispatch, measured dispatch", "a bare `asyncio.gather` of the same handlers"),
     (
         "callbacks, pushed events",
         "a bare aiohttp handler that reads the same JSON, asked by the same clients",
