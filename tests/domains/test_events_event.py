@@ -126,6 +126,13 @@ def test_what_is_no_event_is_refused(document: JSONValue) -> None:
         Event.from_json(document)
 
 
+@pytest.mark.parametrize("name", ["id", "source", "type"])
+def test_defect_an_attribute_that_is_null_is_one_that_is_missing(name: str) -> None:
+    """The sender is told so, as for one that is not there."""
+    with pytest.raises(InvalidError, match=f"an event needs {name}"):
+        Event.from_json(with_(**{name: None}))
+
+
 def test_events_are_bounded() -> None:
     """Data too deep, too large, or no JSON is refused before any handler sees it."""
     deep: list[object] = []

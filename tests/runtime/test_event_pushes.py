@@ -210,6 +210,8 @@ async def test_an_event_that_was_left_is_told_by_who_gets_the_next_push(tmp_path
         {**CREATED, "type": "order.*"},
         {**CREATED, "specversion": "0.3"},
         {**CREATED, "id": 7},
+        {**CREATED, "type": None},
+        push({"order": 7}, attributes={"ce-type": None}),
         push({"order": 7}),
         push(b"no json"),
         push({"order": 7}, attributes={"ce-type": "order created"}),

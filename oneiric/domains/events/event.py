@@ -142,7 +142,7 @@ class Event:
             raise InvalidError(
                 f"an event says specversion {SPEC_VERSION}, not {document.get('specversion')!r}"
             )
-        missing = [name for name in ("id", "source", "type") if name not in document]
+        missing = [name for name in ("id", "source", "type") if document.get(name) is None]
         if missing:
             raise InvalidError(f"an event needs {', '.join(missing)}")
         known = {name: document[name] for name in _ATTRIBUTES if document.get(name) is not None}
