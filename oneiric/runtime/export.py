@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("oneiric.telemetry")
 AT_ONCE = 512
-CALL_SECONDS = 30.0
+CALL_SECONDS, LAST_SECONDS = 30.0, 3.0
 
 
 def exporter_of(runtime: RuntimeOrchestrator) -> Exporter:
@@ -53,10 +53,10 @@ class Exporter:
             await self._runtime.clock.sleep(self._every)
             await self.flush()
 
-    async def flush(self) -> bool:
-        """Export now, within a limit, and tell whether everything was taken."""
+    async def flush(self, *, limit: float = CALL_SECONDS) -> bool:
+        """Export now, within *limit* seconds, and tell whether everything was taken."""
         guard, self._is_reached = self._runtime.lifecycle.builder.guard, False
-        outcome = await guard.call(self._export, limit=CALL_SECONDS)
+        outcome = await guard.call(self._export, limit=limit)
         if outcome.error is None:
             self._trouble = ""
             return True

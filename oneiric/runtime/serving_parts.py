@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from oneiric.errors import InvalidError, UnavailableError
 from oneiric.remote.origin import local_path
 from oneiric.runtime.control import ControlServer
+from oneiric.runtime.export import LAST_SECONDS
 from oneiric.runtime.remote_source import source_at
 from oneiric.runtime.scheduler import SchedulerHTTPServer
 from oneiric.runtime.serving_log import log_reloaded
@@ -117,11 +118,11 @@ async def _telemetry(serving: Serving) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _exports(serving: Serving) -> AsyncIterator[None]:
-    """Hand over spans and metrics, and at the end what has not been."""
+    """Hand over spans and metrics, and at the end what has not been, unless that takes long."""
     exporter = serving.runtime.exporter
     async with serving.loop("exports", exporter.run):
         yield
-    await exporter.flush()
+    await exporter.flush(limit=LAST_SECONDS)
 
 
 def _recovery(serving: Serving) -> AbstractAsyncContextManager[object] | None:
