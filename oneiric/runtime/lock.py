@@ -38,6 +38,21 @@ class OrchestratorRunsError(LockedError):
         return {"folder": str(self.folder), "pid": self.pid or None}
 
 
+class StateGoneError(UnavailableError):
+    """The state of an orchestrator that was removed or replaced while it ran."""
+
+    code = "state-gone"
+
+    def __init__(self, folder: Path) -> None:
+        message = f"the state in {folder} was removed or replaced: the orchestrator ends"
+        hint = "oneiric stop comes before state is removed; oneiric start begins anew"
+        super().__init__(message, hint=hint)
+        self.folder = folder
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"folder": str(self.folder)}
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """The process that holds the lock; `born` tells it from a later one with its number.
@@ -101,6 +116,21 @@ class FolderLock:
         if descriptor >= 0:
             os.ftruncate(descriptor, 0)
             os.close(descriptor)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its file was taken away or replaced since it was taken: others can take it too.
+
+        Where the system does not tell, it is not.
+        """
+        if self._descriptor < 0:
+            return False
+        try:
+            return not os.path.samestat(os.fstat(self._descriptor), self.path.lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
 
     def holder(self) -> Holder | None:
         """Return the living process that holds the lock, or None; nothing is written.

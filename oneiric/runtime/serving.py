@@ -117,7 +117,7 @@ class Serving:
         self.options = options or ServeOptions()
         self.clock = runtime.clock
         self.lock = FolderLock(runtime.paths.lock)
-        self.loops = Loops(self.clock, self._give_up)
+        self.loops = Loops(self.clock, self.give_up)
         self.manager = ServiceManager(runtime.config.process, self.clock)
         self.addresses: dict[str, str] = {}
         """Where it can be asked, by the name of the part that listens."""
@@ -176,6 +176,13 @@ class Serving:
         for stop in self._at_stop:
             stop()
 
+    def give_up(self, error: OneiricError) -> None:
+        """End because of *error*, which `until_stopped` raises."""
+        log_gave_up(error)
+        self.failure = self.failure or error
+        if not self.is_stopping:
+            self.stop()
+
     def reload(self) -> None:
         """Have the configuration read anew, and the sources looked at once."""
         self._reload_asked.set()
@@ -191,6 +198,7 @@ class Serving:
 
         Raises:
             LoopFailedError: a part in the background failed too often.
+            StateGoneError: the state was removed or replaced.
         """
         await self._ended.wait()
         if self.failure is not None:
@@ -261,7 +269,12 @@ class Serving:
         )
 
     async def tell_health(self) -> None:
-        """Write the health file; what keeps it from being written is logged."""
+        """Write the health file; what keeps it from being written is logged.
+
+        Where the state was removed, it may be another orchestrator's by now and is left alone.
+        """
+        if self.lock.is_lost:
+            return
         is_supervising = self.loops.is_running("supervisor")
         supervised = self.runtime.supervisor.status() if is_supervising else None
         outcome = await attempt_async(asyncio.to_thread(self._write, supervised))
@@ -369,12 +382,6 @@ class Serving:
         """Say that everything has ended, in order or not."""
         failed = self.failure is not None or self._problems
         self.state = ServingState.FAILED if failed else ServingState.STOPPED
-
-    def _give_up(self, error: OneiricError) -> None:
-        log_gave_up(error)
-        self.failure = self.failure or error
-        if not self.is_stopping:
-            self.stop()
 
     def _write(self, supervised: SupervisorStatus | None) -> None:
         with self._writing:  # a write that nobody waits for any more comes before the next

@@ -17,6 +17,7 @@ from oneiric.errors import InvalidError, UnavailableError
 from oneiric.remote.origin import local_path
 from oneiric.runtime.control import ControlServer
 from oneiric.runtime.export import LAST_SECONDS
+from oneiric.runtime.lock import StateGoneError
 from oneiric.runtime.remote_source import source_at
 from oneiric.runtime.scheduler import SchedulerHTTPServer
 from oneiric.runtime.serving_log import log_reloaded
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from oneiric.runtime.serving import PartMaker, Serving
 
 _PORTS = 65_536
+_PACE_SECONDS = 0.5
 
 
 @asynccontextmanager
@@ -52,6 +54,17 @@ async def _health(serving: Serving) -> AsyncIterator[None]:
 
 def _loops(serving: Serving) -> AbstractAsyncContextManager[object]:
     return serving.loops
+
+
+def _hold(serving: Serving) -> AbstractAsyncContextManager[object]:
+    """End at once when the state is removed, for another orchestrator may start beside this one."""
+
+    async def hold() -> None:
+        while not serving.lock.is_lost:
+            await serving.clock.sleep(_PACE_SECONDS)
+        serving.give_up(StateGoneError(serving.lock.path.parent))
+
+    return serving.loop("hold", hold)
 
 
 def _telling(serving: Serving) -> AbstractAsyncContextManager[object]:
@@ -270,6 +283,7 @@ PARTS: Sequence[tuple[str, PartMaker]] = (
     ("lock", _lock),
     ("health", _health),
     ("loops", _loops),
+    ("hold", _hold),
     ("watchdog", _alive),
     ("telling", _telling),
     ("runtime", _runtime),

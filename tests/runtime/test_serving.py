@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from oneiric.errors import LockedError, OneiricError
 from oneiric.runtime import RuntimeOrchestrator
 from oneiric.runtime.health import ServingState
-from oneiric.runtime.lock import FolderLock
+from oneiric.runtime.lock import FolderLock, StateGoneError
 from oneiric.runtime.loops import LoopFailedError
 from oneiric.runtime.serving import EndFailedError, ServeOptions, Serving
 from oneiric.runtime.serving_parts import PARTS
@@ -163,6 +163,31 @@ async def test_a_second_orchestrator_of_the_folder_is_refused(tmp_path: Path) ->
     assert (caught.value.exit_code, caught.value.details()["pid"]) == (3, pid)
     assert f"process {pid}" in caught.value.message
     assert told(tmp_path)["state"] == "stopped"
+
+
+@pytest.mark.parametrize("what", [".oneiric_cache", ".oneiric_cache/orchestrator.lock"])
+async def test_one_whose_state_is_removed_ends_and_leaves_the_next_one_alone(
+    what: str, tmp_path: Path
+) -> None:
+    """Nothing keeps a second one from starting then, so the first ends, and says why."""
+    first = serving(tmp_path)
+    async with AsyncExitStack() as both:
+        await both.enter_async_context(first)
+        gone = tmp_path / what
+        gone.rename(tmp_path / "elsewhere")
+        if gone.name == ".oneiric_cache":
+            await both.enter_async_context(serving(tmp_path))
+        with pytest.raises(StateGoneError) as caught:
+            await first.until_stopped()
+        await first.__aexit__(None, None, None)
+        after = holder(tmp_path)
+        if gone.name == ".oneiric_cache":
+            assert (told(tmp_path)["state"], told(tmp_path)["ready"]) == ("ready", True)
+            assert after is not None
+            assert (gone / "control.sock").exists()
+
+    assert caught.value.details() == {"folder": str(tmp_path / ".oneiric_cache")}
+    assert first.state is ServingState.FAILED
 
 
 async def test_promise_c4_a_stop_while_it_still_starts_ends_it_as_well(tmp_path: Path) -> None:
