@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -112,6 +112,8 @@ class Session:
     profile: str | None = None
     demo: bool = False
     debug: bool = False
+    operators: list[Operator] = field(default_factory=list)
+    """Those that were made for the command."""
 
     @property
     def operator(self) -> Operator:
@@ -168,7 +170,8 @@ def root(
     ] = False,
 ) -> None:
     """Keep the root options for the command."""
-    context.obj = Session(config=config, profile=profile, demo=demo, debug=debug)
+    session = context.ensure_object(Session)
+    session.config, session.profile, session.demo, session.debug = config, profile, demo, debug
 
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -182,29 +185,39 @@ def main() -> None:
     if sys.stdout is None:
         _report(UnavailableError("stdout is closed"), [])
         raise SystemExit(UnavailableError.exit_code)
-    ended = _heed_sigterm()
+    ended, session = _heed_sigterm(), Session()
+    status = _called(session, arguments)
+    for error in (operator.unclosed for operator in session.operators):
+        if error is not None:  # beside what was done, which was told
+            _report(error, [word for word in arguments if word != "--json"])
+            status = status or error.exit_code
+    raise SystemExit(TERMINATED if ended and status == INTERRUPTED else status)
+
+
+def _called(session: Session, arguments: list[str]) -> int:
+    """Do what the command line says, and return the exit code."""
     try:
-        status = app(standalone_mode=False, prog_name="oneiric")
+        status: int | None = app(standalone_mode=False, prog_name="oneiric", obj=session)
         sys.stdout.flush()
     except USAGE as error:
         _report(UsageError.told(error, COMMANDS, _loaded), arguments)
-        raise SystemExit(UsageError.exit_code) from None
+        return UsageError.exit_code
     except OneiricError as error:
         _report(error, arguments)
-        raise SystemExit(error.exit_code) from None
+        return error.exit_code
     except KeyboardInterrupt:
-        status = INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         _let_go_of_stdout()
-        raise SystemExit(1) from None
+        return 1
     except OSError as error:
         _report(UnavailableError(_system(error)), arguments)
         _let_go_of_stdout()
-        raise SystemExit(UnavailableError.exit_code) from None
+        return UnavailableError.exit_code
     except Exception as error:  # noqa: BLE001  the last resort: a bug, told in one line
         _report(_bug(error), arguments)
-        raise SystemExit(1) from None
-    raise SystemExit(TERMINATED if ended and status == INTERRUPTED else status or 0)
+        return 1
+    return status or 0
 
 
 def _heed_sigterm() -> list[int]:

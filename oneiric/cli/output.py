@@ -54,12 +54,14 @@ def composed(session: Session) -> Operator:
         from oneiric.demo.plugin import PLUGIN  # known to commands that ask for it
 
         plugins = (PLUGIN,)
-    return Operator(
+    operator = Operator(
         path=session.config,
         profile=session.profile,
         plugins=plugins,
         view=lambda: View(width(), colour()),
     )
+    session.operators.append(operator)
+    return operator
 
 
 def answered(

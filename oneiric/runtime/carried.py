@@ -99,7 +99,7 @@ class CarryDesk:
 
     def _do(self, work: Callable[[Work], Coroutine[object, object, RunCarried]]) -> RunCarried:
         async def done() -> RunCarried:
-            async with Work(self._runtime) as found:
+            async with self._runtime.once(), Work(self._runtime, is_entered=True) as found:
                 return await work(found)
 
         return run_to_end(done())

@@ -35,7 +35,7 @@ class EventOperator:
         event = Event.of(topic, payload, clock=runtime.clock)
 
         async def emit() -> Emission:
-            async with runtime:
+            async with runtime.once():
                 return await emitted(runtime, event)
 
         return run_to_end(emit())
@@ -63,7 +63,7 @@ class EventOperator:
         runtime = self._operator.orchestrator
 
         async def replay() -> ReplayAnswer:
-            async with runtime:
+            async with runtime.once():
                 replays = await runtime.notifications.replay(letter_id)
                 if not (letter_id and replays):
                     replays += await runtime.events.replay(letter_id, chosen=_is_for_a_handler)

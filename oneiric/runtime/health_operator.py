@@ -24,7 +24,7 @@ from oneiric.runtime.health_answers import (
     Toggle,
 )
 from oneiric.runtime.remote_source import applied
-from oneiric.runtime.serving import EndFailedError, health_path
+from oneiric.runtime.serving import health_path
 from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ class HealthOperator:
 
         Raises:
             InvalidError: the manifest is no local file.
-            EndFailedError: what was brought up could not be closed in order.
             OneiricError: it may not be applied; more is to be probed than can be.
         """
         if manifest.partition("://")[0] in ("http", "https"):
@@ -76,7 +75,7 @@ class HealthOperator:
             try:
                 previews = await applied(runtime, manifest, trust=trust) if manifest else ()
                 asked = await self._probed(previews) if probes else None
-                answer = HealthAnswer(
+                return HealthAnswer(
                     told,
                     reason,
                     self._toggles,
@@ -86,10 +85,7 @@ class HealthOperator:
                     proofs=tuple(ManifestProof.of(each, manifest) for each in previews),
                 )
             finally:
-                stopped = await attempt_async(runtime.stop())
-            if stopped.error is not None:
-                raise EndFailedError([stopped.reason])
-            return answer
+                await runtime.end()
 
         return run_to_end(looked())
 

@@ -135,7 +135,7 @@ class Keyring:
         return read_bounded(Path(name), limit=LONGEST)
 
     async def _secret(self, name: str) -> str:
-        async with self._runtime() as runtime:
+        async with self._runtime().once() as runtime:
             return await runtime.secrets.get(name)
 
     def _own_folder(self) -> Path:

@@ -75,7 +75,7 @@ class NotificationOperator:
             OneiricError: the action failed, was refused or took too long.
         """
         sending = Sending(ComponentDesk(self._operator.orchestrator), key, notice, provider)
-        async with self._operator.orchestrator:
+        async with self._operator.orchestrator.once():
             return await sending.done(payload)
 
 

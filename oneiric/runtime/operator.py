@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from oneiric.core.plugin import Plugin
     from oneiric.core.ref import ComponentRef
     from oneiric.domains import ActionDescription
+    from oneiric.runtime.end_failed import EndFailedError
     from oneiric.runtime.event_operator import EventOperator
     from oneiric.runtime.health_operator import HealthOperator
     from oneiric.runtime.live import Live
@@ -158,6 +159,12 @@ class Operator:
             return live.ask(verb, asked)
         done: Callable[..., Answer] = attrgetter(HERE[verb])(self)
         return done(**asked, **here)
+
+    @property
+    def unclosed(self) -> EndFailedError | None:
+        """What could not be closed after what was done here; the work itself counts."""
+        runtime: RuntimeOrchestrator | None = vars(self).get("orchestrator")
+        return runtime.unclosed if runtime else None
 
     @cached_property
     def _desk(self) -> ComponentDesk:
@@ -346,7 +353,7 @@ class Operator:
         if notice is not None:
             return await self.notifications.invoke(key, payload, notice, provider=provider)
         ref = self.ref(key, domain="action", provider=provider)
-        async with self.orchestrator as runtime:
+        async with self.orchestrator.once() as runtime:
             return await invoked(runtime, ref, payload)
 
     def plugins(self) -> PluginListing:

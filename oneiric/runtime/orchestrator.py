@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -27,6 +28,7 @@ from oneiric.errors import Problem, StoreError, nearest
 from oneiric.remote.settings import RemoteSettings
 from oneiric.runtime.activity import ActivityFollower
 from oneiric.runtime.discovery import discover, prefixes
+from oneiric.runtime.end_failed import EndFailedError, reasons
 from oneiric.runtime.lifecycle_log import log_plugins, log_replay_failed
 from oneiric.runtime.observers import Observers
 from oneiric.runtime.part import Part
@@ -129,6 +131,8 @@ class RuntimeOrchestrator:
         )
         self.activity.heard = self._count_activity
         self.activity_problem: StoreError | None = None
+        self.unclosed: EndFailedError | None = None
+        """What could not be closed after work that was done once."""
         self._following: asyncio.Task[None] | None = None
         self.actions = ActionBridge(ALL["action"], self.lifecycle, verbs=self.activity)
         self._register(plugins)
@@ -320,6 +324,26 @@ class RuntimeOrchestrator:
             recorder: RuntimeTelemetryRecorder | None = vars(self).get("telemetry")
             if recorder is not None:
                 await recorder.flush()
+
+    async def end(self) -> None:
+        """Stop, and keep in `unclosed` what failed of that instead of raising it."""
+        outcome = await attempt_async(self.stop())
+        if outcome.error is not None:
+            self.unclosed = EndFailedError(reasons(outcome))
+            self.unclosed.__cause__ = outcome.error
+
+    @asynccontextmanager
+    async def once(self) -> AsyncIterator[Self]:
+        """Enter for one piece of work, and keep in `unclosed` what cannot be closed after it.
+
+        Raises:
+            StoreError: the stored selections cannot be read.
+        """
+        await self.__aenter__()
+        try:
+            yield self
+        finally:
+            await self.end()
 
     async def __aenter__(self) -> Self:
         """Return the orchestrator, which takes no work for what is stored as paused or draining.

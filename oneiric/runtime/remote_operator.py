@@ -55,7 +55,7 @@ class RemoteOperator:
             return self._preview(source)
 
         async def sync() -> SyncReport:
-            async with runtime:  # who prints the report logs nothing of it
+            async with runtime.once():  # who prints the report logs nothing of it
                 return await runtime.remote.sync(source, told=bool, progress=progress)
 
         report = run_to_end(sync())
@@ -69,7 +69,7 @@ class RemoteOperator:
             try:  # not entered: whoever enters tells other processes so, in a file
                 return PreviewAnswer(await runtime.remote.preview(source))
             finally:
-                await runtime.stop()
+                await runtime.end()
 
         return run_to_end(preview())
 
@@ -101,7 +101,7 @@ class RemoteOperator:
             told(SyncAnswer(report))
 
         async def watch() -> None:
-            async with runtime:
+            async with runtime.once():
                 await runtime.remote.watch(interval, source=source, told=heard, progress=progress)
 
         run_to_end(_until_ended(watch()))

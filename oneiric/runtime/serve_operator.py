@@ -100,7 +100,7 @@ class ServeOperator:
         try:  # not entered: whoever enters tells other processes so, in a file
             await applied(runtime, manifest, trust=trust)
         finally:
-            await runtime.stop()
+            await runtime.end()
 
     def _last(self) -> JSONValue:
         """Return the last event that any process told of, or None."""

@@ -16,6 +16,7 @@ from oneiric.core.guard import attempt_async
 from oneiric.errors import OneiricError
 from oneiric.remote.log import log_sync
 from oneiric.remote.settings import RemoteSettings
+from oneiric.runtime.end_failed import EndFailedError, reasons
 from oneiric.runtime.health import (
     HealthFile,
     PartStatus,
@@ -46,22 +47,6 @@ if TYPE_CHECKING:
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
     from oneiric.runtime.supervision import SupervisorStatus
     from oneiric.runtime.work import Work
-
-
-class EndFailedError(OneiricError):
-    """An orchestrator that ended, but not everything of it in order."""
-
-    code = "end-failed"
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("not everything ended in order", hint="the log says more")
-        self.problems = tuple(problems)
-
-    def details(self) -> dict[str, list[str]]:
-        return {"problems": list(self.problems)}
-
-    def lines(self) -> Sequence[str]:
-        return self.problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,8 +338,9 @@ class Serving:
         outcome = await attempt_async(part.__aexit__(None, None, None))
         self.statuses[name] = PartStatus(name, "ended", self.statuses[name].duration_ms)
         if outcome.error is not None:
-            self._problems.append(f"{name}: {outcome.reason}")
-            log_part_failed(name, "end", outcome.reason)
+            why = reasons(outcome)
+            self._problems += [f"{name}: {each}" for each in why]
+            log_part_failed(name, "end", "; ".join(why))
 
     async def _fail(self, error: BaseException) -> None:
         """End what was started before a part failed."""

@@ -173,7 +173,8 @@ class WorkDesk:
         """Do something with everything composed, and close it thereafter."""
 
         async def done() -> T:
-            async with Work(self._runtime, checkpoints=checkpoints) as found:
+            entered = Work(self._runtime, checkpoints=checkpoints, is_entered=True)
+            async with self._runtime.once(), entered as found:
                 return await work(found)
 
         return run_to_end(done())

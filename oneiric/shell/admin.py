@@ -62,7 +62,7 @@ class AdminShell:
             try:
                 return Terminal(self, self._verbs(loop), loop).run(text)
             finally:
-                loop(self.runtime.stop())
+                loop(self.runtime.end())
 
     def namespace(self) -> dict[str, object]:
         """Return what is there by name."""

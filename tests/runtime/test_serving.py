@@ -12,10 +12,11 @@ import pytest
 
 from oneiric.errors import LockedError, OneiricError
 from oneiric.runtime import RuntimeOrchestrator
+from oneiric.runtime.end_failed import EndFailedError
 from oneiric.runtime.health import ServingState
 from oneiric.runtime.lock import FolderLock, StateGoneError
 from oneiric.runtime.loops import LoopFailedError
-from oneiric.runtime.serving import EndFailedError, ServeOptions, Serving
+from oneiric.runtime.serving import ServeOptions, Serving
 from oneiric.runtime.serving_parts import PARTS
 from oneiric.web.control.client import ControlClient
 from tests.runtime.pens import until
