@@ -50,6 +50,10 @@ class Layers:
             path = path.rpartition(".")[0]
         return DEFAULT
 
+    def is_written(self, path: str) -> bool:
+        """Tell whether somebody wrote just this value or table."""
+        return path in self._written
+
     def _merge(
         self,
         below: Table,

@@ -74,6 +74,10 @@ class Config:
         """Return where *path* was written, or else the nearest table around it."""
         return self._layers.place(path)
 
+    def is_written(self, path: str) -> bool:
+        """Tell whether somebody wrote just this value or table."""
+        return self._layers.is_written(path)
+
     def filed(self, *keys: str) -> JSONValue:
         """Return what the file and its profile say below *keys*, variables and defaults aside.
 

@@ -159,7 +159,7 @@ class RuntimeOrchestrator:
         def further(right: Config, problems: Sequence[Problem]) -> list[Problem]:
             if any(problem.key.partition(".")[0] == "plugins" for problem in problems):
                 return []  # nothing says which plugins may be loaded
-            return cls(right, plugins=brought).settings_in_use.problems()
+            return cls(right, plugins=brought).settings_in_use.problems(besides=problems)
 
         known = rooms()
         config = load_config(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, get_args, get_origin
 
@@ -72,15 +72,25 @@ class SettingsInUse:
             raise ConfigError(f"the settings of {path} are wrong", problems=[problem])
         return outcome.value
 
-    def problems(self) -> list[Problem]:
-        """Return all that is wrong with the settings of providers in use."""
+    def problems(self, *, besides: Iterable[Problem] = ()) -> list[Problem]:
+        """Return all that is wrong with the settings of providers in use.
+
+        *besides* is what else is wrong with the configuration: a setting that is missing is not
+        told where that may be why, as with a profile that is spelled wrong.
+        """
+        told = tuple(problem.key for problem in besides)
         found: dict[str, Problem] = {}
         for candidate in self._in_use():
             try:
                 self.check(candidate)
             except ConfigError as error:
                 found.update((str(problem), problem) for problem in error.problems)
-        return list(found.values())
+        return [
+            each
+            for each in found.values()
+            if self._config.is_written(each.key)
+            or not any(key == "profile" or f"{each.key}.".startswith(f"{key}.") for key in told)
+        ]
 
     def listing(self) -> tuple[Setting, ...]:
         """Return every effective setting of every section, secrets redacted.

@@ -159,15 +159,13 @@ def test_no_secret_is_shown_however_it_is_spelled_or_nested(tmp_path: Path) -> N
 def test_all_that_is_wrong_is_told_in_one_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sections, selections, stack order, profile and providers' settings, each with its place."""
+    """Sections, selections, stack order and providers' settings, each with its place."""
     monkeypatch.setenv("ONEIRIC_STACK_ORDER", "a,,b")
-    monkeypatch.setenv("ONEIRIC_PROFILE", "nigt")
     (tmp_path / "oneiric.toml").write_text(
         "[app]\nnam = 'x'\n[adapters.selections]\n'a key' = 'x'\ncache = '../x'\n"
         "[adapters.provider_settings.iron]\nsize = 'wide'\nsiz = 1\n"
         "[adapters.provider_settings.wood]\ndepth = 1\n"
         "[adapters.provider_settings.odd]\nsize = 1\n"
-        "[profiles.night]\n"
     )
 
     number = "Input should be a valid integer, unable to parse string as an integer"
@@ -181,9 +179,29 @@ def test_all_that_is_wrong_is_told_in_one_round(
         "adapters.selections.a key: 'a key' is no name (oneiric.toml:4)",
         "adapters.selections.cache: '../x' is no name (oneiric.toml:5)",
         "app.nam: unknown key; did you mean name? (oneiric.toml:2)",
-        "profile: there is no profile nigt; did you mean night? (ONEIRIC_PROFILE)",
         f"resolver.stack_order: {token} (ONEIRIC_STACK_ORDER)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "what"),
+    [
+        ("ONEIRIC_PROFILE", "nigt", "profile: there is no profile nigt; did you mean night?"),
+        ("ONEIRIC_ADAPTERS__PROVIDER_SETTINGS__WOOD", "3", f"{PREFIX}wood: Input should be"),
+    ],
+)
+def test_nothing_is_missing_that_what_is_spelled_wrong_may_give(
+    variable: str, value: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right profile, or the right value, might say it."""
+    monkeypatch.setenv(variable, value)
+    (tmp_path / "oneiric.toml").write_text(
+        "[adapters.selections]\nbox = 'wood'\n"
+        "[profiles.night.adapters.provider_settings.wood]\nlabel = 'x'\n"
+    )
+
+    (problem,) = problems(tmp_path)
+    assert problem.startswith(what)
 
 
 def test_wrong_settings_alone_are_told_by_whoever_shows_them(tmp_path: Path) -> None:
