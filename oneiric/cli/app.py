@@ -215,6 +215,8 @@ def _called(session: Session, arguments: list[str]) -> int:
         _let_go_of_stdout()
         return UnavailableError.exit_code
     except Exception as error:  # noqa: BLE001  the last resort: a bug, told in one line
+        if isinstance(error.__cause__, KeyboardInterrupt):  # wrapped by a class that is made
+            return INTERRUPTED
         _report(_bug(error), arguments)
         return 1
     return status or 0
@@ -236,6 +238,8 @@ def _heed_sigterm() -> list[int]:
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return ended
 
 

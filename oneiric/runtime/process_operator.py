@@ -29,16 +29,21 @@ _PACE_SECONDS = 0.05
 _GRACE_SECONDS = 10.0
 _LAST_BYTES = 4_096
 _LAST_LINES = 20
+_SIGNALLED = 128
 
 
 class StartFailedError(OneiricError):
-    """An orchestrator in the background that ended before it was ready; its last words."""
+    """An orchestrator in the background that ended before it was ready; its last words.
+
+    The exit code is that of the orchestrator, and 1 where it ended by a signal.
+    """
 
     code = "start-failed"
 
     def __init__(self, status: int, words: Sequence[str], log: Path) -> None:
         how = f"by signal {-status}" if status < 0 else f"with exit code {status}"
         super().__init__(f"the orchestrator ended {how} before it was ready", hint=f"see {log}")
+        vars(self).update(exit_code=max(status, 1) if status < _SIGNALLED else 1)
         self.status = status
         self.words = tuple(words)
 

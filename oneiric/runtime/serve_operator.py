@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from oneiric.errors import NotFoundError, UnavailableError
+from oneiric.errors import NotFoundError
 from oneiric.runtime.remote_source import applied
 from oneiric.runtime.serve_answers import CheckAnswer, InspectAnswer
 from oneiric.runtime.telemetry_file import TelemetryFile
@@ -55,24 +55,26 @@ class ServeOperator:
     def check(self, options: ServeOptions, *, stop: ServeSignals) -> CheckAnswer:
         """Start everything, be ready, and end it again; what took how long is in the answer.
 
+        A signal before it is ready ends it too, and then the command as any that is cut short.
+
         Raises:
             OrchestratorRunsError: there is one in the folder already.
             OneiricError: a part could not be started, or did not end in order.
         """
         runtime = self._operator.orchestrator
 
-        async def checked() -> CheckAnswer:
+        async def checked() -> CheckAnswer | None:
             serving = runtime.serve(options)
             stop.then(serving.stop)
             begun = runtime.clock.monotonic()
             async with serving:
                 if not serving.ready:
-                    raise UnavailableError("it was told to stop before it was ready")
+                    return None
                 spent = (runtime.clock.monotonic() - begun) * 1000
                 parts, addresses = tuple(serving.statuses.values()), dict(serving.addresses)
             return CheckAnswer(parts, spent, addresses, runtime.config.profile)
 
-        return run_to_end(checked())
+        return run_to_end(checked()) or stop.pass_on()
 
     def inspect(self, workflow: str = "", *, manifest: str = "", trust: str = "") -> InspectAnswer:
         """Return workflows, or one, and handlers as an orchestrator would have them.

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
 MOST = 2
@@ -22,6 +22,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._times = 0
+        self._first = signal.SIGINT
         self._stop: Callable[[], object] | None = None
         self._before: Mapping[signal.Signals, Any] = {}
 
@@ -49,7 +50,15 @@ class StopSignals:
         """Whether any signal came."""
         return self._times > 0
 
+    def pass_on(self) -> NoReturn:
+        """End at the signal that came as a command does that heeds none."""
+        self.__exit__(None, None, None)
+        signal.raise_signal(self._first)
+        raise KeyboardInterrupt
+
     def _ask(self, number: int, _frame: FrameType | None) -> None:
+        if not self._times:
+            self._first = signal.Signals(number)
         self._times += 1
         if self._times > MOST:
             signal.signal(number, signal.SIG_DFL)

@@ -232,6 +232,25 @@ def test_promise_c4_a_signal_while_it_still_starts_is_heeded(
     assert "ready" not in err
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_promise_c3_a_check_that_is_cut_short_says_so(
+    folder: Folder, number: signal.Signals, code: int
+) -> None:
+    """It never was ready, so it tells nothing, ends in order, and then as any command does."""
+    slow = install(
+        folder.path / "site", "slow", entry_points={"oneiric.adapters": "slow:PLUGIN"}, module=SLOW
+    )
+    child = folder.start("orchestrate", "--check", path=slow)
+    folder.until((folder.path / "loading").exists)
+    child.send_signal(number)
+    (folder.path / "go").touch()
+    out, err = child.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (child.returncode, out) == (code, "")
+    assert "error[" not in err
+    assert not (folder.path / ".oneiric_cache" / "control.sock").exists()
+
+
 def test_a_hangup_reads_everything_anew(folder: Folder) -> None:
     """Also one that comes before it is ready; a wrong file is told, and it goes on."""
     file = folder.path / "oneiric.toml"
@@ -385,11 +404,11 @@ def test_start_finds_the_health_wherever_it_is_written(folder: Folder, tmp_path:
 
 
 def test_defect_oneiric_o5_start_tells_why_it_ended(folder: Folder) -> None:
-    """The last words and the exit code of the child, and exit code 1; nothing claims to run."""
+    """The last words of the child, and its exit code as its own; nothing claims to run."""
     code, out, err = folder.call("start", "--manifest", "missing.yaml", "--no-remote")
     status = folder.call("process-status")
 
-    assert (code, out) == (1, "")
+    assert (code, out) == (6, "")
     assert err.startswith("error[start-failed]: the orchestrator ended with exit code 6 before")
     assert "missing.yaml" in err
     assert "hint: see" in err
