@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +19,7 @@ from oneiric.web.serve import GRACE_SECONDS, Unix, served
 
 if TYPE_CHECKING:
     from oneiric.runtime.answer import Answer
+    from oneiric.runtime.health import RuntimeHealthSnapshot
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
     from oneiric.runtime.work import Work
     from oneiric.web.control.protocol import Verb
@@ -37,6 +38,7 @@ class ControlServer:
         stop: called when the orchestrator is to end.
         follow: called before the configuration is read anew: whoever has what is up follow it
             begins by now.
+        standing: tells how all of it stands; without it nobody knows.
         grace: seconds for what is under way when the server ends.
         beat: how often a client that waits hears that it is being worked at.
     """
@@ -49,12 +51,13 @@ class ControlServer:
         ready: Callable[[], Sequence[str]] = tuple,
         stop: Callable[[], object] = bool,
         follow: Callable[[], object] = bool,
+        standing: Callable[[], Awaitable[RuntimeHealthSnapshot]] | None = None,
         grace: float = GRACE_SECONDS,
         beat: float = BEAT_SECONDS,
     ) -> None:
         self.path = runtime.paths.control
         since = rfc3339(runtime.clock.now())
-        self._control = Control(runtime, work, ready, stop, follow, since)
+        self._control = Control(runtime, work, ready, stop, follow, since, standing)
         self._grace = grace
         self._beat = beat
         self._under_way: set[asyncio.Task[Any]] = set()

@@ -10,6 +10,7 @@ from oneiric.runtime.answer import page
 if TYPE_CHECKING:
     from oneiric.core.health import HealthReport
     from oneiric.errors import JSONValue
+    from oneiric.runtime.health import RuntimeHealthSnapshot
     from oneiric.runtime.watchers import WatchStatus
 
 UNHEALTHY = 1
@@ -55,6 +56,28 @@ class Ping:
         state = "is not ready" if self.problems else "is ready"
         head = f"live: oneiric {self.version}, process {self.pid}, since {self.since}, {state}"
         return page(head, *(f"  {problem}" for problem in self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the orchestrator stands at this moment, as its health file says every few seconds."""
+
+    snapshot: RuntimeHealthSnapshot
+
+    @property
+    def exit_code(self) -> int:
+        """Always 0: who asks judges."""
+        return 0
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `oneiric.runtime-health/1`."""
+        told = self.snapshot.as_json()
+        return {"schema": told["schema"], "applied": "live", **told}
+
+    def render(self, *, columns: int, colour: bool) -> str:
+        """Return its state and that of each part."""
+        parts = [f"  {part.name}: {part.state}" for part in self.snapshot.parts]
+        return page(f"live: process {self.snapshot.pid} is {self.snapshot.state}", *parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from oneiric.errors import UnavailableError
 from oneiric.runtime.activity_answers import ActivityChange
 from oneiric.runtime.answers import ActionAnswer, SwapAnswer
 from oneiric.runtime.component_desk import ComponentDesk
-from oneiric.runtime.control_answers import Ping, ProbeAnswer, ReloadAnswer, StopAnswer
+from oneiric.runtime.control_answers import Ping, ProbeAnswer, ReloadAnswer, Standing, StopAnswer
 from oneiric.runtime.drain import drained
 from oneiric.runtime.event_operator import emitted
 from oneiric.runtime.notification_operator import Notice, Sending
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from oneiric.core.ref import ComponentRef
     from oneiric.runtime.answer import Answer
     from oneiric.runtime.event_answers import Emission
+    from oneiric.runtime.health import RuntimeHealthSnapshot
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
     from oneiric.runtime.remote_answers import RemoteStatusAnswer
     from oneiric.runtime.rotation_report import RotationReport
@@ -53,6 +54,7 @@ class Control:
         stop: ends it, as SIGTERM would; called on its loop.
         follow: has what is up follow the configuration, where nobody does so yet.
         since: when that began.
+        standing: tells how all of it stands; without it nobody knows.
     """
 
     runtime: RuntimeOrchestrator
@@ -61,6 +63,7 @@ class Control:
     stop: Callable[[], object]
     follow: Callable[[], object]
     since: str
+    standing: Callable[[], Awaitable[RuntimeHealthSnapshot]] | None = None
 
     @property
     def desk(self) -> ComponentDesk:
@@ -94,6 +97,12 @@ async def _ping(control: Control, _asks: protocol.Nothing) -> Ping:
         config.profile,
         tuple(control.ready()),
     )
+
+
+async def _health(control: Control, _asks: protocol.Nothing) -> Standing:
+    if control.standing is None:
+        raise UnavailableError("this orchestrator does not tell how it stands")
+    return Standing(await control.standing())
 
 
 async def _status(control: Control, asks: protocol.OfDomain) -> Answer:
@@ -275,6 +284,7 @@ DONE: Mapping[str, Callable[[Control, Any], Awaitable[Answer]]] = MappingProxyTy
         "drain": _drain,
         "event-emit": _event_emit,
         "explain": _explain,
+        "health": _health,
         "list": _list,
         "pause": _pause,
         "ping": _ping,

@@ -144,8 +144,8 @@ class ManifestProof:
 class HealthAnswer:
     """How a running orchestrator said that it stands, and what was found here.
 
-    `told` is its health file and `stale` why that is not of today; `probes` is None where
-    nothing was asked, and `where` says by whom.
+    `told` is what it said when it was asked, or else its health file, and `stale` why that is
+    not of today; `probes` is None where nothing was probed, and `where` says who was asked.
     """
 
     told: Mapping[str, JSONValue] | None
@@ -200,7 +200,7 @@ class HealthAnswer:
         rows, problems = self._lifecycle(), self.problems()
         return {
             "schema": "oneiric.health/1",
-            "applied": "stored" if self.is_live and self.probes is None else self.where,
+            "applied": self._applied,
             "healthy": not problems,
             "problems": problems,
             "lifecycle": list(rows),
@@ -224,7 +224,8 @@ class HealthAnswer:
             yield "no orchestrator has run in this folder"
         else:
             pid, state = self.told.get("orchestrator_pid"), self.told.get("state")
-            yield f"orchestrator: {state}, process {pid}, told {self.told.get('updated_at')}"
+            head = "orchestrator: stale, it was" if self.stale else "orchestrator:"
+            yield f"{head} {state}, process {pid}, told {self.told.get('updated_at')}"
         yield f"profile {self.profile.name}, secrets from {self._secrets_provider()}"
         for proof in self.proofs:
             head = f"{proof.path}: {proof.name} {proof.version}, {proof.proof}"
@@ -243,6 +244,11 @@ class HealthAnswer:
             nothing = "nothing is selected, so nothing was asked"
             yield as_table(headers, rows, width=columns) if rows else nothing
         yield from (f"problem: {problem}" for problem in self.problems())
+
+    @property
+    def _applied(self) -> str:
+        is_read = self.where == "local" and self.is_live and self.probes is None
+        return "stored" if is_read else self.where
 
     def _secrets_provider(self) -> str:
         return self.secrets.provider or "nobody"

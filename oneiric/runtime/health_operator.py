@@ -47,28 +47,29 @@ class HealthOperator:
         self._operator = operator
 
     def health(self, *, probes: bool = False, manifest: str = "", trust: str = "") -> HealthAnswer:
-        """Return how a running orchestrator said that it stands, and how this process does.
+        """Return how the orchestrator of the folder stands, and how this process does.
 
-        With *probes* what is selected, and services that are configured or of *manifest*, are
-        brought up here, asked, and closed again; what is paused is left alone. Where an
-        orchestrator runs, it asks what is up in it instead, unless a *manifest* is named. That
-        is a local file; it is verified, and nothing is remembered of it.
+        One that runs is asked, and with *probes* whether what is up in it is healthy. Else it is
+        told what the last one wrote, and with *probes* what is selected, and services that are
+        configured or of *manifest*, are brought up here, asked, and closed again; what is paused
+        is left alone. So they are where a *manifest* is named, whoever runs: a local file; it is
+        verified, and nothing is remembered of it.
 
         Raises:
             InvalidError: the manifest is no local file.
+            UnavailableError: one runs, and does not answer.
             OneiricError: it may not be applied; more is to be probed than can be.
         """
         if manifest.partition("://")[0] in ("http", "https"):
             raise InvalidError("health looks at a local manifest only", hint="--manifest FILE")
         runtime = self._operator.orchestrator
+        live = None if manifest else self._operator.live
+        if live is not None:
+            now, secrets = live.ask("health", {}).document, runtime.secrets.status()
+            found = tuple(_asked(live)) if probes else None
+            return HealthAnswer(now, "", self._toggles, secrets, probes=found, where="live")
         told = HealthFile(health_path(runtime)).read()
         reason = stale(told, runtime.clock.now()) if told else ""
-
-        live = self._operator.live if probes and not manifest else None
-        if live is not None:
-            asked = tuple(_asked(live))
-            secrets = runtime.secrets.status()
-            return HealthAnswer(told, reason, self._toggles, secrets, probes=asked, where="live")
 
         async def looked() -> HealthAnswer:
             # not entered: whoever enters tells other processes so, in a file

@@ -253,6 +253,10 @@ class Serving:
             lifecycle=runtime.lifecycle.statuses(),
         )
 
+    async def standing(self) -> RuntimeHealthSnapshot:
+        """Return how everything stands now."""
+        return await asyncio.to_thread(self.snapshot, self._supervised())
+
     async def tell_health(self) -> None:
         """Write the health file; what keeps it from being written is logged.
 
@@ -260,9 +264,7 @@ class Serving:
         """
         if self.lock.is_lost:
             return
-        is_supervising = self.loops.is_running("supervisor")
-        supervised = self.runtime.supervisor.status() if is_supervising else None
-        outcome = await attempt_async(asyncio.to_thread(self._write, supervised))
+        outcome = await attempt_async(asyncio.to_thread(self._write, self._supervised()))
         if outcome.error is not None:
             log_health_failed(outcome.reason)
 
@@ -368,6 +370,10 @@ class Serving:
         """Say that everything has ended, in order or not."""
         failed = self.failure is not None or self._problems
         self.state = ServingState.FAILED if failed else ServingState.STOPPED
+
+    def _supervised(self) -> SupervisorStatus | None:
+        is_supervising = self.loops.is_running("supervisor")
+        return self.runtime.supervisor.status() if is_supervising else None
 
     def _write(self, supervised: SupervisorStatus | None) -> None:
         with self._writing:  # a write that nobody waits for any more comes before the next

@@ -227,6 +227,7 @@ async def _control(serving: Serving) -> AsyncIterator[None]:
         ready=partial(_in_the_way, serving),
         stop=serving.stop,
         follow=partial(_follow, serving),
+        standing=serving.standing,
     )
     async with server:
         serving.at_stop(bool, hurry=server.hurry)

@@ -17,6 +17,7 @@ from oneiric.core.plugin import Plugin
 from oneiric.demo.plugin import PLUGIN as DEMO
 from oneiric.runtime import RuntimeOrchestrator
 from oneiric.runtime.control import ControlServer
+from oneiric.runtime.serving import ServeOptions
 from oneiric.runtime.stop import StopSignals
 from oneiric.runtime.work import Work
 
@@ -76,9 +77,10 @@ async def serve(folder: Path, config: Path | None, profile: str | None, beat: fl
         runtime = RuntimeOrchestrator.open(
             folder=folder, path=config, profile=profile, plugins=(DEMO, MORE)
         )
+        standing = runtime.serve(ServeOptions()).standing
         async with (
             Work(runtime) as work,
-            ControlServer(runtime, work, stop=ended.set, grace=2, beat=beat),
+            ControlServer(runtime, work, stop=ended.set, standing=standing, grace=2, beat=beat),
         ):
             stop.then(ended.set)
             sys.stdout.write("ready\n")

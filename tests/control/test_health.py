@@ -1,4 +1,4 @@
-"""`health --probe` where an orchestrator runs."""
+"""`health` where an orchestrator runs."""
 
 from tests.cli.calls import Call, document
 from tests.control.house import House
@@ -16,3 +16,13 @@ def test_promise_c1_health_is_probed_where_one_runs(shared: House, live: Call) -
     assert asked["service:lamp"] == ("gas", True)
     assert code == 1
     assert "problem: service:beacon is unhealthy" in out
+
+
+def test_promise_c1_health_is_what_the_one_that_runs_says_now(shared: House, live: Call) -> None:
+    """Not what its file said last: here it wrote none."""
+    found = document(live("health", "--json"))
+
+    assert shared.child is not None
+    assert (found["applied"], found["probes"]) == ("live", None)
+    assert found["runtime"]["orchestrator_pid"] == shared.child.process.pid
+    assert found["runtime"]["stale"] is None

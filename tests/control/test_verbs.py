@@ -33,8 +33,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "event-emit": (("event", "emit", "--topic", "order.created"), "local"),
     "action-invoke": (HASH, "local"),
 }
-UNSTORED = {"ping", "probe", "reload", "stop", "rollback"}
-"""Verbs that only an orchestrator can do, or that refuse where none runs."""
+UNSTORED = {"health", "ping", "probe", "reload", "stop", "rollback"}
+"""Verbs that only an orchestrator can do, or that refuse where none runs; `health` tells more."""
 
 
 def test_every_verb_is_done_where_it_is_said_to_be() -> None:

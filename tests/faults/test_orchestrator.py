@@ -288,6 +288,7 @@ def test_after_a_kill_the_lock_is_free_and_the_left_run_is_finished(folder: Fold
     folder.until_paused(run_id)
     kill(first)
     status, told = folder.json("process-status"), folder.json("health")
+    shown = folder.call("health")[1]
     second = folder.start("orchestrate")
     ready(second)
     folder.until(lambda: ("run-ended", "") in folder.events(run_id))
@@ -299,6 +300,7 @@ def test_after_a_kill_the_lock_is_free_and_the_left_run_is_finished(folder: Fold
     assert (status["running"], told["healthy"]) == (False, False)
     reason = f"the process {first.pid} that wrote it has ended, and said nothing"
     assert (status["stale"], told["runtime"]["stale"]) == (reason, reason)
+    assert shown.startswith(f"orchestrator: stale, it was ready, process {first.pid}, ")
     assert (now["healthy"], now["applied"], now["runtime"]["stale"]) == (True, "stored", None)
 
 

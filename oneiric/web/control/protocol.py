@@ -189,6 +189,7 @@ class Verb:
 
 _ALL = (
     Verb("ping", "Say who answers, and whether it is ready.", Nothing, reads=True),
+    Verb("health", "Tell how the orchestrator and all of it stands.", Nothing, reads=True),
     Verb("status", "Show how each component stands.", OfDomain, reads=True),
     Verb("list", "List who serves each component.", Listed, reads=True),
     Verb("explain", "Say who serves a component, and why.", Explained, reads=True),
