@@ -26,6 +26,7 @@ from oneiric.runtime.answers import (
 )
 from oneiric.runtime.component_desk import ComponentDesk
 from oneiric.runtime.drain import Share, drained
+from oneiric.runtime.lock import FolderLock
 from oneiric.runtime.orchestrator import RuntimeOrchestrator
 from oneiric.runtime.part import Part
 from oneiric.to_end import run_to_end
@@ -145,6 +146,15 @@ class Operator:
             return None
         return self._running
 
+    @property
+    def nobody(self) -> str:
+        """Why no running orchestrator did it: there is none, or it was not the one to ask."""
+        holder = FolderLock(CachePaths.under(self.folder or Path.cwd()).lock).holder()
+        if holder is None:
+            return "no orchestrator runs here"
+        mine = "further offers" if self._plugins else "another configuration"
+        return f"process {holder.pid} runs here, but was not asked, for this command names {mine}"
+
     def do(self, verb: str, asked: Mapping[str, JSONValue], **here: Any) -> Answer:
         """Have *verb* done by the orchestrator that runs in the folder, else do it here.
 
@@ -238,7 +248,7 @@ class Operator:
         named = self.ref(ref, domain=domain, key=key)
         self.orchestrator.lifecycle.check_known(named)
         raise UnavailableError(
-            f"no orchestrator runs here, and only one that does knows who served {named} before",
+            f"{self.nobody}, and only one that runs knows who served {named} before",
             hint=f"oneiric swap {named.place} --provider NAME, or --clear",
         )
 

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from oneiric.core.swap import SwapReport
     from oneiric.errors import JSONValue, OneiricError
 
-NOBODY = "no orchestrator runs here, and only one that runs keeps secrets"
-"""What is said where nothing is to be rotated."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationFailure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oneiric.runtime.rotation_report import NOBODY, RotationReport
+from oneiric.runtime.rotation_report import RotationReport
 from oneiric.runtime.secret_names import check_wanted, names_in, unknown_secret
 
 if TYPE_CHECKING:
@@ -34,5 +34,6 @@ class SecretsOperator:
             if name not in known:
                 hint = "no settings name it; oneiric config show --sources tells which do"
                 raise unknown_secret(name, known, hint=hint)
+        note = f"{self._operator.nobody}, and only one that runs keeps secrets"
         told = tuple(sorted(known)) if every else wanted
-        return RotationReport(keys=told, applied="local", note=NOBODY)
+        return RotationReport(keys=told, applied="local", note=note)

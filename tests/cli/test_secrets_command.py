@@ -1,9 +1,13 @@
 """`oneiric secrets rotate`, in a process of its own and beside nobody."""
 
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
+from oneiric.clock import SystemClock
+from oneiric.runtime.lock import FolderLock
 from tests.cli.calls import Call, document
 
 TEXT = "[adapters.provider_settings.redis]\npassword = { secret = 'redis-password' }\n"
@@ -30,6 +34,25 @@ def test_defect_oneiric_secrets_rotate_a_new_process_pretends_nothing(
         "local: no orchestrator runs here, and only one that runs keeps secrets\n",
     )
     assert [each.name for each in tmp_path.iterdir()] == ["oneiric.toml"]
+
+
+@pytest.mark.parametrize(
+    ("option", "mine"), [("--demo", "further offers"), ("--profile=serverless", "another")]
+)
+def test_promise_c1_one_that_runs_and_was_not_asked_is_named(
+    option: str, mine: str, call: Call, tmp_path: Path
+) -> None:
+    """It is not said that nobody runs where somebody does."""
+    lock = FolderLock(tmp_path / ".oneiric_cache" / "orchestrator.lock")
+    asyncio.run(lock.take(SystemClock(), health=tmp_path / "health"))
+    try:
+        found = document(call(option, "secrets", "rotate", "--all", "--json"))
+    finally:
+        lock.release()
+
+    assert found["applied"] == "local"
+    assert found["note"].startswith(f"process {os.getpid()} runs here, but was not asked, for this")
+    assert f"names {mine}" in found["note"]
 
 
 @pytest.mark.parametrize(
