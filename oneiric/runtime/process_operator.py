@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING
 from oneiric.clock import SystemClock
 from oneiric.config import CachePaths
 from oneiric.errors import JSONValue, OneiricError, UnavailableError
-from oneiric.files import own_folder
 from oneiric.runtime.health import HealthFile, stale
 from oneiric.runtime.lock import FolderLock, OrchestratorRunsError
+from oneiric.runtime.own_log import OwnLog
 from oneiric.runtime.process import born
 from oneiric.runtime.process_answers import ProcessStatus, StartAnswer, StopAnswer
 from oneiric.runtime.serving import health_path
@@ -169,15 +169,13 @@ def _told(found: Holder) -> bool:
 
 
 def _log(path: Path) -> IO[bytes]:
-    """Return the emptied log, which its owner alone may read.
+    """Return the log, begun anew.
 
     Raises:
         UnavailableError: it cannot be written.
     """
     try:
-        own_folder(path.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
-        return os.fdopen(os.open(path, flags, 0o600), "wb")
+        return OwnLog(path).begin()
     except OSError as error:
         raise UnavailableError(f"{path}: {error.strerror}") from error
 

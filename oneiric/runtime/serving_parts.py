@@ -18,6 +18,7 @@ from oneiric.remote.origin import local_path
 from oneiric.runtime.control import ControlServer
 from oneiric.runtime.export import LAST_SECONDS
 from oneiric.runtime.lock import StateGoneError
+from oneiric.runtime.own_log import OwnLog
 from oneiric.runtime.remote_source import source_at
 from oneiric.runtime.scheduler import SchedulerHTTPServer
 from oneiric.runtime.serving_log import log_reloaded
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _PORTS = 65_536
 _PACE_SECONDS = 0.5
+_LOG_SECONDS = 5.0
 
 
 @asynccontextmanager
@@ -54,6 +56,18 @@ async def _health(serving: Serving) -> AsyncIterator[None]:
 
 def _loops(serving: Serving) -> AbstractAsyncContextManager[object]:
     return serving.loops
+
+
+def _log(serving: Serving) -> AbstractAsyncContextManager[object] | None:
+    """Keep the log within its limit, where this process is one in the background that prints it."""
+    log = OwnLog(serving.runtime.paths.log)
+
+    async def limit() -> None:
+        while True:
+            await serving.clock.sleep(_LOG_SECONDS)
+            log.limit()
+
+    return serving.loop("log", limit) if log.printed() else None
 
 
 def _hold(serving: Serving) -> AbstractAsyncContextManager[object]:
@@ -285,6 +299,7 @@ PARTS: Sequence[tuple[str, PartMaker]] = (
     ("health", _health),
     ("loops", _loops),
     ("hold", _hold),
+    ("log", _log),
     ("watchdog", _alive),
     ("telling", _telling),
     ("runtime", _runtime),
