@@ -37,29 +37,39 @@ class OwnLog:
             OSError: it cannot be made.
         """
         own_folder(self.path.parent)
-        self._put_aside()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.fdopen(os.open(self.path, flags, 0o600), "wb")
+        with suppress(FileNotFoundError):
+            self.path.replace(self._before)
+        return self._opened()
 
     def printed(self) -> Sequence[int]:
-        """Return the descriptors by which this process prints to it."""
-        return [each for each in self._descriptors if self._is_here(each)]
+        """Return the descriptors by which this process prints to it, or to the one before."""
+        return [*self._to(self.path), *self._to(self._before)]
 
     def limit(self) -> None:
-        """Begin the file anew where it is full; while that cannot be done it grows on."""
+        """Begin the file anew where it is full; while that cannot be done it grows on.
+
+        What another process put aside, which was begun and refused meanwhile, is gone on from.
+        """
         with suppress(OSError):
-            mine = self.printed()
-            if mine and self.path.lstat().st_size > self._most:
-                with self.begin() as new:
-                    for each in mine:
+            mine, aside = self._to(self.path), self._to(self._before)
+            is_full = bool(mine) and self.path.lstat().st_size > self._most
+            if is_full or aside:
+                with self.begin() if is_full else self._opened() as new:
+                    for each in (*mine, *aside):
                         os.dup2(new.fileno(), each)
 
-    def _put_aside(self) -> None:
-        with suppress(FileNotFoundError):
-            self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+    @property
+    def _before(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.1")
 
-    def _is_here(self, descriptor: int) -> bool:
+    def _opened(self) -> IO[bytes]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.fdopen(os.open(self.path, flags, 0o600), "ab")
+
+    def _to(self, path: Path) -> Sequence[int]:
+        """Return the descriptors that lead to *path*."""
         try:
-            return os.path.samestat(os.fstat(descriptor), self.path.lstat())
+            there = path.lstat()
+            return [each for each in self._descriptors if os.path.samestat(os.fstat(each), there)]
         except OSError:
-            return False
+            return []

@@ -90,7 +90,7 @@ class ProcessOperator:
         try:
             while time.monotonic() - begun < patience:
                 if (status := child.poll()) is not None:
-                    raise StartFailedError(status, _last_words(log), log)
+                    raise self._failed(status, log)
                 if (told := file.read()) and _is_ready(told, child.pid):
                     addresses = told.get("addresses")
                     spent = (time.monotonic() - begun) * 1000
@@ -136,6 +136,13 @@ class ProcessOperator:
         told = HealthFile(path).read()
         reason = stale(told, SystemClock().now()) if told else ""
         return ProcessStatus(found, told, reason)
+
+    def _failed(self, status: int, log: Path) -> OneiricError:
+        """Return why it ended, which may be that another was begun at the same moment."""
+        found = self._lock.holder() if status == OrchestratorRunsError.exit_code else None
+        if found is not None:
+            return OrchestratorRunsError(self._operator.orchestrator.paths.root, found.pid)
+        return StartFailedError(status, _last_words(log), log)
 
     @property
     def _lock(self) -> FolderLock:

@@ -64,8 +64,8 @@ def _log(serving: Serving) -> AbstractAsyncContextManager[object] | None:
 
     async def limit() -> None:
         while True:
-            await serving.clock.sleep(_LOG_SECONDS)
             log.limit()
+            await serving.clock.sleep(_LOG_SECONDS)
 
     return serving.loop("log", limit) if log.printed() else None
 

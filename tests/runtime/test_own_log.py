@@ -57,3 +57,14 @@ def test_a_new_one_keeps_what_the_last_one_said(printing: tuple[OwnLog, int]) ->
 
     assert log.path.with_name("log.1").read_bytes() == b"why it ended"
     assert log.path.read_bytes() == b""
+
+
+def test_one_that_another_put_aside_is_gone_on_from(printing: tuple[OwnLog, int]) -> None:
+    """Of two that are started at once the second is refused, after it has begun a log anew."""
+    log, descriptor = printing
+    with log.begin() as refused:
+        refused.write(b"one runs already\n")
+    log.limit()
+    os.write(descriptor, b"ready")
+
+    assert log.path.read_bytes() == b"one runs already\nready"
