@@ -417,20 +417,6 @@ def test_defect_oneiric_o5_start_tells_why_it_ended(folder: Folder) -> None:
     assert status[0] == 6
 
 
-def test_of_two_starts_at_once_one_is_refused_and_names_the_other(folder: Folder) -> None:
-    """What the one that runs says stays in its log, whoever began that anew."""
-    both = [folder.start("start", "--no-http") for _ in range(2)]
-    said = sorted((child.wait(PATIENCE_SECONDS), ended(child)[1]) for child in both)
-    log = folder.path / ".oneiric_cache" / "orchestrator.log"
-    pid = folder.json("process-status")["pid"]
-    folder.until(lambda: f"orchestrator ready: pid {pid}" in log.read_text())
-
-    assert folder.call("stop")[0] == 0
-    assert [code for code, _ in said] == [0, 3]
-    assert said[1][1].startswith("error[orchestrator-runs]: ")
-    assert f"process {pid}" in said[1][1]
-
-
 def test_start_that_is_not_ready_in_time_leaves_nothing(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
