@@ -8,10 +8,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from oneiric.core.ref import ComponentRef, is_name
+from oneiric.core.ref import ComponentRef
 from oneiric.errors import ComponentError, InvalidCandidateError, InvalidRefError, JSONValue
 from oneiric.machine import check_python
 from oneiric.targets import is_target
+from oneiric.text.names import is_name
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -55,16 +56,14 @@ class Source:
 CODE = Source()
 LARGEST = 2**53
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_FORMS: Mapping[str, tuple[type, str]] = MappingProxyType(
-    {
-        "source": (Source, "a Source"),
-        "requires": (Mapping, "a mapping"),
-        "metadata": (Mapping, "a mapping"),
-        "version": (str, "text"),
-        "blocking": (bool, "True or False"),
-        "unavailable": (str, "text"),
-    }
-)
+_FORMS: Mapping[str, tuple[type, str]] = {
+    "source": (Source, "a Source"),
+    "requires": (Mapping, "a mapping"),
+    "metadata": (Mapping, "a mapping"),
+    "version": (str, "text"),
+    "blocking": (bool, "True or False"),
+    "unavailable": (str, "text"),
+}
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -29,16 +28,14 @@ class LifecycleState(StrEnum):
     CLOSED = "closed"
 
 
-MOVES: Mapping[LifecycleState, frozenset[LifecycleState]] = MappingProxyType(
-    {
-        LifecycleState.INACTIVE: frozenset({LifecycleState.ACTIVATING}),
-        LifecycleState.ACTIVATING: frozenset({LifecycleState.READY, LifecycleState.FAILED}),
-        LifecycleState.READY: frozenset({LifecycleState.DRAINING}),
-        LifecycleState.DRAINING: frozenset({LifecycleState.READY, LifecycleState.CLOSED}),
-        LifecycleState.FAILED: frozenset({LifecycleState.CLOSED}),
-        LifecycleState.CLOSED: frozenset(),
-    }
-)
+MOVES: Mapping[LifecycleState, frozenset[LifecycleState]] = {
+    LifecycleState.INACTIVE: frozenset({LifecycleState.ACTIVATING}),
+    LifecycleState.ACTIVATING: frozenset({LifecycleState.READY, LifecycleState.FAILED}),
+    LifecycleState.READY: frozenset({LifecycleState.DRAINING}),
+    LifecycleState.DRAINING: frozenset({LifecycleState.READY, LifecycleState.CLOSED}),
+    LifecycleState.FAILED: frozenset({LifecycleState.CLOSED}),
+    LifecycleState.CLOSED: frozenset(),
+}
 """The legal moves. DRAINING goes back to READY when a swap is undone."""
 
 

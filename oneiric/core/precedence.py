@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from oneiric.core.candidate import Candidate, SourceKind
-from oneiric.core.ref import ComponentRef, is_name
+from oneiric.core.ref import ComponentRef
 from oneiric.core.registry import Entry
 from oneiric.text.stacks import read_stacks
 
@@ -102,7 +102,7 @@ class StackOrder:
         Raises:
             ConfigError: a token is no name, repeats one, or does not rise; it shows the token.
         """
-        return cls(read_stacks(text, is_name=is_name, origin=origin), origin)
+        return cls(read_stacks(text, origin=origin), origin)
 
     def level_of(self, candidate: Candidate) -> int:
         """Return the level at which *candidate* competes."""

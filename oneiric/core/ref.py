@@ -1,36 +1,14 @@
 """References: the name of a place to fill, `domain:key`, or of one offer for it."""
 
-import re
-from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from oneiric.errors import InvalidRefError, nearest
+from oneiric.text.names import ALPHABET, is_name
 
 T = TypeVar("T")
 
 DOMAINS = ("adapter", "service", "task", "event", "workflow", "action")
 """The six namespaces, in the order in which people meet them."""
-
-NAME_LIMIT = 200
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.))*\Z")
-
-
-def is_name(text: object) -> bool:
-    """Tell whether *text* may name a domain, key, provider, stack or capability.
-
-    >>> is_name("fastblocks.workflows.fulfillment"), is_name("../../x"), is_name("")
-    (True, False, False)
-    """
-    return isinstance(text, str) and len(text) <= NAME_LIMIT and _NAME.match(text) is not None
-
-
-def words(given: Iterable[str]) -> frozenset[str]:
-    """Return a set of words, where a single text is one word and not its letters.
-
-    >>> words("ttl") == words(["ttl"])
-    True
-    """
-    return frozenset((given,)) if isinstance(given, str) else frozenset(given)
 
 
 class ComponentRef(str, Generic[T]):
@@ -102,9 +80,4 @@ def _check(text: object) -> None:
         )
     if not is_name(key) or (at and not is_name(provider)):
         part = repr(provider) if is_name(key) else repr(key)
-        raise InvalidRefError(
-            text,
-            f"{part} is no name",
-            hint="names use letters, digits, dot, dash and underscore, begin with a letter or "
-            f"digit, hold no '..' and at most {NAME_LIMIT} characters",
-        )
+        raise InvalidRefError(text, f"{part} is no name", hint=ALPHABET)

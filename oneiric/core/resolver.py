@@ -11,10 +11,11 @@ from typing import Any
 from oneiric.core.candidate import Candidate, Source
 from oneiric.core.decision import Decision, DecisionDiff, Reason, Rejection
 from oneiric.core.precedence import Selection, StackOrder
-from oneiric.core.ref import ComponentRef, words
+from oneiric.core.ref import ComponentRef
 from oneiric.core.registry import Offered, Registry, SourceChange, offered_by
 from oneiric.core.view import Rules, View
 from oneiric.errors import InvalidRefError
+from oneiric.text.names import words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from oneiric.clock import ID, rfc3339
-from oneiric.core.ref import ComponentRef, is_name
+from oneiric.core.ref import ComponentRef
 from oneiric.documents import parse
 from oneiric.documents.model import validate_settings
 from oneiric.errors import ConfigError, InvalidError, JSONValue, UnavailableError
+from oneiric.text.names import is_name
 
 if TYPE_CHECKING:
     from oneiric.core.lifecycle import LifecycleManager

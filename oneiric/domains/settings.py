@@ -4,8 +4,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
-from oneiric.core.ref import is_name
 from oneiric.documents.model import refused
+from oneiric.text.names import is_name
 
 
 def _name(text: str) -> str:

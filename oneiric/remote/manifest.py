@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from oneiric.core.ref import DOMAINS, NAME_LIMIT, is_name
+from oneiric.core.ref import DOMAINS
 from oneiric.documents import DocumentLimits, Kind, locate, parse
 from oneiric.documents.model import OriginOf, refused, validate_settings
 from oneiric.documents.places import line_of
@@ -30,6 +30,7 @@ from oneiric.errors import ConfigError, JSONValue, Problem
 from oneiric.machine import check_python
 from oneiric.remote.errors import InvalidManifestError
 from oneiric.targets import is_target
+from oneiric.text.names import NAME_LIMIT, is_name
 
 M = TypeVar("M", bound=BaseModel)
 

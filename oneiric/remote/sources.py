@@ -8,12 +8,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from oneiric.core.candidate import Source, SourceKind
-from oneiric.core.ref import is_name
 from oneiric.documents import Kind, kind_of
 from oneiric.errors import DocumentError, NotFoundError, OneiricError
 from oneiric.remote.errors import AddressError, UnsignedError
 from oneiric.remote.origin import Origin, local_path
 from oneiric.remote.settings import SourceSettings
+from oneiric.text.names import is_name
 
 _ROOT = ".root.json"
 _ENVELOPE = ".dsse"

@@ -23,7 +23,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from oneiric.core.ref import is_name
 from oneiric.documents import canonical, parse
 from oneiric.errors import (
     DocumentError,
@@ -38,6 +37,7 @@ from oneiric.remote.envelope import LONGEST
 from oneiric.remote.errors import TrustStateError
 from oneiric.remote.manifest import LARGEST
 from oneiric.remote.verify import Seen
+from oneiric.text.names import is_name
 
 STATE = "state.json"
 MANIFEST = "manifest.dsse.json"

@@ -8,11 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from oneiric.clock import Clock
-from oneiric.errors import (
-    LeaseLostError,
-    NotFoundError,
-    RunExistsError,
-)
+from oneiric.errors import LeaseLostError, NotFoundError, RunExistsError
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.state import RunState
 

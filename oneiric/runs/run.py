@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from oneiric.errors import IllegalMoveError, JSONValue
@@ -294,22 +293,20 @@ def _step_over(run: Run, step: StepRun, data: Mapping[str, Any], event: RunEvent
         _heed(run, step, data["signal"])
 
 
-_RULES: Mapping[EventKind, tuple[StepState | None, Rule]] = MappingProxyType(
-    {
-        EventKind.RUN_STARTED: (None, _run_started),
-        EventKind.RUN_EXTENDED: (None, _run_extended),
-        EventKind.RUN_REOPENED: (None, _run_reopened),
-        EventKind.RUN_CANCELING: (None, lambda run, _s, data, _e: run.cancels.append(data)),
-        EventKind.RUN_ENDED: (None, _run_ended),
-        EventKind.CONTEXT_SET: (None, _context_set),
-        EventKind.RUN_CREATED: (None, _noted),
-        EventKind.NOTED: (None, _noted),
-        EventKind.SIGNALED: (None, _signaled),
-        EventKind.STEP_STARTED: (StepState.RUNNING, _step_started),
-        EventKind.STEP_ASSIGNED: (StepState.ASSIGNED, _step_assigned),
-        EventKind.STEP_RETRIED: (StepState.QUEUED, _step_retried),
-        EventKind.STEP_SUCCEEDED: (StepState.SUCCEEDED, _step_succeeded),
-        EventKind.STEP_FAILED: (StepState.FAILED, _step_over),
-        EventKind.STEP_CANCELED: (StepState.CANCELED, _step_over),
-    }
-)
+_RULES: Mapping[EventKind, tuple[StepState | None, Rule]] = {
+    EventKind.RUN_STARTED: (None, _run_started),
+    EventKind.RUN_EXTENDED: (None, _run_extended),
+    EventKind.RUN_REOPENED: (None, _run_reopened),
+    EventKind.RUN_CANCELING: (None, lambda run, _s, data, _e: run.cancels.append(data)),
+    EventKind.RUN_ENDED: (None, _run_ended),
+    EventKind.CONTEXT_SET: (None, _context_set),
+    EventKind.RUN_CREATED: (None, _noted),
+    EventKind.NOTED: (None, _noted),
+    EventKind.SIGNALED: (None, _signaled),
+    EventKind.STEP_STARTED: (StepState.RUNNING, _step_started),
+    EventKind.STEP_ASSIGNED: (StepState.ASSIGNED, _step_assigned),
+    EventKind.STEP_RETRIED: (StepState.QUEUED, _step_retried),
+    EventKind.STEP_SUCCEEDED: (StepState.SUCCEEDED, _step_succeeded),
+    EventKind.STEP_FAILED: (StepState.FAILED, _step_over),
+    EventKind.STEP_CANCELED: (StepState.CANCELED, _step_over),
+}

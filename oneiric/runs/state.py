@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 
 
 class RunState(StrEnum):
@@ -41,25 +40,21 @@ class StepState(StrEnum):
 
 
 _R, _S = RunState, StepState
-RUN_MOVES: Mapping[RunState, frozenset[RunState]] = MappingProxyType(
-    {
-        _R.QUEUED: frozenset({_R.RUNNING, _R.CANCELED}),
-        _R.RUNNING: frozenset({_R.SUCCEEDED, _R.FAILED, _R.CANCELED}),
-        _R.SUCCEEDED: frozenset(),
-        _R.FAILED: frozenset({_R.RUNNING}),  # reopened, to try again what failed
-        _R.CANCELED: frozenset({_R.RUNNING}),
-    }
-)
+RUN_MOVES: Mapping[RunState, frozenset[RunState]] = {
+    _R.QUEUED: frozenset({_R.RUNNING, _R.CANCELED}),
+    _R.RUNNING: frozenset({_R.SUCCEEDED, _R.FAILED, _R.CANCELED}),
+    _R.SUCCEEDED: frozenset(),
+    _R.FAILED: frozenset({_R.RUNNING}),  # reopened, to try again what failed
+    _R.CANCELED: frozenset({_R.RUNNING}),
+}
 
-STEP_MOVES: Mapping[StepState, frozenset[StepState]] = MappingProxyType(
-    {
-        # begun, given outside, from the cache, without an input that could be made, not wanted
-        _S.QUEUED: frozenset({_S.RUNNING, _S.ASSIGNED, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
-        _S.ASSIGNED: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELED, _S.QUEUED}),
-        # anything: again after a crash, handed outside, to be tried again, over
-        _S.RUNNING: frozenset(StepState),
-        _S.SUCCEEDED: frozenset({_S.QUEUED}),  # undone or final, and begun anew with its run
-        _S.FAILED: frozenset({_S.QUEUED}),  # reopened with its run
-        _S.CANCELED: frozenset({_S.QUEUED}),
-    }
-)
+STEP_MOVES: Mapping[StepState, frozenset[StepState]] = {
+    # begun, given outside, from the cache, without an input that could be made, not wanted
+    _S.QUEUED: frozenset({_S.RUNNING, _S.ASSIGNED, _S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
+    _S.ASSIGNED: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELED, _S.QUEUED}),
+    # anything: again after a crash, handed outside, to be tried again, over
+    _S.RUNNING: frozenset(StepState),
+    _S.SUCCEEDED: frozenset({_S.QUEUED}),  # undone or final, and begun anew with its run
+    _S.FAILED: frozenset({_S.QUEUED}),  # reopened with its run
+    _S.CANCELED: frozenset({_S.QUEUED}),
+}

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from oneiric.clock import Clock, SystemClock
-from oneiric.core.ref import is_name
 from oneiric.documents import kind_of
 from oneiric.errors import DocumentError, InvalidError, JSONValue, Problem
 from oneiric.files import read_bounded, write_atomic
@@ -37,6 +36,7 @@ from oneiric.runtime.manifest_answers import (
 from oneiric.runtime.manifest_checks import warnings_of
 from oneiric.runtime.manifest_draft import Draft
 from oneiric.runtime.manifest_template import TEMPLATE
+from oneiric.text.names import is_name
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -1,20 +1,21 @@
 """A stack order as people write it, `base,team,site:50`, to levels by name."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from oneiric.errors import ConfigError, Problem
+from oneiric.text.names import is_name
 
 STEP = 10
 _WHOLE = re.compile(r"-?[0-9]{1,15}\Z")
 
 
-def read_stacks(text: str, *, is_name: Callable[[str], bool], origin: str) -> dict[str, int]:
+def read_stacks(text: str, *, origin: str) -> dict[str, int]:
     """Read `name` and `name:level` tokens, separated by commas, from bottom to top.
 
     The first bare name has level 0, each further one stands 10 above what precedes it.
 
-    >>> read_stacks("base,team,site:50", is_name=str.isalnum, origin="ONEIRIC_STACK_ORDER")
+    >>> read_stacks("base,team,site:50", origin="ONEIRIC_STACK_ORDER")
     {'base': 0, 'team': 10, 'site': 50}
 
     Raises:

@@ -9,12 +9,12 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from oneiric.core.ref import is_name
 from oneiric.demo.fulfillment.errors import OrderDiffersError
 from oneiric.documents.model import refused, validate_settings
 from oneiric.domains.actions import InvalidPayloadError
 from oneiric.errors import ConfigError, JSONValue, NotFoundError
 from oneiric.stores.database import Connection
+from oneiric.text.names import is_name
 
 StepName: TypeAlias = Literal["", "validate", "reserve", "charge", "ship", "notify"]
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
