@@ -81,6 +81,28 @@ class Pending(Call):
             self.dispose(value)
 
 
+class Kept(set[asyncio.Task[Any]]):
+    """Tasks that nobody need wait for, kept from being collected until they end.
+
+    An error with which one ends is kept with what it was for.
+    """
+
+    def start(self, coroutine: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """Run *coroutine* in a task of its own."""
+        return self.keep(asyncio.ensure_future(coroutine))
+
+    def keep(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
+        """Keep *task* until it ends."""
+        self.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+
 class Guard:
     """Call components, handlers and hooks so that none of them can hang or hurt the caller.
 
@@ -96,7 +118,7 @@ class Guard:
         self._due = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._watched: asyncio.AbstractEventLoop | None = None
-        self._kept: set[asyncio.Task[object]] = set()
+        self._kept = Kept()
         self.grace_seconds = grace_seconds
         self.abandoned = 0
 
@@ -173,10 +195,7 @@ class Guard:
 
     def keep(self, coroutine: Coroutine[object, object, object]) -> asyncio.Task[object]:
         """Run *coroutine* in a task that nobody need wait for, and keep it from being collected."""
-        task: asyncio.Task[object] = asyncio.ensure_future(coroutine)
-        self._kept.add(task)
-        task.add_done_callback(self._release)
-        return task
+        return self._kept.start(coroutine)
 
     async def settle(self, limit: float) -> None:
         """Wait until everything that is kept has ended, at most *limit* seconds."""
@@ -267,13 +286,7 @@ class Guard:
         """Keep a task that was cancelled until it ends, and count it if it does not obey."""
         if not task.done():
             self.abandoned += 1
-            self._kept.add(task)
-            task.add_done_callback(self._release)
-
-    def _release(self, task: asyncio.Task[object]) -> None:
-        self._kept.discard(task)
-        if not task.cancelled():
-            task.exception()
+            self._kept.keep(task)
 
 
 def _late(limit: float) -> Outcome[object]:

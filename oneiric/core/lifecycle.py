@@ -13,6 +13,7 @@ from oneiric.core.build import Builder, DefaultSettings, PhaseLimits, SettingsSo
 from oneiric.core.candidate import Candidate
 from oneiric.core.decision import Reason, Rejection
 from oneiric.core.generation import Generation, LifecycleState
+from oneiric.core.guard import Kept
 from oneiric.core.handle import Gate, Handle, Link
 from oneiric.core.health import HealthReport
 from oneiric.core.hooks import Hook, HookPoint
@@ -74,7 +75,7 @@ class LifecycleManager:
         self._roster = Roster(self._slots, self.builder)
         self._gate = Gate(self._admit)
         self._numbers: dict[str, int] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Kept()
         self._closing: asyncio.Task[list[ComponentError]] | None = None
 
     # -- lending ------------------------------------------------------------------------
@@ -360,22 +361,13 @@ class LifecycleManager:
     def _own(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run *coroutine* in a task of the manager's."""
         try:
-            loop = self._gate.own()
+            self._gate.own()
             if self._closing is not None:
                 raise ClosedError("the lifecycle was closed")
         except ClosedError:
             coroutine.close()
             raise
-        task = loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        return task
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        """Drop an ended task; its error, if any, is kept with what it was for."""
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()
+        return self._tasks.start(coroutine)
 
     async def _outcome(self, task: asyncio.Task[T]) -> T:
         """Wait for a task of the manager's; each waiter gets an error of its own."""
