@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from oneiric.core.candidate import Candidate
 from oneiric.core.precedence import Number, Rule, Selection, StackOrder, explain_priority
 from oneiric.core.ref import ComponentRef
+from oneiric.documents.tables import json_table
 from oneiric.errors import JSONValue, NoCandidateError, UnknownSelectionError
 from oneiric.text.layout import as_list, painted, paragraph
 
@@ -115,21 +116,16 @@ class Standing(NamedTuple):
     def as_json(self) -> dict[str, JSONValue]:
         """Return the standing as documented in `docs/reference/json.md`."""
         return {
-            "provider": self.provider,
-            "standing": str(self.place),
-            "why": self.why,
-            "rule": self.rule and str(self.rule),
+            **json_table(self, "provider"),
+            **_side(self),
+            **json_table(self, "rule sequence tied"),
             "value": self.value if self.rule else None,
             "against": self.against if self.rule else None,
             "rejection": self.rejection and str(self.rejection.reason),
-            "stack": self.candidate.stack,
             "stack_level": self.level._asdict(),
             "priority": self.priority._asdict(),
-            "sequence": self.sequence,
-            "tied": self.tied,
-            "version": self.candidate.version,
             "source": str(self.candidate.source),
-            "capabilities": sorted(self.candidate.capabilities),
+            **json_table(self.candidate, "stack version capabilities"),
         }
 
 
@@ -176,16 +172,11 @@ class Decision:
         """Return the decision as documented in `docs/reference/json.md`."""
         return {
             "schema": SCHEMA,
-            "ref": str(self.ref),
-            "needs": sorted(self.needs),
+            **json_table(self, "ref needs"),
             "winner": self.winner.provider if self.winner else None,
-            "rule": self.rule and str(self.rule),
-            "selection": _selection_json(self.selection),
-            "overridden": _selection_json(self.overridden),
+            **json_table(self, "rule selection overridden"),
             "problem": self.problem.as_json()["error"] if self.problem else None,
-            "warning": self.warning,
-            "generation": self.generation,
-            "standings": [standing.as_json() for standing in self.standings],
+            **json_table(self, "warning generation standings"),
         }
 
     def render(self, *, width: int = 80, colour: bool = False) -> str:
@@ -269,10 +260,9 @@ class DecisionDiff:
             "after": self.after.winner.provider if self.after.winner else None,
             "changes": [
                 {
-                    "provider": change.provider,
-                    "source": change.source,
-                    "before": _side_json(change.before),
-                    "after": _side_json(change.after),
+                    **json_table(change, "provider source"),
+                    "before": change.before and _side(change.before),
+                    "after": change.after and _side(change.after),
                 }
                 for change in self.changes
             ],
@@ -287,14 +277,8 @@ def _winner(decision: Decision) -> str:
     return decision.winner.provider if decision.winner else "nobody"
 
 
-def _side_json(standing: Standing | None) -> Mapping[str, JSONValue] | None:
-    return {"standing": str(standing.place), "why": standing.why} if standing else None
-
-
-def _selection_json(selection: Selection | None) -> Mapping[str, JSONValue] | None:
-    if selection is None:
-        return None
-    return {"provider": selection.provider, "origin": selection.origin}
+def _side(standing: Standing) -> dict[str, JSONValue]:
+    return {"standing": str(standing.place), "why": standing.why}
 
 
 _COLOURS: Mapping[Place, str] = {Place.SELECTED: "32", Place.SHADOWED: "2", Place.REJECTED: "33"}

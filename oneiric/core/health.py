@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from oneiric.documents.tables import json_table
 from oneiric.errors import JSONValue
 
 
@@ -38,4 +39,4 @@ class HealthReport:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"healthy", "detail", "data"}`."""
-        return {"healthy": self.healthy, "detail": self.detail, "data": dict(self.data)}
+        return json_table(self)

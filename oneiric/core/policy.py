@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from oneiric.documents.tables import json_table
 from oneiric.errors import ApprovalRequiredError, JSONValue, PolicyRefusedError
 
 Q = TypeVar("Q", contravariant=True)
@@ -59,8 +60,7 @@ class Verdict:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"effect", "code", "reason", "facts"}`."""
-        said = {"effect": str(self.effect), "code": str(self.code), "reason": self.reason}
-        return {**said, "facts": dict(self.facts)}
+        return json_table(self)
 
 
 class Policy(Protocol[Q]):

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, TypeAlias
 from oneiric.core.candidate import Candidate, SourceKind
 from oneiric.core.ref import ComponentRef
 from oneiric.core.registry import Entry
+from oneiric.documents.tables import json_table
+from oneiric.errors import JSONValue
 from oneiric.text.stacks import read_stacks
 
 UNNAMED_MANIFEST = -1
@@ -76,6 +78,10 @@ class Selection:
             InvalidRefError: *ref* is not `domain:key`, or *provider* is no name.
         """
         return cls(ComponentRef(ref), provider, origin, undo)
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """Return `{"provider", "origin"}`."""
+        return json_table(self, "provider origin")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from oneiric.documents.tables import json_table
 from oneiric.errors import JSONValue
 from oneiric.latency import Latency, LatencySummary
 
@@ -59,18 +60,7 @@ class ComponentStatus:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return the status as documented in `docs/reference/json.md`."""
-        return {
-            "ref": str(self.ref),
-            "state": str(self.state),
-            "provider": self.provider,
-            "generation": self.generation,
-            "in_flight": self.in_flight,
-            "activity": self.activity.as_json(),
-            "problem": self.problem,
-            "swaps": self.swaps.as_json(),
-            "failed_swaps": self.failed_swaps,
-            "forced_drains": self.forced_drains,
-        }
+        return json_table(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from oneiric.core.ref import ComponentRef
 from oneiric.core.resolver import Assumption, Resolver
 from oneiric.core.roster import Roster
 from oneiric.core.slots import Slot
+from oneiric.documents.tables import json_table
 from oneiric.errors import (
     ComponentError,
     JSONValue,
@@ -60,16 +61,10 @@ class SwapReport:
         """Return the report as documented in `docs/reference/json.md`."""
         return {
             "schema": SCHEMA,
-            "ref": str(self.ref),
-            "ok": self.ok,
-            "before": self.before,
-            "after": self.after,
-            "generation": self.generation,
+            **json_table(self, "ref ok before after generation"),
             "phases_ms": {name: round(ms, 3) for name, ms in self.phases.items()},
-            "failed_phase": self.failed_phase,
             "error": self.error.as_json()["error"] if self.error else None,
-            "rolled_back": self.rolled_back,
-            "forced": list(self.forced),
+            **json_table(self, "failed_phase rolled_back forced"),
             "cleanup_errors": [error.message for error in self.cleanup_errors],
             "duration_ms": round(self.duration_ms, 3),
         }

@@ -41,6 +41,15 @@ def write_table(item: object) -> dict[str, JSONValue]:
     return {each.name: _written(value) for each, value in kept if value != _default(each)}
 
 
+def json_table(item: object, names: str = "") -> dict[str, JSONValue]:
+    """Return what *item* has by these *names*, each as JSON; without names, a dataclass's fields.
+
+    Enumerations and references are text, what has an `as_json` is that, sets are sorted.
+    """
+    listed = names.split() or [each.name for each in fields(item)]  # type: ignore[arg-type]
+    return {name: _json(getattr(item, name)) for name in listed}
+
+
 def read_table(
     kind: type[T], value: JSONValue, *, kinds: Sequence[type] = ()
 ) -> tuple[T, Sequence[Problem]]:
@@ -51,6 +60,19 @@ def read_table(
     """
     reader = _Reader({each.__name__: each for each in kinds})
     return reader.table(kind, value, ""), reader.problems
+
+
+def _json(value: Any) -> JSONValue:
+    if tell := getattr(value, "as_json", None):
+        return tell()  # type: ignore[no-any-return]
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        listed = sorted(value) if isinstance(value, frozenset) else value
+        return [_json(item) for item in listed]
+    return value  # type: ignore[no-any-return]
 
 
 def _default(each: Field[Any]) -> object:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oneiric.documents.tables import json_table
+
 if TYPE_CHECKING:
     from oneiric.core.resolver import Resolver
     from oneiric.errors import JSONValue
@@ -22,7 +24,7 @@ class StoreStanding:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"name", "kind", "standing", "why"}`."""
-        return {"name": self.name, "kind": self.kind, "standing": self.standing, "why": self.why}
+        return json_table(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oneiric.documents.tables import json_table
 from oneiric.runtime.manifest_draft import stamp
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Missing:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"version", "count", "may_sign"}`."""
-        return {"version": self.version, "count": self.count, "may_sign": list(self.may_sign)}
+        return json_table(self)
 
 
 @dataclass(frozen=True, slots=True)
