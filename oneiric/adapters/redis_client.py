@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr
 
 from oneiric.adapters.settings import AdapterSettings
+from oneiric.kept import Kept
 from oneiric.ports.errors import (
     AdapterError,
     DependencyMissingError,
@@ -112,7 +113,7 @@ class RedisSession:
         self.pool = open_pool(settings)
         self._backend = settings.backend
         self._limit = settings.socket_timeout
-        self._calls: set[asyncio.Future[Any]] = set()
+        self._calls = Kept()
 
     async def run(self, call: Coroutine[Any, Any, T], *, limit: float | None = None) -> T:
         """Await *call* for at most *limit* seconds, by default `socket_timeout`.
@@ -120,9 +121,7 @@ class RedisSession:
         Raises:
             AdapterError: what the library's error means, or that the session was closed.
         """
-        task = asyncio.ensure_future(call)
-        self._calls.add(task)
-        task.add_done_callback(self._done)
+        task = self._calls.start(call)
         with translated(self._backend):
             try:
                 async with asyncio.timeout(limit or self._limit):
@@ -137,15 +136,9 @@ class RedisSession:
         """End all calls and close all connections."""
         for call in tuple(self._calls):
             call.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls)
+        await self._calls.settle()
         with translated(self._backend):
             await self.pool.aclose()
-
-    def _done(self, call: asyncio.Future[Any]) -> None:
-        self._calls.discard(call)
-        if not call.cancelled():
-            call.exception()  # seen, even if nobody waits any more
 
 
 @contextmanager

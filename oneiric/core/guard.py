@@ -14,6 +14,7 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
+from oneiric.kept import Kept
 from oneiric.text.redaction import redacted
 
 T = TypeVar("T")
@@ -79,28 +80,6 @@ class Pending(Call):
         """Dispose of the value, if there is one."""
         if self.dispose is not None and value is not None:
             self.dispose(value)
-
-
-class Kept(set[asyncio.Task[Any]]):
-    """Tasks that nobody need wait for, kept from being collected until they end.
-
-    An error with which one ends is kept with what it was for.
-    """
-
-    def start(self, coroutine: Coroutine[object, object, T]) -> asyncio.Task[T]:
-        """Run *coroutine* in a task of its own."""
-        return self.keep(asyncio.ensure_future(coroutine))
-
-    def keep(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
-        """Keep *task* until it ends."""
-        self.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[object]) -> None:
-        self.discard(task)
-        if not task.cancelled():
-            task.exception()
 
 
 class Guard:
@@ -199,11 +178,7 @@ class Guard:
 
     async def settle(self, limit: float) -> None:
         """Wait until everything that is kept has ended, at most *limit* seconds."""
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + limit
-        while self._kept and (left := deadline - clock()) > 0:
-            await asyncio.wait(self._kept, timeout=left)
-            await asyncio.sleep(0)
+        await self._kept.settle(limit)
 
     async def _run(self, call: Call, function: Work) -> None:
         outcome: Outcome[object]

@@ -13,7 +13,6 @@ from oneiric.core.build import Builder, DefaultSettings, PhaseLimits, SettingsSo
 from oneiric.core.candidate import Candidate
 from oneiric.core.decision import Reason, Rejection
 from oneiric.core.generation import Generation, LifecycleState
-from oneiric.core.guard import Kept
 from oneiric.core.handle import Gate, Handle, Link
 from oneiric.core.health import HealthReport
 from oneiric.core.hooks import Hook, HookPoint
@@ -27,6 +26,7 @@ from oneiric.core.slots import Slot, Slots
 from oneiric.core.status import ComponentStatus, DrainReport
 from oneiric.core.swap import Swap, SwapReport
 from oneiric.errors import ClosedError, ComponentError, InvalidError, NotFoundError, OneiricError
+from oneiric.kept import Kept
 
 T = TypeVar("T")
 
@@ -457,9 +457,7 @@ class LifecycleManager:
     async def _close(self) -> list[ComponentError]:
         for task in self._tasks - self._roster.ending:
             task.cancel()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-            await asyncio.sleep(0)
+        await self._tasks.settle()
         errors = await self._roster.close()
         await self.builder.guard.settle(self.builder.limits.cleanup)
         for slot in tuple(self._slots.values()):

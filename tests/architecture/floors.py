@@ -20,8 +20,8 @@ FLOORS: Mapping[str, int] = MappingProxyType(
         room: floor
         for floor, rooms in {
             BENEATH: "errors",
-            0: "backoff chains clock documents expressions files front latency machine metrics "
-            "targets text to_end",
+            0: "backoff chains clock documents expressions files front kept latency machine "
+            "metrics targets text to_end",
             1: "core",
             2: "runs",
             3: "ports",
@@ -123,12 +123,12 @@ BROAD_EXCEPTS = (
     "oneiric/cli/app.py",  # the command line's last resort
 )
 TASK_OWNERS = (
+    "oneiric/kept.py",
     "oneiric/core/guard.py",
     "oneiric/core/lifecycle.py",
     "oneiric/runs/engine.py",
     "oneiric/runtime/orchestrator.py",
     "oneiric/adapters/cache/multitier.py",  # its follower lives from init to cleanup
-    "oneiric/adapters/redis_client.py",  # a command outlives a cancelled caller; close ends it
 )
 PRINTERS = ("oneiric/cli/*", "oneiric/demo/*", "oneiric/shell/*", "oneiric/recipes/log.py")
 
