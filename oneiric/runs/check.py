@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from oneiric.backoff import LONGEST_SECONDS
-from oneiric.chains import Order, in_order
+from oneiric.chains import in_order
 from oneiric.errors import DocumentError, JSONValue, PlanError, Problem, unknown
 from oneiric.expressions import Condition, ExpressionError, Template
 from oneiric.runs.body import Bodies
@@ -65,12 +65,6 @@ class _Check:
         except PlanError as error:
             yield from error.problems
             return
-        self.order = Order(
-            {
-                name: [n for n in step.depends_on if n in self.steps]
-                for name, step in self.steps.items()
-            }
-        )
         limits, count = self.limits, len(self.plan.steps)
         measures = (("bytes", size, limits.max_plan_bytes), ("steps", count, limits.max_steps))
         for unit, number, most in measures:
@@ -145,17 +139,17 @@ class _Check:
         if name not in self.steps:
             return self._what("step", name, self.steps)
         is_before = step.is_final and not self.steps[name].is_final
-        is_before = is_before or name in step.depends_on or step.id not in self.order
-        if not is_before and not self.order.is_before(name, step.id):
+        is_before = is_before or name in step.depends_on or step.id not in self.plan.order
+        if not is_before and not self.plan.order.is_before(name, step.id):
             return f"it does not depend on {name}, so {'.'.join(path)} may not be there"
         if rest[1:] and rest[1] not in ("output", "state", "error"):
             return f"a step has output, state and error, not {rest[1]}"
         return ""
 
     def _order(self) -> Iterator[Problem]:
-        if ring := self.order.closed:
+        if ring := self.plan.order.closed:
             yield self._problem(f"steps.{ring[0]}", f"they wait in a ring: {' -> '.join(ring)}")
-        if (depth := self.order.depth) > self.limits.max_depth:
+        if (depth := self.plan.order.depth) > self.limits.max_depth:
             what = f"a chain of {depth} is over {self.limits.max_depth}"
             yield self._problem("steps", what)
 

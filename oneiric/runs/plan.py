@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from oneiric.backoff import Backoff
+from oneiric.chains import Order
 from oneiric.documents import canonical
 from oneiric.documents.tables import read_table, write_table
 from oneiric.errors import JSONValue, PlanError
@@ -116,6 +117,12 @@ class Plan:
     def digest(self) -> str:
         """The digest of its canonical JSON: what a run is bound to."""
         return f"sha256:{hashlib.sha256(self.canonical).hexdigest()}"
+
+    @cached_property
+    def order(self) -> Order[str]:
+        """What of its steps comes before what, as far as there are such steps."""
+        ids = {step.id for step in self.steps}
+        return Order({s.id: [name for name in s.depends_on if name in ids] for s in self.steps})
 
     @cached_property
     def _json(self) -> dict[str, JSONValue]:
