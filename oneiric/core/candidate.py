@@ -166,7 +166,8 @@ class Candidate:
             if requires:
                 if not all(isinstance(keyword, str) for keyword in requires):
                     raise self._invalid("requires must have keywords of its factory as keys")
-                keep("requires", _links(requires))
+                links = {name: ComponentRef[Any](other) for name, other in requires.items()}
+                keep("requires", MappingProxyType(links))
             others = self._several("conflicts_with", conflicts_with)
             keep("conflicts_with", tuple(map(ComponentRef, others)))
         except InvalidRefError as error:
@@ -248,7 +249,3 @@ class Candidate:
         """Return the same offer as coming from *source*; its stack follows unless it set one."""
         stack = "" if self.stack == self.source.name else self.stack
         return replace(self, source=source, stack=stack)
-
-
-def _links(requires: Mapping[str, str]) -> Mapping[str, ComponentRef[Any]]:
-    return MappingProxyType({name: ComponentRef(ref) for name, ref in requires.items()})

@@ -43,20 +43,17 @@ class Gate:
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
-            raise ClosedError(
-                "this lifecycle belongs to another event loop",
-                hint="use it from that loop, or from threads with a plain with-block",
-            )
+            hint = "use it from that loop, or from threads with a plain with-block"
+            raise ClosedError("this lifecycle belongs to another event loop", hint=hint)
         return loop
 
     def admit_thread(self, slot: Slot, handle: Handle[Any]) -> Generation[Any]:
         """Let the owning loop admit a handle of another thread, and wait for it."""
         loop = self._loop
         if loop is None or not loop.is_running():
-            raise ClosedError(
-                f"{slot.ref} is not up, and no event loop runs that could bring it up",
-                hint="activate something on the loop that shall own the components",
-            )
+            why = f"{slot.ref} is not up, and no event loop runs that could bring it up"
+            hint = "activate something on the loop that shall own the components"
+            raise ClosedError(why, hint=hint)
         admitted = asyncio.run_coroutine_threadsafe(self.admit(slot, handle), loop)
         try:
             while loop.is_running() and not futures.wait({admitted}, timeout=PULSE_SECONDS).done:
@@ -147,10 +144,9 @@ class Handle(Generic[T]):
 
     def __enter__(self) -> T:
         if asyncio._get_running_loop() is not None:
-            raise ClosedError(
-                f"{self._slot.ref}: a plain with-block would stop the event loop",
-                hint="write async with in a task, or leave the loop's thread",
-            )
+            why = f"{self._slot.ref}: a plain with-block would stop the event loop"
+            hint = "write async with in a task, or leave the loop's thread"
+            raise ClosedError(why, hint=hint)
         self._begin(threading.current_thread())
         generation: Generation[T] | None = self._slot.current
         if generation is None or not self.take(generation):
@@ -166,9 +162,8 @@ class Handle(Generic[T]):
 
     def _begin(self, by: asyncio.Task[Any] | threading.Thread | None) -> None:
         if self._by is not None:
-            raise RuntimeError(
-                f"this handle on {self._slot.ref} is in use; call use() once a block"
-            )
+            why = f"this handle on {self._slot.ref} is in use; call use() once a block"
+            raise RuntimeError(why)
         self._by = by
 
 

@@ -73,11 +73,8 @@ def _check(text: object) -> None:
         raise InvalidRefError(text, "it has no colon", hint="write domain:key, as in adapter:cache")
     if domain not in DOMAINS:
         close = nearest(domain, DOMAINS)
-        raise InvalidRefError(
-            text,
-            f"{domain!r} is no domain",
-            hint=f"did you mean {close}:{rest}?" if close else f"domains: {', '.join(DOMAINS)}",
-        )
+        hint = f"did you mean {close}:{rest}?" if close else f"domains: {', '.join(DOMAINS)}"
+        raise InvalidRefError(text, f"{domain!r} is no domain", hint=hint)
     if not is_name(key) or (at and not is_name(provider)):
         part = repr(provider) if is_name(key) else repr(key)
         raise InvalidRefError(text, f"{part} is no name", hint=ALPHABET)

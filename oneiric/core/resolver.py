@@ -42,10 +42,8 @@ class Assumption:
         keep = partial(object.__setattr__, self)
         keep("unselect", tuple(ComponentRef[Any](ref).place for ref in self.unselect))
         keep("withdraw", tuple(ComponentRef[Any](ref) for ref in self.withdraw))
-        keep(
-            "replace",
-            {source: tuple(offered_by(source, o).values()) for source, o in self.replace.items()},
-        )
+        offered = {source: offered_by(source, all_) for source, all_ in self.replace.items()}
+        keep("replace", {source: tuple(found.values()) for source, found in offered.items()})
 
 
 class Resolver:

@@ -32,6 +32,9 @@ class Provenance(NamedTuple):
         return {key: text for key, text in zip(_KEYS, self, strict=True) if text}
 
 
+NOBODY = Provenance()
+
+
 @dataclass(frozen=True, slots=True)
 class Assigned:
     """Return this from a body to say that somebody outside will complete the step.

@@ -17,7 +17,7 @@ from oneiric.core.guard import Call, Guard, Outcome, attempt
 from oneiric.documents import digest
 from oneiric.documents.copies import plain
 from oneiric.errors import InvalidError, JSONValue, LeaseLostError, OneiricError, PausedError
-from oneiric.runs.body import Assigned, Bodies, Body, Given, Provenance
+from oneiric.runs.body import NOBODY, Assigned, Bodies, Body, Given, Provenance
 from oneiric.runs.check import check_plan
 from oneiric.runs.context import StepContext
 from oneiric.runs.event import Data, EventKind
@@ -358,7 +358,7 @@ class Conductor:
         return opened
 
     def _begin(self, call: StepCall) -> None:
-        made = call.body.provenance if call.body else Provenance()
+        made = call.body.provenance if call.body else NOBODY
         data = {"attempt": call.launch.attempt, "input": call.launch.input, **made.as_json()}
         call.is_started = True
         self._schedule.emit(EventKind.STEP_STARTED, call.launch.step.id, data)

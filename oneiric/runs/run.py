@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
 from oneiric.errors import IllegalMoveError, JSONValue
-from oneiric.runs.body import Provenance
+from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.context import RunContext
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.plan import Plan, Plans, Step
@@ -15,8 +15,6 @@ from oneiric.runs.state import RUN_MOVES, STEP_MOVES, RunState, StepState
 
 UNDO = "undo:"
 """How the ids of steps begin that undo others; no other id may hold a colon."""
-
-_NOBODY = Provenance()
 
 
 @dataclass(slots=True)
@@ -37,7 +35,7 @@ class StepRun:
     reason: str = ""
     error: Mapping[str, JSONValue] | None = None
     failures: list[Mapping[str, JSONValue]] = field(default_factory=list)
-    provenance: Provenance = _NOBODY
+    provenance: Provenance = NOBODY
     signal: str = ""
     prompt: JSONValue = None
     since: str = ""
@@ -192,10 +190,6 @@ def fold(events: Iterable[RunEvent], plans: Plans | None = None) -> Run:
 Rule: TypeAlias = "Callable[[Run, StepRun, Mapping[str, Any], RunEvent], None]"
 
 
-def _noted(_run: Run, _step: StepRun, _data: Mapping[str, Any], _event: RunEvent) -> None:
-    """Change nothing."""
-
-
 def _run_started(run: Run, _step: StepRun, data: Mapping[str, Any], event: RunEvent) -> None:
     if run.state is not RunState.RUNNING:
         run.move(RunState.RUNNING)
@@ -300,8 +294,8 @@ _RULES: Mapping[EventKind, tuple[StepState | None, Rule]] = {
     EventKind.RUN_CANCELING: (None, lambda run, _s, data, _e: run.cancels.append(data)),
     EventKind.RUN_ENDED: (None, _run_ended),
     EventKind.CONTEXT_SET: (None, _context_set),
-    EventKind.RUN_CREATED: (None, _noted),
-    EventKind.NOTED: (None, _noted),
+    EventKind.RUN_CREATED: (None, lambda *_: None),
+    EventKind.NOTED: (None, lambda *_: None),
     EventKind.SIGNALED: (None, _signaled),
     EventKind.STEP_STARTED: (StepState.RUNNING, _step_started),
     EventKind.STEP_ASSIGNED: (StepState.ASSIGNED, _step_assigned),
