@@ -9,6 +9,7 @@ from typing import Protocol
 
 from oneiric.clock import Clock
 from oneiric.errors import LeaseLostError, NotFoundError, RunExistsError
+from oneiric.listeners import Listeners
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.state import RunState
 
@@ -132,15 +133,6 @@ def name_of(created: RunEvent) -> str:
     return str(plan["name"]) if isinstance(plan, Mapping) else ""
 
 
-def is_in_force(until: float, seconds: float, now: float) -> bool:
-    """Tell whether a claim of *seconds* that ends at *until* holds, by a steady count.
-
-    A claim that would last longer than it was made for was counted before the machine was
-    started anew, and holds no more.
-    """
-    return now < until <= now + seconds
-
-
 @dataclass(slots=True)
 class _Kept:
     """One run in memory: its events, how it stands, its claim."""
@@ -151,7 +143,6 @@ class _Kept:
     holder: str = ""
     token: int = 0
     until: float = 0.0
-    seconds: float = 0.0
 
 
 class MemoryJournal(Journal):
@@ -168,7 +159,7 @@ class MemoryJournal(Journal):
         self._runs: dict[str, _Kept] = {}
         self._appended: asyncio.Event | None = None  # while somebody follows
         self._is_closed = False
-        self._outside: set[asyncio.Queue[str]] = set()
+        self._outside = Listeners()
 
     async def create(
         self, run_id: str, events: Sequence[RunEvent], *, holder: str = "", seconds: float = 0
@@ -187,8 +178,7 @@ class MemoryJournal(Journal):
             raise LeaseLostError(run_id, lease.holder)
         stored = self._store(kept, events)
         if lease is None:
-            for queue in self._outside:
-                queue.put_nowait(run_id)
+            self._outside.tell(run_id)
         return stored
 
     async def read(self, run_id: str, *, after: int = 0) -> Sequence[RunEvent]:
@@ -205,14 +195,8 @@ class MemoryJournal(Journal):
                 return
             await appended.wait()
 
-    async def outside(self) -> AsyncIterator[str]:
-        queue: asyncio.Queue[str] = asyncio.Queue()
-        self._outside.add(queue)
-        try:
-            while run_id := await queue.get():
-                yield run_id
-        finally:
-            self._outside.discard(queue)
+    def outside(self) -> AsyncIterator[str]:
+        return self._outside.listen()
 
     async def runs(
         self, *, name: str = "", open_only: bool = False, before: str = "", limit: int = 100
@@ -231,16 +215,14 @@ class MemoryJournal(Journal):
         kept = self._kept(run_id)
         if kept.holder != holder and self._is_held(kept):
             return None
-        kept.holder, kept.seconds = holder, seconds
-        kept.until = self._clock.monotonic() + seconds
+        kept.holder, kept.until = holder, self._clock.monotonic() + seconds
         kept.token += 1
         return Lease(run_id, holder, kept.token)
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
         held = [lease for lease in leases if self._is_latest(lease)]
         for lease in held:
-            kept = self._runs[lease.run_id]
-            kept.seconds, kept.until = seconds, self._clock.monotonic() + seconds
+            self._runs[lease.run_id].until = self._clock.monotonic() + seconds
         return held
 
     async def release(self, lease: Lease) -> None:
@@ -250,8 +232,7 @@ class MemoryJournal(Journal):
     async def aclose(self) -> None:
         self._is_closed = True
         self._tell()
-        for queue in self._outside:
-            queue.put_nowait("")
+        self._outside.tell("")
 
     def _kept(self, run_id: str) -> _Kept:
         kept = self._runs.get(run_id)
@@ -264,7 +245,7 @@ class MemoryJournal(Journal):
         return kept is not None and kept.token == lease.token
 
     def _is_held(self, kept: _Kept) -> bool:
-        return is_in_force(kept.until, kept.seconds, self._clock.monotonic())
+        return self._clock.monotonic() < kept.until
 
     def _store(self, kept: _Kept, events: Sequence[RunEvent]) -> Sequence[RunEvent]:
         start = len(kept.events) + 1

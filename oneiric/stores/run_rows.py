@@ -16,7 +16,7 @@ from oneiric.errors import (
     RunExistsError,
 )
 from oneiric.runs.event import EventKind, RunEvent
-from oneiric.runs.journal import Lease, RunRecord, is_in_force, name_of, standing
+from oneiric.runs.journal import Lease, RunRecord, name_of, standing
 from oneiric.runs.state import RunState
 
 LARGEST_EVENT = 32 << 20  # whoever makes events keeps plans and values well below
@@ -265,3 +265,12 @@ def _plain(value: object) -> JSONValue:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain)
+
+
+def is_in_force(until: float, seconds: float, now: float) -> bool:
+    """Tell whether a claim of *seconds* that ends at *until* holds, by a steady count.
+
+    A claim that would last longer than it was made for was counted before the machine was
+    started anew, and holds no more.
+    """
+    return now < until <= now + seconds

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
 
+from oneiric.listeners import Listeners
 from oneiric.stores import run_rows
 from oneiric.stores.commits import closed
 from oneiric.stores.database import damaged, has_table, open_reader, translated
@@ -98,7 +99,7 @@ class Watch:
     def __init__(self, reader: Reader) -> None:
         self._reader: Reader | None = reader
         self._followers: dict[str, list[Follower]] = {}
-        self._listeners: list[asyncio.Queue[str]] = []
+        self._listeners = Listeners()
         self._last: int | None = None
         self._own: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -127,13 +128,11 @@ class Watch:
     @contextmanager
     def listening(self) -> Iterator[asyncio.Queue[str]]:
         """Have the run of each append without a lease put into the queue; "" is the end."""
-        queue: asyncio.Queue[str] = asyncio.Queue()
-        self._listeners.append(queue)
-        self._arm()
         try:
-            yield queue
+            with self._listeners.queue() as queue:
+                self._arm()
+                yield queue
         finally:
-            self._listeners.remove(queue)
             if not self._listeners:
                 self._last = None
                 self._own.clear()
@@ -150,13 +149,13 @@ class Watch:
             follower.news.set()
         if number and self._listeners:
             self._own.add(number)
-            self._tell(run_id)
+            self._listeners.tell(run_id)
 
     def close(self) -> None:
         """Wake everybody for the last time."""
         self._reader = None
         self._wake_followers()
-        self._tell("")
+        self._listeners.tell("")
 
     def _wake_followers(self) -> None:
         for followers in self._followers.values():
@@ -166,10 +165,6 @@ class Watch:
     def _begun(self, last: int) -> None:
         if self._last is None and self._listeners:
             self._last = last
-
-    def _tell(self, run_id: str) -> None:
-        for queue in self._listeners:
-            queue.put_nowait(run_id)
 
     def _arm(self) -> None:
         if self._timer is None and self._reader is not None:
@@ -205,7 +200,7 @@ class Watch:
                     follower.news.set()
         for number, run_id in seen.outside:
             if number not in self._own:
-                self._tell(run_id)
+                self._listeners.tell(run_id)
             self._last = number
         if seen.outside:
             self._own = {number for number in self._own if number > seen.outside[-1][0]}

@@ -20,8 +20,8 @@ FLOORS: Mapping[str, int] = MappingProxyType(
         room: floor
         for floor, rooms in {
             BENEATH: "errors",
-            0: "backoff chains clock documents expressions files front kept latency machine "
-            "metrics targets text to_end",
+            0: "backoff chains clock documents expressions files front kept latency "
+            "listeners machine metrics targets text to_end",
             1: "core",
             2: "runs",
             3: "ports",

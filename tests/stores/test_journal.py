@@ -18,7 +18,7 @@ from oneiric.runs.event import EventKind
 from oneiric.stores.database import SchemaTooNewError
 from oneiric.stores.journal import Durability, SqliteJournal
 from oneiric.stores.migrations import STATE
-from oneiric.stores.run_rows import EventTooLargeError
+from oneiric.stores.run_rows import EventTooLargeError, is_in_force
 from oneiric.stores.selections import SelectionStore, StoredSelection
 from oneiric.stores.upkeep import JournalCheck, check
 from oneiric.stores.watch import Reader, Watch
@@ -389,3 +389,10 @@ async def test_a_database_locked_for_too_long_is_unavailable(
             assert "another process holds it" in error.hint
         holder.execute("ROLLBACK")
     assert [each.seq for each in await journal.append("r1", [event("r1", EventKind.NOTED)])] == [2]
+
+
+def test_a_claim_counted_before_a_reboot_holds_no_more() -> None:
+    """The steady count begins anew with the machine; a claim is never longer than made for."""
+    assert is_in_force(until=105.0, seconds=10.0, now=100.0)
+    assert not is_in_force(until=100.0, seconds=10.0, now=100.0)
+    assert not is_in_force(until=90_000.0, seconds=10.0, now=3.0)
