@@ -1,7 +1,8 @@
 """Ways through a graph: how far they lead, and which lead back to where they began."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
 N = TypeVar("N", bound=Hashable)
@@ -82,6 +83,50 @@ class Order(Generic[N]):
     def is_before(self, first: N, member: N) -> bool:
         """Tell whether *member* leads to *first*, however far."""
         return bool(self._before.get(member, 0) & self._bit.get(first, 0))
+
+
+class Frontier(Generic[N]):
+    """Know who in a graph waits for nobody any more, and give in turn those who are added.
+
+    Members come in the order of the graph, whenever they were added.
+
+    >>> frontier = Frontier({"a": "", "b": "", "c": "ab"})
+    >>> frontier.add("b"), frontier.add("a"), list(frontier.taken())
+    (None, None, ['a', 'b'])
+    >>> list(frontier.done("a")), list(frontier.done("b")), frontier.is_free("c")
+    ([], ['c'], True)
+    """
+
+    def __init__(self, edges: Mapping[N, Iterable[N]]) -> None:
+        self._members = list(edges)
+        self._waits = dict.fromkeys(edges, 0)
+        self._after: dict[N, list[N]] = {member: [] for member in edges}
+        for member, before in edges.items():
+            for each in before:
+                self._waits[member] += 1
+                self._after[each].append(member)
+        self.place = {member: place for place, member in enumerate(self._members)}
+        self._ready: list[int] = []
+
+    def add(self, member: N) -> None:
+        """Let a member be taken when its turn comes."""
+        heappush(self._ready, self.place[member])
+
+    def taken(self) -> Iterator[N]:
+        """Yield who was added, the first in the graph first, until nobody is left."""
+        while self._ready:
+            yield self._members[heappop(self._ready)]
+
+    def is_free(self, member: N) -> bool:
+        """Tell whether a member waits for nobody."""
+        return not self._waits[member]
+
+    def done(self, member: N) -> Iterator[N]:
+        """Yield who waits for nobody any more now that a member is done."""
+        for each in self._after[member]:
+            self._waits[each] -= 1
+            if not self._waits[each]:
+                yield each
 
 
 def ways_from(start: N, edges: Mapping[N, Iterable[N]]) -> dict[N, N]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
+from oneiric.chains import Frontier
 from oneiric.clock import rfc3339
 from oneiric.documents import digest
 from oneiric.documents.copies import plain
@@ -65,14 +66,14 @@ class Schedule:
     def index(self) -> None:
         """Count anew, for a run that was begun elsewhere or whose plan has changed."""
         steps = self.run.steps
-        self._ids = list(steps)
-        self._place = {name: place for place, name in enumerate(self._ids)}
-        self._after: dict[str, list[str]] = {name: [] for name in steps}
-        self._unmet = dict.fromkeys(steps, 0)
+        waits = {
+            name: [b for b in step.step.depends_on if not steps[b].state.is_over]
+            for name, step in steps.items()
+        }
+        self._frontier = Frontier(waits)
         self._left = [0, 0, 0]
-        self._ready: list[int] = []
         self._timers: list[tuple[float, str]] = []
-        self._held: dict[str, list[int]] = {}
+        self._held: dict[str, list[tuple[int, str]]] = {}
         self._in_group: dict[str, set[str]] = {}
         self.is_final = False
         self._stopped: tuple[str, int] = ("", 0)
@@ -80,14 +81,9 @@ class Schedule:
         self._has_failed = any(each.step.on_error is not OnError.CONTINUE for each in failed)
         self._timed_out = any(step.reason == "run-timeout" for step in steps.values())
         for name, step in steps.items():
-            for before in step.step.depends_on:
-                if not steps[before].state.is_over:
-                    self._unmet[name] += 1
-                    self._after[before].append(name)
             if not step.state.is_over:
                 self._left[_phase(step.step)] += 1
                 self._place_open(name, step)
-        heapify(self._ready)
         if self.run.plan.timeout_seconds is not None:
             since = self.run.started_at or self._at
             self._alarm("", since, self.run.plan.timeout_seconds * 1000)
@@ -97,8 +93,8 @@ class Schedule:
             self._in_group.setdefault(step.step.group, set()).add(name)
         if step.wait_ms is not None:
             self._alarm(name, step.since, step.wait_ms)
-        elif not self._unmet[name] and _phase(step.step) != _FINAL:
-            self._ready.append(self._place[name])
+        elif self._frontier.is_free(name) and _phase(step.step) != _FINAL:
+            self._frontier.add(name)
 
     def _alarm(self, name: str, since: str, wait_ms: float) -> None:
         """Ring for *name* when a wait that began at a date is over; a wrong date costs no more."""
@@ -122,7 +118,7 @@ class Schedule:
         elif group := step.step.group:
             self._in_group.setdefault(group, set()).discard(name)
             if held := self._held.get(group):
-                heappush(self._ready, heappop(held))
+                self._frontier.add(heappop(held)[1])
         if step.wait_ms is not None:
             self._alarm(name, step.since, step.wait_ms)
         if not step.state.is_over:
@@ -130,11 +126,9 @@ class Schedule:
         self._left[_phase(step.step)] -= 1
         if step.state is StepState.FAILED and step.step.on_error is not OnError.CONTINUE:
             self._has_failed = True
-        for after in self._after[name]:
-            self._unmet[after] -= 1
-            is_time = self.is_final or not self.run.steps[after].step.is_final
-            if is_time and not self._unmet[after]:
-                heappush(self._ready, self._place[after])
+        for after in self._frontier.done(name):
+            if self.is_final or not self.run.steps[after].step.is_final:
+                self._frontier.add(after)
 
     def fail(self, name: str, error: Data, kinds: frozenset[str], signal: int = 0) -> None:
         """Let an attempt have failed, and the step with it unless it is to be tried again."""
@@ -192,7 +186,7 @@ class Schedule:
             if step is None:
                 self._timed_out = True
             elif step.state is StepState.QUEUED and name not in self.busy:
-                heappush(self._ready, self._place[name])
+                self._frontier.add(name)
             elif step.state is StepState.ASSIGNED:
                 if step.step.default is not None:
                     done = {"result": step.step.default, "reason": "timeout"}
@@ -236,9 +230,7 @@ class Schedule:
         self.emit(EventKind.STEP_CANCELED, name, {"reason": reason})
 
     def _begin_ready(self) -> Iterator[Launch]:
-        while self._ready:
-            place = heappop(self._ready)
-            name = self._ids[place]
+        for name in self._frontier.taken():
             step = self.run.steps[name]
             group = step.step.group
             taken = self._in_group.setdefault(group, set()) if group else set()
@@ -248,7 +240,7 @@ class Schedule:
             if _phase(step.step) == _MAIN and not all(each.is_met for each in before):
                 self.emit(EventKind.STEP_CANCELED, name, {"reason": "dependency"})
             elif group and len(taken - {name}) >= self.run.plan.groups[group]:
-                heappush(self._held.setdefault(group, []), place)
+                heappush(self._held.setdefault(group, []), (self._frontier.place[name], name))
             else:
                 taken.add(name)
                 if launch := self._begin(name, step):
@@ -311,8 +303,8 @@ class Schedule:
             return False
         self.is_final = True
         for name, step in run.steps.items():
-            if step.step.is_final and not self._unmet[name] and not step.state.is_over:
-                heappush(self._ready, self._place[name])
+            if step.step.is_final and self._frontier.is_free(name) and not step.state.is_over:
+                self._frontier.add(name)
         return True
 
     def extend(self, steps: Sequence[Step]) -> None:
