@@ -524,8 +524,19 @@ class ComponentError(OneiricError):
 
     code = "component-failed"
 
-    def __init__(self, ref: str, provider: str, phase: str, reason: str, *, hint: str = "") -> None:
+    def __init__(
+        self,
+        ref: str,
+        provider: str,
+        phase: str,
+        reason: str,
+        *,
+        cause: BaseException | None = None,
+        hint: str = "",
+    ) -> None:
         super().__init__(f"{ref}@{provider} failed in {phase}: {reason}", hint=hint)
+        if cause is not None:
+            self.__cause__ = cause
         self.ref = ref
         self.provider = provider
         self.phase = phase

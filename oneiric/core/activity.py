@@ -54,7 +54,7 @@ class ActivityBoard:
 
     def set(self, ref: str, activity: Activity) -> None:
         """Set the activity of the component or offer that *ref* names."""
-        named: ComponentRef[object] = ComponentRef(ref)
+        named = ComponentRef[object](ref)
         if activity.state is ActivityState.ACTIVE:
             self._activities.pop(named, None)
         else:

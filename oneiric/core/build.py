@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
@@ -63,6 +63,7 @@ class PhaseLimits:
     probation: float = 0.0
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Builder:
     """Bring instances up and down through the guard, phase by phase.
 
@@ -71,23 +72,13 @@ class Builder:
     entered and left instead, and what it yields serves.
     """
 
-    def __init__(
-        self,
-        *,
-        limits: PhaseLimits,
-        settings: SettingsSource,
-        allowed: Iterable[str],
-        link: Callable[[ComponentRef[Any]], Link[Any]],
-        clock: Clock,
-        observer: Observer | None = None,
-    ) -> None:
-        self.clock = clock
-        self.guard = Guard()
-        self.limits = limits
-        self.settings = settings
-        self.allowed = tuple(allowed)
-        self.link = link
-        self.observer = observer or Observer()
+    limits: PhaseLimits
+    settings: SettingsSource
+    allowed: tuple[str, ...]
+    link: Callable[[ComponentRef[Any]], Link[Any]]
+    clock: Clock
+    observer: Observer
+    guard: Guard = field(default_factory=Guard)
 
     async def build(self, candidate: Candidate, number: int) -> Generation[Any]:
         """Make an instance and see it healthy; a failure leaves nothing behind.

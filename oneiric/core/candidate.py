@@ -241,9 +241,7 @@ class Candidate:
         self, phase: str, reason: str, cause: BaseException | None = None
     ) -> ComponentError:
         """Return the error that says in which phase it failed, and why."""
-        error = ComponentError(self.ref, self.provider, phase, reason)
-        error.__cause__ = cause
-        return error
+        return ComponentError(self.ref, self.provider, phase, reason, cause=cause)
 
     def sourced(self, source: Source) -> Candidate:
         """Return the same offer as coming from *source*; its stack follows unless it set one."""

@@ -13,7 +13,7 @@ from oneiric.core.precedence import Number, Rule, Selection, StackOrder, explain
 from oneiric.core.ref import ComponentRef
 from oneiric.documents.tables import json_table
 from oneiric.errors import JSONValue, NoCandidateError, UnknownSelectionError
-from oneiric.text.layout import as_list, painted, paragraph
+from oneiric.text.layout import outline
 
 SCHEMA = "oneiric.decision/1"
 DIFF_SCHEMA = "oneiric.decision-diff/1"
@@ -187,16 +187,11 @@ class Decision:
           selected  redis   stack level 1
           shadowed  memory  stack level 0 is below 1
         """
-        width = max(width, 20)
         entries = [
             (f"{standing.place:<8}  {name}", _COLOURS[standing.place], standing.why)
             for name, standing in zip(_names(self), self.standings, strict=True)
         ]
-        lines = [painted(str(self.ref), "1", colour=colour)]
-        lines += as_list(entries, width=width, colour=colour) if entries else [_NOBODY]
-        for note in _notes(self):
-            lines += paragraph(note, width, first="  ", then="  ")
-        return "\n".join(lines)
+        return outline(str(self.ref), entries, _notes(self), width=max(width, 20), colour=colour)
 
     def diff(self, other: Decision) -> DecisionDiff:
         """Tell what changes from this decision to *other*."""
@@ -245,11 +240,10 @@ class DecisionDiff:
 
     def render(self, *, width: int = 80) -> str:
         """Return the difference as lines of text, its reasons wrapped at *width* columns."""
-        winners = " -> ".join(_winner(decision) for decision in (self.before, self.after))
-        lines = [f"{self.before.ref}  {winners}"]
-        for change in self.changes:
-            lines += paragraph(str(change), max(width, 20), first="  ", then="    ")
-        return "\n".join(lines)
+        sides = (self.before.winner, self.after.winner)
+        winners = " -> ".join(winner.provider if winner else "nobody" for winner in sides)
+        head, changes = f"{self.before.ref}  {winners}", map(str, self.changes)
+        return outline(head, (), changes, width=max(width, 20), deeper=2)
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return the difference as documented in `docs/reference/json.md`."""
@@ -273,16 +267,11 @@ def _key(standing: Standing) -> tuple[str, str]:
     return standing.provider, standing.candidate.source.id
 
 
-def _winner(decision: Decision) -> str:
-    return decision.winner.provider if decision.winner else "nobody"
-
-
 def _side(standing: Standing) -> dict[str, JSONValue]:
     return {"standing": str(standing.place), "why": standing.why}
 
 
 _COLOURS: Mapping[Place, str] = {Place.SELECTED: "32", Place.SHADOWED: "2", Place.REJECTED: "33"}
-_NOBODY = "  no candidate is registered"
 
 
 def _names(decision: Decision) -> list[str]:
@@ -297,6 +286,8 @@ def _names(decision: Decision) -> list[str]:
 
 
 def _notes(decision: Decision) -> Iterator[str]:
+    if not decision.standings:
+        yield "no candidate is registered"
     if decision.problem:
         yield f"problem: {decision.problem.message}"
         if isinstance(decision.problem, UnknownSelectionError):

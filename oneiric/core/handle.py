@@ -127,11 +127,8 @@ class Handle(Generic[T]):
     async def __aenter__(self) -> T:
         self._begin(asyncio.current_task())
         generation: Generation[T] | None = self._slot.current
-        if (
-            generation is None
-            or generation.loop is not asyncio.get_running_loop()
-            or not self.take(generation)
-        ):
+        loop = asyncio.get_running_loop()
+        if generation is None or generation.loop is not loop or not self.take(generation):
             try:
                 generation = await self._gate.admit(self._slot, self)
             except BaseException:

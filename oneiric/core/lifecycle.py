@@ -65,10 +65,10 @@ class LifecycleManager:
         self.builder = Builder(
             limits=limits or PhaseLimits(),
             settings=settings or DefaultSettings(),
-            allowed=allowed,
+            allowed=tuple(allowed),
             link=self.link,
             clock=self.clock,
-            observer=observer,
+            observer=observer or Observer(),
         )
         self._quarantine = Quarantine(resolver, quarantine or QuarantinePolicy())
         self._slots = Slots(self.activity)
@@ -340,12 +340,9 @@ class LifecycleManager:
         await self.close()
 
     def __del__(self) -> None:
-        left = {generation.offer for generation in self.__dict__.get("_roster", ())}
-        if left:
-            names = ", ".join(sorted(left))
-            warnings.warn(
-                f"LifecycleManager was not closed; it left {names}", ResourceWarning, stacklevel=2
-            )
+        if left := {generation.offer for generation in self.__dict__.get("_roster", ())}:
+            what = f"LifecycleManager was not closed; it left {', '.join(sorted(left))}"
+            warnings.warn(what, ResourceWarning, stacklevel=2)
 
     # -- inside: slots and tasks --------------------------------------------------------
 

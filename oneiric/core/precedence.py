@@ -10,7 +10,7 @@ Nothing else decides. Capabilities, platforms and the like only reject.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from oneiric.core.candidate import Candidate, SourceKind
 from oneiric.core.ref import ComponentRef
 from oneiric.core.registry import Entry
 from oneiric.documents.tables import json_table
-from oneiric.errors import JSONValue
+from oneiric.errors import JSONValue, UnknownSelectionError
 from oneiric.text.stacks import read_stacks
 
 UNNAMED_MANIFEST = -1
@@ -79,6 +79,11 @@ class Selection:
         """
         return cls(ComponentRef(ref), provider, origin, undo)
 
+    def unknown(self, known: Iterable[str], why: str) -> UnknownSelectionError:
+        """Return the error that says that nobody whom it names may serve; *known* are on offer."""
+        choice = (self.ref, self.provider, self.origin)
+        return UnknownSelectionError(*choice, known=sorted(known), why=why, hint=self.undo)
+
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"provider", "origin"}`."""
         return json_table(self, "provider origin")
@@ -134,12 +139,8 @@ def explain_priority(candidate: Candidate) -> Number:
 def rank(entry: Entry, chosen: str, stacks: StackOrder) -> Rank:
     """Return what the rules see of *entry* when the selection names *chosen*."""
     candidate = entry.candidate
-    return (
-        1 if candidate.provider == chosen else 0,
-        stacks.level_of(candidate),
-        candidate.priority,
-        entry.sequence,
-    )
+    is_chosen = 1 if candidate.provider == chosen else 0
+    return is_chosen, stacks.level_of(candidate), candidate.priority, entry.sequence
 
 
 def inner_rank(rank: Rank, candidate: Candidate) -> tuple[int, ...]:

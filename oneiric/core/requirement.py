@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from oneiric.chains import closed_ways
@@ -25,6 +26,7 @@ class Row(NamedTuple):
         return self.rank[-1]
 
 
+@dataclass(slots=True, eq=False)
 class Requirements:
     """Reject every offer whose requirements nobody serves, or that would wait for itself.
 
@@ -39,16 +41,11 @@ class Requirements:
         choose: gives the one of these rows that serves, or None.
     """
 
-    def __init__(
-        self,
-        judge: Callable[[ComponentRef[Any]], list[Row]],
-        choose: Callable[[ComponentRef[Any], list[Row]], Row | None],
-    ) -> None:
-        self._judge = judge
-        self._choose = choose
-        self._rows: dict[str, list[Row]] = {}
-        self._rejected: dict[int, Rejection] = {}
-        self._serving: dict[str, Row | None] = {}
+    judge: Callable[[ComponentRef[Any]], list[Row]]
+    choose: Callable[[ComponentRef[Any], list[Row]], Row | None]
+    _rows: dict[str, list[Row]] = field(default_factory=dict)
+    _rejected: dict[int, Rejection] = field(default_factory=dict)
+    _serving: dict[str, Row | None] = field(default_factory=dict)
 
     def judged(self, ref: ComponentRef[Any], rows: list[Row]) -> list[Row]:
         """Return *rows* of *ref*, with those rejected whose requirements are not met."""
@@ -74,7 +71,7 @@ class Requirements:
             ref = pending.pop()
             if ref in self._rows:
                 continue
-            self._rows[ref] = rows = self._judge(ref)
+            self._rows[ref] = rows = self.judge(ref)
             reached.append(ref)
             for row in rows:
                 if row.rejection is None:
@@ -106,7 +103,7 @@ class Requirements:
 
     def _winner(self, ref: ComponentRef[Any]) -> Row | None:
         if ref not in self._serving:
-            self._serving[ref] = self._choose(ref, self._marked(self._rows[ref]))
+            self._serving[ref] = self.choose(ref, self._marked(self._rows[ref]))
         return self._serving[ref]
 
     def _marked(self, rows: list[Row]) -> list[Row]:

@@ -167,17 +167,13 @@ class Resolver:
             rules = self._rules
             if selections is not None:
                 rules = rules.configured_anew({choice.ref: choice for choice in selections})
-            self._rules = replace(
-                rules,
-                stacks=stacks if stacks is not None else rules.stacks,
-                strict=strict_selections if strict_selections is not None else rules.strict,
-                failover=failover if failover is not None else rules.failover,
-            )
+            given = {"stacks": stacks, "strict": strict_selections, "failover": failover}
+            told: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
+            self._rules = replace(rules, **told)
 
     def select(self, selection: Selection) -> None:
         """Put a choice made with `swap` in force; it outranks configuration."""
-        with self.registry.change():
-            self._rules = self._rules.swapped_anew([selection], [])
+        self.enforce(Assumption(select=(selection,)))
 
     def unselect(self, ref: str) -> Selection | None:
         """End the choice made with `swap` for a place and return it."""

@@ -16,13 +16,7 @@ from oneiric.core.resolver import Assumption, Resolver
 from oneiric.core.roster import Roster
 from oneiric.core.slots import Slot
 from oneiric.documents.tables import json_table
-from oneiric.errors import (
-    ComponentError,
-    JSONValue,
-    NoCandidateError,
-    OneiricError,
-    UnknownSelectionError,
-)
+from oneiric.errors import ComponentError, JSONValue, NoCandidateError, OneiricError
 
 SCHEMA = "oneiric.swap/1"
 
@@ -143,11 +137,8 @@ class Swap:
         winner = decision.chosen()
         for asked in self._assume.select:
             if asked.provider != winner.provider:
-                why = {standing.provider: standing.why for standing in decision.standings}
-                reason = why.get(asked.provider, "")
-                raise UnknownSelectionError(
-                    asked.ref, asked.provider, asked.origin, known=sorted(why), why=reason
-                )
+                whys = {standing.provider: standing.why for standing in decision.standings}
+                raise asked.unknown(whys, whys.get(asked.provider, ""))
         return winner
 
     def _refusal(self, candidate: Candidate) -> OneiricError | None:

@@ -182,10 +182,7 @@ class Judgement:
         if self.rules.failover and any(r.reason.passing for r in rejections):
             return None
         why = f"it may not serve: {rejections[0].detail}" if rejections else ""
-        known = sorted({row.candidate.provider for row in self.rows})
-        return UnknownSelectionError(
-            chosen.ref, chosen.provider, chosen.origin, known=known, why=why, hint=chosen.undo
-        )
+        return chosen.unknown({row.candidate.provider for row in self.rows}, why)
 
     def standings(self) -> Iterator[Standing]:
         """Yield a standing for every row, the winner's first."""

@@ -35,9 +35,8 @@ def check_plan(
     Raises:
         PlanError: one problem for each thing that is wrong.
     """
-    if problems := list(
-        _Check(plan, bodies, limits, plans or Plans(), given, frozenset(done)).problems()
-    ):
+    check = _Check(plan, bodies, limits, plans or Plans(), given, frozenset(done))
+    if problems := list(check.problems()):
         raise PlanError(plan.name, problems)
 
 

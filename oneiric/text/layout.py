@@ -52,6 +52,31 @@ def as_list(
         yield from (painted(line, "2", colour=colour) for line in lines)
 
 
+def outline(
+    head: str,
+    entries: Sequence[tuple[str, str, str]],
+    notes: Iterable[str],
+    *,
+    width: int,
+    colour: bool = False,
+    deeper: int = 0,
+) -> str:
+    """Return a head, a list of entries below it, and notes, wrapped and indented.
+
+    What a note says beyond its first line is indented *deeper* by so many columns.
+
+    >>> print(outline("cache", [("selected  redis", "", "level 1")], ["note: none"], width=60))
+    cache
+      selected  redis  level 1
+      note: none
+    """
+    lines = [painted(head, "1", colour=colour), *as_list(entries, width=width, colour=colour)]
+    first, then = " " * GAP, " " * (GAP + deeper)
+    for note in notes:
+        lines += paragraph(note, width, first=first, then=then)
+    return "\n".join(lines)
+
+
 def as_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, width: int) -> str:
     """Return *rows* below their *headers*, no line wider than *width*.
 
