@@ -104,4 +104,4 @@ def rfc3339(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone cannot be written as RFC 3339")
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return f"{utc.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"

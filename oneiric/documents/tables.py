@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
-from types import MappingProxyType
+from functools import cache
 from typing import Any, TypeVar
 
 from oneiric.errors import JSONValue, Problem, nearest
@@ -14,25 +14,23 @@ T = TypeVar("T")
 
 _NUMBERS = (int, float)
 _TEXTS = "tuple[str, ...]"
-_FITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = MappingProxyType(
-    {
-        "str": ("a text", lambda value: isinstance(value, str)),
-        "bool": ("true or false", lambda value: isinstance(value, bool)),
-        "int": ("a whole number", lambda value: type(value) is int),
-        "float": ("a number", lambda value: type(value) in _NUMBERS),
-        "float | None": ("a number", lambda value: value is None or type(value) in _NUMBERS),
-        "JSONValue": ("a value", lambda _: True),
-        "Mapping[str, JSONValue]": ("a table", lambda value: isinstance(value, Mapping)),
-        "Mapping[str, int]": (
-            "a table of whole numbers",
-            lambda table: isinstance(table, Mapping) and {type(n) for n in table.values()} <= {int},
-        ),
-        _TEXTS: (
-            "a list of texts",
-            lambda items: isinstance(items, list | tuple) and {type(t) for t in items} <= {str},
-        ),
-    }
-)
+_FITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "str": ("a text", lambda value: isinstance(value, str)),
+    "bool": ("true or false", lambda value: isinstance(value, bool)),
+    "int": ("a whole number", lambda value: type(value) is int),
+    "float": ("a number", lambda value: type(value) in _NUMBERS),
+    "float | None": ("a number", lambda value: value is None or type(value) in _NUMBERS),
+    "JSONValue": ("a value", lambda _: True),
+    "Mapping[str, JSONValue]": ("a table", lambda value: isinstance(value, Mapping)),
+    "Mapping[str, int]": (
+        "a table of whole numbers",
+        lambda table: isinstance(table, Mapping) and {type(n) for n in table.values()} <= {int},
+    ),
+    _TEXTS: (
+        "a list of texts",
+        lambda items: isinstance(items, list | tuple) and {type(t) for t in items} <= {str},
+    ),
+}
 
 
 def write_table(item: object) -> dict[str, JSONValue]:
@@ -87,10 +85,17 @@ def _written(value: Any) -> JSONValue:
     return str(value) if isinstance(value, StrEnum) else value
 
 
+@cache
+def _fields_of(kind: Callable[..., object]) -> tuple[Mapping[str, str], Sequence[str]]:
+    """Return how each field is annotated, and which must be there."""
+    each = fields(kind)  # type: ignore[arg-type]
+    known = {one.name: getattr(one.type, "__name__", str(one.type)) for one in each}
+    return known, [one.name for one in each if _default(one) is MISSING]
+
+
 class _Reader:
     def __init__(self, kinds: Mapping[str, type]) -> None:
         self.kinds = kinds
-        self.known: dict[Callable[..., object], tuple[Mapping[str, str], Sequence[str]]] = {}
         self.problems: list[Problem] = []
 
     def table(self, kind: Callable[..., T], value: JSONValue, where: str) -> T:
@@ -98,7 +103,7 @@ class _Reader:
         if not isinstance(value, Mapping):
             self._problem(where, "it must be a table")
             value = {}
-        known, required = self._fields_of(kind)
+        known, required = _fields_of(kind)
         found: dict[str, object] = {}
         for name, item in value.items():
             annotation = known.get(name, "")
@@ -116,15 +121,6 @@ class _Reader:
                 self._problem(f"{where}.{name}" if where else name, "it is required")
                 found[name] = ()
         return kind(**found)
-
-    def _fields_of(self, kind: Callable[..., object]) -> tuple[Mapping[str, str], Sequence[str]]:
-        """Return how each field is annotated, and which must be there."""
-        if kind not in self.known:
-            each = fields(kind)  # type: ignore[arg-type]
-            known = {one.name: getattr(one.type, "__name__", str(one.type)) for one in each}
-            required = [one.name for one in each if _default(one) is MISSING]
-            self.known[kind] = known, required
-        return self.known[kind]
 
     def _field(self, annotation: str, item: JSONValue, place: str) -> object:
         if fits := _FITS.get(annotation):

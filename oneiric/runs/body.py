@@ -25,7 +25,7 @@ class Provenance(NamedTuple):
     @classmethod
     def of(cls, data: Mapping[str, JSONValue]) -> Provenance:
         """Return what `as_json` gave, from a table that may hold more."""
-        return cls(*(str(data.get(key, "")) for key in _KEYS))
+        return cls._make([str(data.get(key, "")) for key in _KEYS])
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `{"provider", "version", "manifest", "decision"}`, without what is empty."""

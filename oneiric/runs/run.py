@@ -134,7 +134,8 @@ class Run:
             if step is _NO_STEP or state not in STEP_MOVES[step.state]:
                 was = f"{self.run_id}: {event.step} is {step.state}"
                 raise IllegalMoveError(f"{was}, not to be {state}")
-            self.assigned.pop(event.step, None)
+            if self.assigned:
+                self.assigned.pop(event.step, None)
             if state is StepState.ASSIGNED:
                 self.assigned[event.step] = None
             step.state = state
@@ -171,17 +172,10 @@ def fold(events: Iterable[RunEvent], plans: Plans | None = None) -> Run:
         raise IllegalMoveError("a run begins with its creation")
     data: Mapping[str, Any] = first.data
     plan = (plans or Plans()).read(data["digest"], data["plan"])
-    run = Run(
-        first.run_id,
-        plan,
-        data["digest"],
-        data.get("input"),
-        RunContext(dict(data.get("context") or {})),
-        data.get("metadata") or {},
-        first.at,
-        {step.id: StepRun(step) for step in plan.steps},
-        last_seq=first.seq,
-    )
+    context, metadata = RunContext(dict(data.get("context") or {})), data.get("metadata") or {}
+    given = (plan, data["digest"], data.get("input"), context, metadata)
+    steps = {step.id: StepRun(step) for step in plan.steps}
+    run = Run(first.run_id, *given, first.at, steps, last_seq=first.seq)
     for event in each:
         run.apply(event)
     return run
