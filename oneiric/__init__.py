@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from oneiric.errors import JSONValue, NoCandidateError, OneiricError
     from oneiric.runs.engine import RunEngine
     from oneiric.runs.plan import OnError, Plan, Retry, Step
+    from oneiric.runs.proof import Proof, ProofOutcome
     from oneiric.runs.run import Run
     from oneiric.runtime.orchestrator import RuntimeOrchestrator
 
@@ -55,6 +56,8 @@ __all__ = [
     "Plan",
     "Plugin",
     "Policy",
+    "Proof",
+    "ProofOutcome",
     "Registry",
     "Resolver",
     "Retry",
@@ -93,6 +96,8 @@ _HOMES: Mapping[str, str] = MappingProxyType(
         "Plan": "oneiric.runs.plan",
         "Plugin": "oneiric.core.plugin",
         "Policy": "oneiric.core.policy",
+        "Proof": "oneiric.runs.proof",
+        "ProofOutcome": "oneiric.runs.proof",
         "Registry": "oneiric.core.registry",
         "Resolver": "oneiric.core.resolver",
         "Retry": "oneiric.runs.plan",

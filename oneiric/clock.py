@@ -105,3 +105,15 @@ def rfc3339(moment: datetime) -> str:
         raise ValueError("a time without a zone cannot be written as RFC 3339")
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
+
+
+def is_rfc3339(text: object) -> bool:
+    """Tell whether *text* is a time as `rfc3339` writes it.
+
+    >>> is_rfc3339("2026-11-20T09:30:00.000000Z"), is_rfc3339("2026-11-20 09:30")
+    (True, False)
+    """
+    try:
+        return isinstance(text, str) and rfc3339(datetime.fromisoformat(text)) == text
+    except ValueError:
+        return False

@@ -8,6 +8,7 @@
     │   ├── DocumentError                bytes that are not one strict JSON, YAML or TOML value
     │   ├── ConfigError                  settings that are wrong, and where
     │   ├── PlanError                    a plan that cannot be run
+    │   ├── ProofError                   what is no proof
     │   ├── IllegalMoveError             an event that cannot happen to a run as it stands
     │   └── RunExistsError               there is a run of that id already
     ├── RefusedError                  3  refused: policy, trust, activity
@@ -270,6 +271,22 @@ class PlanError(InvalidError):
 
     def details(self) -> Mapping[str, JSONValue]:
         return {"plan": self.name, "problems": [problem.as_json() for problem in self.problems]}
+
+    def lines(self) -> Sequence[str]:
+        return [f"{problem.key}: {problem.what}" for problem in self.problems]
+
+
+class ProofError(InvalidError):
+    """What is no proof: everything that is wrong with it, at once."""
+
+    code = "invalid-proof"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("this is no proof")
+        self.problems = tuple(problems)
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"problems": [problem.as_json() for problem in self.problems]}
 
     def lines(self) -> Sequence[str]:
         return [f"{problem.key}: {problem.what}" for problem in self.problems]
