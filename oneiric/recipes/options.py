@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from oneiric.errors import JSONValue
-
-
-class CacheUse(StrEnum):
-    """What earlier results may do: `off` neither uses nor stores them."""
-
-    ON = "on"
-    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +28,8 @@ class RunOptions:
     """The id of an open or failed run to go on with; the other choices of steps do not apply."""
     resume_from: str = ""
     """The name of a step: do it and all after it, with the values of the last run."""
-    cache: CacheUse = CacheUse.ON
+    cache: bool = True
+    """Whether earlier results are used, and new ones kept for later."""
     refresh: tuple[str, ...] = ()
     """Patterns of steps that are done though an earlier result would serve; it is replaced."""
     jobs: int = 0
