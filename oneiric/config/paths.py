@@ -41,6 +41,11 @@ class CachePaths:
         return self.root / "oneiric.sqlite"
 
     @property
+    def results(self) -> Path:
+        """Results of steps of recipes that may serve again."""
+        return self.root / "results.sqlite"
+
+    @property
     def activity(self) -> Path:
         """What is paused or draining."""
         return self.root / "domain_activity.sqlite"

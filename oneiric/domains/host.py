@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from oneiric.clock import Clock
     from oneiric.core.lifecycle import LifecycleManager
+    from oneiric.ports.results import Results
     from oneiric.runs.engine import RunEngine
     from oneiric.runs.journal import Journal
 
@@ -49,6 +50,16 @@ class Host(AbstractAsyncContextManager["Host"], Protocol):
     @property
     def journal(self) -> Journal:
         """Where runs are kept."""
+        ...
+
+    @property
+    def results(self) -> Results:
+        """Where results are kept that may serve again."""
+        ...
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long after a process has died others may take up its runs."""
         ...
 
     def section(self, name: str) -> BaseModel:

@@ -27,6 +27,7 @@ from oneiric.runtime.settings import RunSettings, WorkerSettings
 from oneiric.runtime.stop import StopSignals
 from oneiric.runtime.watched_journal import WatchedJournal
 from oneiric.stores.journal import Durability, SqliteJournal
+from oneiric.stores.results import ResultStore
 from oneiric.stores.schedules import ScheduleStore
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Work:
         assert isinstance(worker, WorkerSettings)
         self.runtime = runtime
         self.lease_seconds = settings.lease_seconds
+        self.results = ResultStore(runtime.paths.results)
         self._settings = worker
         self._at_once = settings.recover_at_once
         clock, lifecycle = runtime.clock, runtime.lifecycle

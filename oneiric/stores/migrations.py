@@ -98,3 +98,20 @@ ACTIVITY = (
     ) WITHOUT ROWID
     """,
 )
+
+RESULTS = (
+    """
+    CREATE TABLE results (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE,
+        place TEXT NOT NULL,
+        parts TEXT NOT NULL,
+        value TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        at REAL NOT NULL,
+        size INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX results_by_place ON results (place, number)",
+)
+"""Results that may serve again, the newest with the highest number."""
