@@ -58,6 +58,9 @@ def _step(step: StepReport) -> dict[str, JSONValue]:
         "input": run.input,
         "result": run.result,
         "error": run.error,
+        "wrote": dict(step.remarks.wrote),
+        "log": step.remarks.log,
+        "is_served": step.remarks.is_served,
         "provenance": run.provenance.as_json(),
         "spans": [_span(span) for span in step.spans],
     }

@@ -124,6 +124,8 @@ class _Page:
             yield from self._value(title, value)
         if run.error and not run.error.keys() <= _IN_WORDS:
             yield from self._value("Error", run.error)
+        yield from self._value("Wrote", dict(step.remarks.wrote) or None)
+        yield from self._log(step)
         yield "</div></div></details></li>"
 
     def _facts(self, step: StepReport) -> Iterator[str]:
@@ -163,6 +165,12 @@ class _Page:
             yield f"<div><h3>{title}</h3><p>left out, for the page is long enough</p></div>"
             return
         yield f'<div><h3>{title}</h3><pre tabindex="0">{escape(plain_text(text))}</pre></div>'
+
+    def _log(self, step: StepReport) -> Iterator[str]:
+        log = step.remarks.log
+        if log:
+            text = f"…{log[-_LONGEST_VALUE:]}" if len(log) > _LONGEST_VALUE else log
+            yield f'<div><h3>Log</h3><pre tabindex="0">{_text(text, len(text))}</pre></div>'
 
     def _drawing(self) -> Iterator[str]:
         drawn = graph(self._report)

@@ -67,8 +67,12 @@ def _case(suite: Element, report: RunReport, step: StepReport) -> None:
         why = step.why or f"it is {state}"
         SubElement(case, "skipped", message=_clean(why))
     earlier = [span for span in step.spans[:-1] if span.error is not None]
-    if earlier:
-        lines = [f"{span.title}: {told(span.error or {})}" for span in earlier]
+    lines = [f"{span.title}: {told(span.error or {})}" for span in earlier]
+    if state is StepState.SUCCEEDED and step.why:
+        lines.append(step.why)
+    if step.remarks.log:
+        lines.append(step.remarks.log[-_LONGEST:])
+    if lines:
         SubElement(case, "system-out").text = _clean("\n".join(lines))
 
 

@@ -80,6 +80,8 @@ def _values(report: RunReport) -> Iterator[str]:
     for step in found[:_MOST_SHOWN]:
         yield from ("", f"### {_code(step.name)}", "")
         yield from _block(shown(step.run.result, _LONGEST_VALUE), "json")
+        for key, digest in step.remarks.wrote.items():
+            yield f"- wrote {_code(key)}: {_code(digest)}"
     yield from _left_out(len(found) - _MOST_SHOWN)
 
 

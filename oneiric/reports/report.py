@@ -12,6 +12,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from oneiric.reports.remarks import Remarks, remarks
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.run import Run, StepRun, fold
 from oneiric.runs.state import RunState, StepState
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from oneiric.errors import JSONValue
 
 _MS = timedelta(milliseconds=1)
+LEFT_OUT = "left_out"
+"""The key in a step's metadata that says why its plan does without its work."""
 
 
 class Outcome(StrEnum):
@@ -70,6 +73,7 @@ class StepReport:
     run: StepRun
     spans: tuple[Span, ...] = ()
     is_signaled: bool = False
+    remarks: Remarks = field(default_factory=Remarks)
 
     @property
     def name(self) -> str:
@@ -103,7 +107,10 @@ class StepReport:
             return f"waits for the signal {step.signal}"
         if step.state is StepState.QUEUED and step.failures:
             return f"will be tried again after {told(step.failures[-1])}"
-        return _REASONS.get(step.reason, step.reason)
+        left_out = step.step.metadata.get(LEFT_OUT)
+        if left_out:
+            return str(left_out)
+        return self.remarks.why or _REASONS.get(step.reason, step.reason)
 
 
 _REASONS: Mapping[str, str] = MappingProxyType(
@@ -154,10 +161,10 @@ class RunReport:
         drawing.finish(drawing.moment(last), is_over=run.state.is_over)
         found = [(step, tuple(drawing.spans.get(name, ()))) for name, step in run.steps.items()]
         found.sort(key=lambda each: each[1][0].begin_ms if each[1] else float("inf"))
-        signaled = _signaled(run)
+        signaled, said = _signaled(run), remarks(told)
         steps = tuple(
-            StepReport(n, *each, each[0].step.id in signaled)
-            for n, each in enumerate(found, start=1)
+            StepReport(n, step, spans, step.step.id in signaled, said.get(step.step.id, Remarks()))
+            for n, (step, spans) in enumerate(found, start=1)
         )
         return cls(run, steps, began_at, drawing.last)
 
