@@ -1,6 +1,8 @@
 """What can go wrong with recipes and their steps.
 
 RecipeError: the file is wrong; every problem with its line
+SelectionError: the steps that were asked for are not there, or do not get what they need
+GroupBusyError: another run of the same group is under way
 StepError: a step said that it failed, or something made it fail
   StdoutError: a step's stdout did not keep the contract of one JSON line
   SuccessError: what must hold after the step did not
@@ -13,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from oneiric.errors import InvalidError, JSONValue, OneiricError, Problem
+from oneiric.errors import InvalidError, JSONValue, LockedError, OneiricError, Problem
 
 if TYPE_CHECKING:
     from oneiric.runs.run import Run
@@ -34,6 +36,34 @@ class RecipeError(InvalidError):
 
     def lines(self) -> Sequence[str]:
         return [f"{each.origin}: {each.key}: {each.what}" for each in self.problems]
+
+
+class SelectionError(InvalidError):
+    """Steps were asked for that are not there, or that do not get what they need."""
+
+    code = "invalid-selection"
+
+    def __init__(self, problems: Sequence[str], *, hint: str = "") -> None:
+        super().__init__("; ".join(problems), hint=hint or "oneiric recipe plan RECIPE")
+        self.problems = tuple(problems)
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"problems": list(self.problems)}
+
+
+class GroupBusyError(LockedError):
+    """Another run of the same group is under way, and the recipe does not wait."""
+
+    code = "group-busy"
+
+    def __init__(self, group: str, runs: Sequence[str]) -> None:
+        hint = f"oneiric recipe show {runs[0]}"
+        super().__init__(f"another run of the group {group} is under way: {runs[0]}", hint=hint)
+        self.group = group
+        self.runs = tuple(runs)
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"group": self.group, "runs": list(self.runs)}
 
 
 class StepError(OneiricError):

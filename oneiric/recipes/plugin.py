@@ -10,3 +10,13 @@ SESSIONS = "adapter:recipes"
 NEEDS: Mapping[str, str] = MappingProxyType({"sessions": SESSIONS})
 
 ADAPTERS = Plugin([Candidate(SESSIONS, "in-process-runs", "oneiric.recipes.sessions:Sessions")])
+
+KEPT, TURN = "task:recipe.kept", "task:recipe.turn"
+"""Who gives what an earlier run gave, and who waits for other runs of a group."""
+
+TASKS = Plugin(
+    [
+        Candidate(KEPT, "oneiric", "oneiric.recipes.kept_step:KeptStep"),
+        Candidate(TURN, "oneiric", "oneiric.recipes.turn_step:TurnStep", requires=NEEDS),
+    ]
+)

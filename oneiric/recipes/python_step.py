@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from oneiric.recipes.caching import digest_of
 from oneiric.recipes.errors import StepError
 from oneiric.recipes.loading import load_scriptlet
 from oneiric.recipes.stdout import caught, envelope_in
@@ -30,6 +34,13 @@ class PythonStep(RecipeStep):
     def init(self) -> None:
         """Import the class."""
         self.scriptlet = load_scriptlet(self.target)
+
+    def code(self) -> Mapping[str, str]:
+        """Return the class and the digest of the file that it is defined in."""
+        module, _, name = self.target.partition(":")
+        file = getattr(sys.modules.get(module), "__file__", None)
+        source = digest_of(Path(file)) if file else "unknown"
+        return {"module": module, "class": name, "source of the scriptlet": source}
 
     async def work(
         self, given: Given, aside: Context, *, session: Session, sessions: Sessions

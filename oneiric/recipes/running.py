@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from oneiric.domains.host import Host, host
-from oneiric.errors import JSONValue
+from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError, PlanChangedError
+from oneiric.recipes.beginning import begun, check_options, plan_now
+from oneiric.recipes.caching import Cache
 from oneiric.recipes.compiling import Compiled, compile_recipe
 from oneiric.recipes.context import Context, Entry
-from oneiric.recipes.errors import RecipeFailedError
+from oneiric.recipes.errors import GroupBusyError, RecipeFailedError
 from oneiric.recipes.loading import make_importable
 from oneiric.recipes.offers import scriptlet_candidate
 from oneiric.recipes.old_names import map_old_names
+from oneiric.recipes.options import RunOptions
 from oneiric.recipes.plugin import SESSIONS
 from oneiric.recipes.reading import read_recipe
+from oneiric.recipes.reporting import write_reports
+from oneiric.recipes.resuming import run_of
+from oneiric.recipes.selection import matching
 from oneiric.recipes.sessions import Session
 from oneiric.recipes.settings import RecipeSettings
 from oneiric.recipes.stdout import parted
+from oneiric.recipes.telling import Tell, told
+from oneiric.recipes.turn_step import Group
+from oneiric.reports.report import RunReport
+from oneiric.runs.check import changes
 from oneiric.runs.event import EventKind
 from oneiric.runs.state import RunState
 from oneiric.to_end import run_to_end
@@ -26,7 +37,16 @@ from oneiric.to_end import run_to_end
 if TYPE_CHECKING:
     from oneiric.recipes.sessions import Sessions
     from oneiric.runs.engine import RunHandle
+    from oneiric.runs.event import RunEvent
+    from oneiric.runs.plan import Plan
     from oneiric.runs.run import Run
+
+_POLL_SECONDS = 0.25
+_PLAIN = RunOptions()
+
+
+def _nobody(_: RunEvent) -> None:
+    """Tell nobody."""
 
 
 class RecipeRunner:
@@ -42,15 +62,18 @@ class RecipeRunner:
         assert isinstance(found, RecipeSettings)
         return found
 
-    def compile(self, path: Path, *, keep_going: bool = False) -> Compiled:
+    def compile(self, path: Path, options: RunOptions = _PLAIN) -> Compiled:
         """Read a recipe and return its plan; who does its steps is known to the resolver then.
 
         Raises:
             RecipeError: every problem, each with its line.
+            InvalidError: the options do not go together.
         """
+        check_options(options)
         recipe = read_recipe(path)
+        limits = [each for each in (self.settings.max_parallel, options.jobs) if each]
         found = compile_recipe(
-            recipe, max_parallel=self.settings.max_parallel, keep_going=keep_going
+            recipe, max_parallel=min(limits, default=0), keep_going=options.keep_going
         )
         make_importable(recipe.folder)
         map_old_names()
@@ -60,21 +83,141 @@ class RecipeRunner:
                 resolver.register(scriptlet_candidate(target))
         return found
 
-    async def run(self, compiled: Compiled, inputs: Mapping[str, JSONValue] | None = None) -> Run:
-        """Run a recipe, and return the run when it is over or waits for somebody outside."""
-        given = compiled.input(inputs or {})
-        run_id = self.host.clock.new_id()
+    async def run(
+        self,
+        compiled: Compiled,
+        inputs: Mapping[str, JSONValue] | None = None,
+        options: RunOptions = _PLAIN,
+        *,
+        tell: Tell | None = None,
+    ) -> Run:
+        """Run a recipe, or go on with a run of it, and return the run.
+
+        That is when it is over, or with `no_wait` when it waits for somebody outside. Then the
+        reports that the recipe asks for are written.
+
+        Args:
+            compiled: the recipe.
+            inputs: values for what it declares under `inputs`; a run that is gone on with has its
+                own.
+            options: which steps, from where on, and with what.
+            tell: is told each event as it is stored.
+
+        Raises:
+            SelectionError: steps that were asked for are not there, or do not get what they need.
+            NotFoundError, InvalidError, LockedError, PlanChangedError: about the run that shall
+                go on.
+            GroupBusyError: another run of its group is under way, and it does not wait.
+        """
+        check_options(options)
         async with self.host.lifecycle.use(SESSIONS) as found:
             sessions = cast("Sessions", found)
-            sessions.begin(run_id, Session(compiled, given))
+            begins = self._resumed if options.resume else self._begun
+            with parted():
+                run = await begins(sessions, compiled, inputs, options, tell or _nobody)
+        if run.state.is_over:
+            events = await self.host.journal.read(run.run_id)
+            write_reports(compiled.recipe, RunReport.of(events))
+        return run
+
+    async def _begun(
+        self,
+        sessions: Sessions,
+        compiled: Compiled,
+        inputs: Mapping[str, JSONValue] | None,
+        options: RunOptions,
+        tell: Tell,
+    ) -> Run:
+        journal = self.host.journal
+        first = await begun(compiled, inputs or {}, options, journal)
+        concurrency = compiled.recipe.spec.concurrency
+        if concurrency.group and concurrency.on_busy == "fail":
+            others = await Group(concurrency.group, journal).others("")
+            if others:
+                raise GroupBusyError(concurrency.group, list(others))
+        run_id = self.host.clock.new_id()
+        session = self._session(
+            replace(compiled, plan=first.plan), first.input, first.writers, options
+        )
+        with sessions.held(run_id, session):
+            handle = await self.host.engine.start(
+                first.plan,
+                dict(first.input),
+                run_id=run_id,
+                context=first.context,
+                metadata=first.metadata,
+            )
+            return await self._carried(handle, 0, options, tell)
+
+    async def _resumed(
+        self,
+        sessions: Sessions,
+        compiled: Compiled,
+        inputs: Mapping[str, JSONValue] | None,
+        options: RunOptions,
+        tell: Tell,
+    ) -> Run:
+        if inputs:
+            raise InvalidError(f"the run {options.resume} goes on with the inputs that it has")
+        earlier = await run_of(self.host.journal, options.resume, compiled)
+        run, plan = earlier.run, None
+        if run.plan.version != compiled.plan.version:
+            plan = plan_now(compiled, run)
+            if not options.force:
+                raise PlanChangedError(run.run_id, run.plan.name, changes(run.plan, plan))
+        session = self._session(
+            replace(compiled, plan=plan or run.plan),
+            cast("Mapping[str, JSONValue]", run.input or {}),
+            {key: who for key, who in earlier.writers.items() if who},
+            options,
+        )
+        with sessions.held(run.run_id, session):
+            handle = await self._taken_up(run, plan, options)
+            return await self._carried(handle, run.last_seq, options, tell)
+
+    async def _taken_up(self, run: Run, plan: Plan | None, options: RunOptions) -> RunHandle:
+        """Take a run up; one whose process has died is free once its lease has ended."""
+        engine, clock = self.host.engine, self.host.clock
+        take = engine.retry if run.state.is_over else engine.resume
+        until = clock.monotonic() + self.host.lease_seconds + _POLL_SECONDS
+        while True:
             try:
-                with parted():
-                    handle: RunHandle = await self.host.engine.start(
-                        compiled.plan, given, run_id=run_id
-                    )
-                    return await handle.settled()
-            finally:
-                sessions.end(run_id)
+                return await take(run.run_id, plan, force=options.force)
+            except LockedError:
+                if options.no_wait or clock.monotonic() > until:
+                    raise
+                await clock.sleep(_POLL_SECONDS)
+
+    def _session(
+        self,
+        compiled: Compiled,
+        given: Mapping[str, JSONValue],
+        writers: Mapping[str, str],
+        options: RunOptions,
+    ) -> Session:
+        host = self.host
+        refresh = matching(compiled.placed, options.refresh)
+        cache = Cache(
+            host.results, host.clock, host.engine.note, is_on=options.cache, refresh=sorted(refresh)
+        )
+        return Session(compiled, given, dict(writers), host=host, cache=cache)
+
+    async def _carried(self, handle: RunHandle, after: int, options: RunOptions, tell: Tell) -> Run:
+        async with told(
+            self.host.journal, handle.run_id, after, tell, self.host.lifecycle.builder.guard
+        ):
+            return await (handle.settled() if options.no_wait else handle)
+
+    async def report(self, run_id: str) -> RunReport:
+        """Return everything about a run, for any form of report.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        events = await self.host.journal.read(run_id)
+        if not events:
+            raise NotFoundError("run", run_id, hint="oneiric recipe runs")
+        return RunReport.of(events)
 
     async def context(self, run_id: str) -> Context:
         """Return the context of a run and its history, as its journal tells."""
@@ -116,7 +259,7 @@ def run_recipe(
         async with host(checkpoints=checkpoints) as on:
             runner = RecipeRunner(on)
             compiled = runner.compile(Path(path))
-            run = await runner.run(compiled, inputs)
+            run = await runner.run(compiled, inputs, RunOptions(no_wait=True))
             if run.state is not RunState.SUCCEEDED:
                 raise RecipeFailedError(compiled.recipe.name, run)
             return await runner.context(run.run_id)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from oneiric.chains import Order
 from oneiric.core.guard import Guard
+from oneiric.documents import digest
 from oneiric.errors import JSONValue, NotFoundError
+from oneiric.recipes.caching import Cache, Work
 from oneiric.recipes.compiling import Compiled
 from oneiric.recipes.errors import MergeError
+
+if TYPE_CHECKING:
+    from oneiric.domains.host import Host
+    from oneiric.runs.context import StepContext
 
 
 @dataclass(slots=True)
@@ -17,11 +25,14 @@ class Session:
     """One run under way here: its recipe, its input, and who has written which key.
 
     `writers` are step ids by key; a run that is taken up begins with those of its journal.
+    `host` is where it runs, and `cache` knows earlier results.
     """
 
     compiled: Compiled
     input: Mapping[str, JSONValue]
     writers: dict[str, str] = field(default_factory=dict)
+    host: Host | None = None
+    cache: Cache | None = None
     _order: Order[str] | None = None
 
     def is_before(self, first: str, step: str) -> bool:
@@ -30,6 +41,18 @@ class Session:
             steps = self.compiled.plan.steps
             self._order = Order({step.id: step.depends_on for step in steps})
         return self._order.is_before(first, step)
+
+    def work(
+        self,
+        context: StepContext,
+        payload: Mapping[str, Any],
+        code: Callable[[], Mapping[str, str]],
+    ) -> Work:
+        """Return what a step is about to do, as the cache knows work."""
+        recipe, name = self.compiled.recipe, context.step_id
+        place = digest([str(recipe.path.resolve()), name])
+        values, env = context.values, recipe.spec.env
+        return Work(place, name, context.run_id, payload, code, values, recipe.folder, env)
 
     def claim(self, step: str, keys: list[str], policy: str) -> list[str]:
         """Let *step* write *keys*, and return those that it may write.
@@ -63,13 +86,14 @@ class Sessions:
         self.guard = Guard()
         self._open: dict[str, Session] = {}
 
-    def begin(self, run_id: str, session: Session) -> None:
-        """Let the steps of a run find its session."""
+    @contextmanager
+    def held(self, run_id: str, session: Session) -> Iterator[None]:
+        """Let the steps of a run find its session, until it is over or let go."""
         self._open[run_id] = session
-
-    def end(self, run_id: str) -> None:
-        """Forget a run that is over or let go."""
-        self._open.pop(run_id, None)
+        try:
+            yield
+        finally:
+            del self._open[run_id]
 
     def of(self, run_id: str) -> Session:
         """Return the session of a run.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from oneiric.errors import JSONValue
+from oneiric.recipes.caching import WHO, Found
 from oneiric.recipes.context import Context
 from oneiric.recipes.errors import StepError, SuccessError
 from oneiric.recipes.success import unmet
@@ -69,9 +70,23 @@ class RecipeStep:
             given = Given.read(context.step_id, payload)
             spec = session.compiled.recipe.spec
             aside = Context(context.values, strict=spec.strict_keys)
+            work = session.work(context, cast("Mapping[str, Any]", payload or {}), self.code)
+            cache = session.cache if work.is_kept else None
+            found = await cache.find(work) if cache else None
+            if cache and found:
+                found = self._replayed(found, given, context, session)
+                await cache.tell(work, found)
+                if found.result:
+                    return dict(found.envelope)
             envelope = await self.work(given, aside, session=session, sessions=sessions)
             self._merge(given, aside, context, session)
+            if cache and found:
+                await cache.keep(work, found, envelope, aside)
             return dict(envelope)
+
+    def code(self) -> Mapping[str, str]:
+        """Return what the work is done by, as digests by name: another makes another result."""
+        return {"type": type(self).__qualname__}
 
     async def work(
         self, given: Given, aside: Context, *, session: Session, sessions: Sessions
@@ -82,6 +97,21 @@ class RecipeStep:
             StepError: it failed.
         """
         raise NotImplementedError
+
+    def _replayed(
+        self, found: Found, given: Given, context: StepContext, session: Session
+    ) -> Found:
+        """Write again what an earlier result had written, unless what must hold does not."""
+        if found.result is None:
+            return found
+        aside = Context(context.values)
+        for key, value in found.outputs.items():
+            aside.set(key, value, who=WHO)
+        try:
+            self._merge(given, aside, context, session)
+        except SuccessError as error:
+            return found.unfit(error.message)
+        return found
 
     def _merge(self, given: Given, aside: Context, context: StepContext, session: Session) -> None:
         last = {entry.key: entry for entry in aside.history}

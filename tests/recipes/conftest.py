@@ -11,6 +11,7 @@ import pytest
 
 SCRIPTLETS = '''
 import json
+import pathlib
 
 from oneiric.recipes import BaseScriptlet
 
@@ -24,6 +25,20 @@ class Write(BaseScriptlet):
 
     def run(self, ctx, params):
         ctx.set(params["key"], params.get("value"), who="write")
+        print(json.dumps({"status": "ok", "outputs": [params["key"]]}))
+        return 0
+
+
+class Log(BaseScriptlet):
+    """Note the call in the file `log`, and write `value` to `key`; fail while `fail` is there."""
+
+    def run(self, ctx, params):
+        with open(params.get("log", "log"), "a") as file:
+            file.write(params["key"] + chr(10))
+        if pathlib.Path(params.get("fail", "nothing")).exists():
+            print(json.dumps({"status": "error", "reason": "told to", "exit_code": 7}))
+            return 1
+        ctx.set(params["key"], params.get("value"), who="log")
         print(json.dumps({"status": "ok", "outputs": [params["key"]]}))
         return 0
 
@@ -51,6 +66,12 @@ class Desk:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
         return path
+
+    @property
+    def log(self) -> list[str]:
+        """What the steps of the class `Log` have noted."""
+        path = self.folder / "log"
+        return path.read_text(encoding="utf-8").split() if path.exists() else []
 
 
 @pytest.fixture
