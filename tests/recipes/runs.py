@@ -60,3 +60,13 @@ def ran(path: Path, inputs: dict[str, JSONValue] | None = None, **options: objec
             return Done(run, await runner.report(run.run_id))
 
     return run_to_end(done())
+
+
+def run_ids() -> list[str]:
+    """Return the runs that are kept in the working directory, the newest first."""
+
+    async def found() -> list[str]:
+        async with host() as on:
+            return [record.run_id for record in await on.journal.runs()]
+
+    return run_to_end(found())
