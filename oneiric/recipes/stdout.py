@@ -24,6 +24,7 @@ class _Parting(io.TextIOBase):
 
     def __init__(self, under: TextIO) -> None:
         self.under = under
+        self.users = 0
 
     def write(self, text: str, /) -> int:
         sink = _SINK.get()
@@ -42,15 +43,20 @@ class _Parting(io.TextIOBase):
 
 @contextmanager
 def parted() -> Iterator[None]:
-    """Let steps in this process print beside each other, each for itself."""
-    if isinstance(sys.stdout, _Parting):
-        yield
-        return
-    under, sys.stdout = sys.stdout, cast("TextIO", _Parting(sys.stdout))
+    """Let steps in this process print beside each other, each for itself.
+
+    Of runs that overlap the last one to end puts back the stdout that was there before.
+    """
+    there: object = sys.stdout
+    parting = there if isinstance(there, _Parting) else _Parting(sys.stdout)
+    sys.stdout = cast("TextIO", parting)
+    parting.users += 1
     try:
         yield
     finally:
-        sys.stdout = under
+        parting.users -= 1
+        if not parting.users and cast("object", sys.stdout) is parting:
+            sys.stdout = parting.under
 
 
 @contextmanager
