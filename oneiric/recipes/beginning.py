@@ -78,8 +78,9 @@ async def begun(
     recipe, given = compiled.recipe, compiled.input(inputs)
     metadata: dict[str, JSONValue] = {
         "recipe": str(recipe.path.resolve()),
-        CHOSEN: {"only": list(options.only), "skip": list(options.skip)},
     }
+    if options.only or options.skip:
+        metadata[CHOSEN] = {"only": list(options.only), "skip": list(options.skip)}
     context, writers, plan = dict(options.context_in), dict[str, str](), compiled.plan
     if found := await _continued(compiled, options, journal):
         given["kept"] = dict(found.results)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from oneiric.recipes.plugin import KEPT, TURN
+from oneiric.recipes.plugin import TURN
 from oneiric.runs.state import RunState, StepState
 
 if TYPE_CHECKING:
@@ -22,17 +22,9 @@ _RUNS: Mapping[RunState, str] = MappingProxyType(
         RunState.QUEUED: "waiting",
     }
 )
-_STEPS: Mapping[StepState, str] = MappingProxyType(
-    {
-        StepState.QUEUED: "pending",
-        StepState.RUNNING: "running",
-        StepState.ASSIGNED: "waiting",
-        StepState.SUCCEEDED: "ok",
-        StepState.FAILED: "failed",
-        StepState.CANCELED: "cancelled",
-    }
+_STEPS: Mapping[str, str] = MappingProxyType(
+    {"queued": "pending", "assigned": "waiting", "succeeded": "ok", "canceled": "cancelled"}
 )
-_NOT_DONE: Mapping[str, str] = MappingProxyType({"condition": "skipped", "dependency": "blocked"})
 
 
 def status(step: StepReport) -> str:
@@ -41,13 +33,7 @@ def status(step: StepReport) -> str:
     The words are `pending`, `running`, `waiting`, `ok`, `cached`, `failed`, `skipped`,
     `blocked` and `cancelled`; `cached` is also what an earlier run had done.
     """
-    run = step.run
-    if run.state is StepState.SUCCEEDED:
-        is_old = step.remarks.is_served or run.step.target == KEPT
-        return "cached" if is_old else "ok"
-    if run.state is StepState.CANCELED:
-        return _NOT_DONE.get(run.reason, "cancelled")
-    return _STEPS[run.state]
+    return _STEPS.get(step.word, step.word)
 
 
 def verdict(report: RunReport) -> dict[str, JSONValue]:

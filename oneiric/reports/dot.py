@@ -52,7 +52,7 @@ def _shortened(name: str) -> str:
 
 
 def _told(step: StepReport) -> str:
-    parts = [str(step.run.state)]
+    parts = [step.word]
     if step.attempts > 1:
         parts.append(f"{step.attempts} attempts")
     if step.run.state is not StepState.QUEUED and step.spans:

@@ -19,8 +19,8 @@ _LETTERS = 22
 def graph(report: RunReport) -> str:
     """Return the graph as one `svg` element, or nothing where it would be too large to read.
 
-    Steps stand in rows, each below everything it depends on; each is a link to `#sN`, N its
-    place in the report.
+    Steps stand in rows, each below everything it depends on, final ones below all others; each
+    is a link to `#sN`, N its place in the report.
     """
     if not 0 < len(report.steps) <= MOST_STEPS:
         return ""
@@ -36,6 +36,8 @@ def _rows(report: RunReport) -> list[list[StepReport]]:
     depths: dict[str, int] = {}
     for name in steps:
         _depth(name, steps, depths)
+    last = 1 + max((depths[n] for n, each in steps.items() if not each.is_final), default=-1)
+    depths = {name: depth + last * steps[name].is_final for name, depth in depths.items()}
     rows: defaultdict[int, list[StepReport]] = defaultdict(list)
     for step in sorted(report.steps, key=lambda each: each.place):
         rows[depths.get(step.name, 0)].append(step)
@@ -77,7 +79,7 @@ def _drawn(report: RunReport, rows: Sequence[Sequence[StepReport]], widest: int)
     )
     corners: dict[str, tuple[float, float]] = {}
     for depth, row in enumerate(rows):
-        left = _EDGE + (widest - len(row)) * (_WIDTH + _ACROSS) / 2
+        left = float(_EDGE)
         for place, step in enumerate(row):
             x = left + place * (_WIDTH + _ACROSS)
             corners[step.name] = (x, float(_EDGE + depth * (_HEIGHT + _DOWN)))
@@ -100,12 +102,13 @@ def _edge(above: tuple[float, float], below: tuple[float, float]) -> str:
 
 def _box(step: StepReport, corner: tuple[float, float]) -> str:
     x, y = corner
-    state = str(step.run.state)
+    state = f"{step.run.state} {step.word}"
     name = escape(fit(in_one_line(step.name), _LETTERS).rstrip())
     middle = x + _WIDTH / 2
+    word = f'<text class="small" x="{middle:g}" y="{y + 35:g}" text-anchor="middle">{step.word}'
     return (
         f'<a href="#s{step.place}" class="{state}">'
         f'<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
         f'<text x="{middle:g}" y="{y + 19:g}" text-anchor="middle">{name}</text>'
-        f'<text class="small" x="{middle:g}" y="{y + 35:g}" text-anchor="middle">{state}</text></a>'
+        f"{word}</text></a>"
     )

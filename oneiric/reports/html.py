@@ -18,6 +18,7 @@ from oneiric.runs.state import StepState
 _DIGEST = b64encode(sha256(STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'"
 _SCALE = 1_000
+_SHORT = 24
 _MOST_FAILURES = 50
 _IN_WORDS = frozenset({"code", "message", "type"})
 _LONGEST_VALUE, _LONGEST_TEXT = 4_000, 2_000
@@ -71,7 +72,8 @@ class _Page:
         if run.ended_at:
             yield from _fact("Ended", _time(run.ended_at))
         if run.plan.version:
-            yield from _fact("Plan version", _text(run.plan.version))
+            version = f"<code>{_text(run.plan.version)}</code>"
+            yield from _fact("Plan version", version, is_wide=len(run.plan.version) > _SHORT)
         yield from _fact("Run", f"<code>{_text(run.run_id)}</code>", is_wide=True)
         yield from _fact("Plan", f"<code>{_text(run.digest)}</code>", is_wide=True)
         yield "</dl>"
@@ -108,8 +110,8 @@ class _Page:
         state = str(step.run.state)
         is_open = " open" if step.run.state is StepState.FAILED and step.place <= _SCALE else ""
         yield f"<li><details{is_open}><summary>"
-        yield f'<span class="name">{_text(step.name)}</span>{_state(state, "state")}'
-        yield f'<span class="barbox">{self._bar(step.spans)}</span>'
+        yield f'<span class="name">{_text(step.name)}</span>{_state(state, "state", step.word)}'
+        yield f'<span class="barbox">{self._bar(step)}</span>'
         yield f'<span class="took">{duration(step.duration_ms)}</span>'
         notes = [f"{step.attempts} attempts"] if step.attempts > 1 else []
         if notes or step.why:
@@ -144,13 +146,13 @@ class _Page:
                 yield from _fact(title, f"<code>{_text(value)}</code>")
         yield "</dl>"
 
-    def _bar(self, spans: tuple[Span, ...]) -> str:
+    def _bar(self, step: StepReport) -> str:
         length = self._report.length_ms or 1.0
         parts = []
-        for span in spans:
+        for span in step.spans:
             x = min(span.begin_ms / length * _SCALE, _SCALE - 3)
             width = max(span.duration_ms / length * _SCALE, 3)
-            kind = _kind(span)
+            kind = _kind(step, span)
             parts.append(f'<rect class="{kind}" x="{x:.1f}" width="{width:.1f}" height="10"/>')
         inner = "".join(parts)
         size = f'viewBox="0 0 {_SCALE} 10" preserveAspectRatio="none"'
@@ -210,6 +212,7 @@ def _attempts(step: StepReport) -> Iterator[str]:
 _LEGEND: Mapping[str, str] = MappingProxyType(
     {
         "succeeded": "work",
+        "cached": "what an earlier run had done",
         "open": "work under way",
         "assigned": "work handed to somebody outside",
         "failed": "work that failed",
@@ -221,7 +224,7 @@ _LEGEND: Mapping[str, str] = MappingProxyType(
 
 
 def _legend(report: RunReport) -> Iterator[str]:
-    used = {_kind(span) for step in report.steps for span in step.spans}
+    used = {_kind(step, span) for step in report.steps for span in step.spans}
     if used <= {"succeeded"}:
         return
     yield '<ul class="legend">'
@@ -232,7 +235,9 @@ def _legend(report: RunReport) -> Iterator[str]:
     yield "</ul>"
 
 
-def _kind(span: Span) -> str:
+def _kind(step: StepReport, span: Span) -> str:
+    if step.word == "cached":
+        return step.word
     return "wait" if span.is_wait and span.outcome is not Outcome.FAILED else str(span.outcome)
 
 
@@ -241,9 +246,9 @@ def _fact(title: str, value: str, *, is_wide: bool = False) -> Iterator[str]:
     yield f"<div{wide}><dt>{title}</dt><dd>{value}</dd></div>"
 
 
-def _state(state: str, kind: str) -> str:
-    mark = f'<span aria-hidden="true">{MARKS[state]} </span>'
-    return f'<span class="{kind} {state}">{mark}{state}</span>'
+def _state(state: str, kind: str, word: str = "") -> str:
+    mark = f'<span aria-hidden="true">{MARKS.get(word, MARKS[state])} </span>'
+    return f'<span class="{kind} {state} {word}">{mark}{word or state}</span>'
 
 
 def _time(at: str) -> str:

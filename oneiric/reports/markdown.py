@@ -50,7 +50,7 @@ def _table(report: RunReport) -> Iterator[str]:
     for step in report.steps:
         cells = (
             _code(step.name),
-            str(step.run.state),
+            step.word,
             duration(step.begin_ms),
             duration(step.duration_ms),
             str(step.attempts),

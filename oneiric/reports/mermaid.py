@@ -48,7 +48,7 @@ def _lines(report: RunReport) -> Iterator[str]:
 def _label(step: StepReport) -> str:
     name = in_one_line(step.name)
     name = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-    parts = [str(step.run.state)]
+    parts = [step.word]
     if step.attempts > 1:
         parts.append(f"{step.attempts} attempts")
     if step.run.state is not StepState.QUEUED and step.spans:

@@ -96,6 +96,22 @@ class StepReport:
         return sum(not span.is_wait for span in self.spans)
 
     @property
+    def is_final(self) -> bool:
+        """Whether it is done at the end, whatever came before."""
+        return self.run.step.is_final
+
+    @property
+    def word(self) -> str:
+        """How it stands, for people: its state, or `cached`, `skipped` or `blocked`."""
+        step = self.run
+        if step.state is StepState.SUCCEEDED:
+            is_old = self.remarks.is_served or step.reason == "cache"
+            return "cached" if is_old or LEFT_OUT in step.step.metadata else "succeeded"
+        if step.state is StepState.CANCELED:
+            return _NOT_DONE.get(step.reason, "canceled")
+        return str(step.state)
+
+    @property
     def why(self) -> str:
         """Why it stands as it does, in words, where its state alone does not tell."""
         step = self.run
@@ -113,6 +129,7 @@ class StepReport:
         return self.remarks.why or _REASONS.get(step.reason, step.reason)
 
 
+_NOT_DONE: Mapping[str, str] = MappingProxyType({"condition": "skipped", "dependency": "blocked"})
 _REASONS: Mapping[str, str] = MappingProxyType(
     {
         "cache": "its result is from the cache",

@@ -7,6 +7,7 @@ STYLE = """
   --link: #1d4ed8;
   --queued: #5f6877; --assigned: #b45309; --running: #1d4ed8; --succeeded: #15803d;
   --failed: #b91c1c; --canceled: #6b7280; --lost: #7c3aed; --wait: #e6a23c;
+  --cached: #0e7490;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -14,6 +15,7 @@ STYLE = """
     --link: #93b4ff;
     --queued: #8b95a5; --assigned: #fbbf24; --running: #7aa2ff; --succeeded: #4ade80;
     --failed: #ff8080; --canceled: #9ca3af; --lost: #c4a1ff; --wait: #b7791f;
+    --cached: #5bc8e0;
   }
 }
 * { box-sizing: border-box; }
@@ -57,6 +59,7 @@ dd { margin: 0; }
 .queued { color: var(--queued); } .assigned, .waiting { color: var(--assigned); }
 .running { color: var(--running); } .succeeded { color: var(--succeeded); }
 .failed { color: var(--failed); } .canceled { color: var(--canceled); }
+.cached { color: var(--cached); } .blocked { color: var(--assigned); }
 .steps {
   list-style: none; margin: 0; padding: 0; border: 1px solid var(--line); border-radius: 8px;
   overflow: hidden;
@@ -89,7 +92,8 @@ details[open] > summary .bar, summary:hover .bar { background: var(--paper); }
   grid-column: 1 / -1; color: var(--soft); font-size: .88rem; display: -webkit-box;
   -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden;
 }
-rect.succeeded { fill: var(--succeeded); } rect.failed { fill: var(--failed); }
+rect.succeeded { fill: var(--succeeded); } rect.cached { fill: var(--cached); }
+rect.failed { fill: var(--failed); }
 rect.open { fill: var(--running); } rect.canceled { fill: var(--canceled); }
 rect.lost { fill: var(--lost); } rect.assigned { fill: var(--running); }
 rect.wait { fill: var(--wait); }
@@ -131,7 +135,7 @@ td:last-child { width: 100%; }
 .graph marker path { fill: var(--queued); stroke: none; }
 footer { margin-top: 2.5rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 46rem) {
-  summary, .axis { grid-template-columns: 1fr 6rem 1rem; }
+  summary, .axis { grid-template-columns: 1fr 7rem 1rem; }
   summary .name { grid-row: 1; grid-column: 1; }
   summary .state { grid-row: 1; grid-column: 2; text-align: right; }
   summary::after { grid-row: 1; grid-column: 3; }

@@ -90,7 +90,7 @@ class _Sheet:
     def _step(self, step: StepReport) -> Iterator[str]:
         state = str(step.run.state)
         code = _COLOURS.get(state, "")
-        head = f"{MARKS[state]} {fit(in_one_line(step.name), self._name)} {state:<{_STATE}}"
+        head = f"{MARKS[step.word]} {fit(in_one_line(step.name), self._name)} {step.word:<{_STATE}}"
         bar = self._drawn(step.spans)
         took = f"{duration(step.duration_ms):>{_TIME}}"
         line = f"{self._painted(head, code)} {self._painted(bar, code)}  {took}"

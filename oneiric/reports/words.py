@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -25,9 +26,12 @@ MARKS: Mapping[str, str] = MappingProxyType(
         "succeeded": "✓",
         "failed": "✗",
         "canceled": "⊘",
+        "cached": "↺",
+        "skipped": "-",
+        "blocked": "⊘",
     }
 )
-"""A sign for each state of a run or step, beside the word."""
+"""A sign for each word about a run or step, beside the word."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -89,8 +93,9 @@ def cut(text: str, limit: int) -> str:
 
 
 def tally(report: RunReport) -> str:
-    """Return how many steps are in each state, as in `3 succeeded, 1 failed`."""
-    counts = [f"{count} {state}" for state, count in report.counts.items()]
+    """Return how many steps stand in each way, as in `3 succeeded, 1 failed`."""
+    found = Counter(step.word for step in report.steps)
+    counts = [f"{found[word]} {word}" for word in MARKS if found[word]]
     return ", ".join(counts) or "no steps"
 
 

@@ -179,18 +179,18 @@ def test_a_timeline_shows_steps_bars_and_reasons() -> None:
     assert timeline(RunReport.of(imported()), width=64).split("\n") == [
         "import  ✗ failed",
         "run-1",
-        "3 succeeded, 1 failed, 1 canceled in 1.00 s",
+        "2 succeeded, 1 failed, 1 cached, 1 blocked in 1.00 s",
         "timeout: it took longer than 1 s",
         "",
         "                    0 ─────────────────────── 1.00 s",
         "✓ fetch   succeeded ▒▒▒▒··█████                           300 ms",
         "    2 attempts; mirror 2.1",
-        "✓ parse   succeeded           █                             0 ms",
+        "↺ parse   cached              █                             0 ms",
         "    its result is from the cache",
         "✓ approve succeeded           ░░░░░░░░░░░░░               400 ms",
         "✗ publish failed                          ▒▒▒▒▒▒▒▒▒▒▒     300 ms",
         "    timeout: it took longer than 1 s",
-        "⊘ notify  canceled                                             -",
+        "⊘ notify  blocked                                              -",
         "    a step that it depends on did not succeed",
         "",
         "█ work   ▒ work that failed   ░ waiting for somebody outside",
@@ -225,7 +225,7 @@ def test_junit_maps_each_state() -> None:
 
     assert {name: [child.tag for child in case] for name, case in cases.items()} == {
         "fetch": ["system-out"],
-        "parse": [],
+        "parse": ["system-out"],
         "approve": [],
         "publish": ["error"],
         "notify": ["skipped"],
@@ -266,7 +266,15 @@ def test_the_page_says_in_words_what_it_shows_in_colours() -> None:
     page = check_html(RunReport.of(imported()))
     words = " ".join(page.words)
 
-    for word in ("succeeded", "failed", "canceled", "2 attempts", "mirror 2.1", "sha256:d"):
+    for word in (
+        "succeeded",
+        "failed",
+        "cached",
+        "blocked",
+        "2 attempts",
+        "mirror 2.1",
+        "sha256:d",
+    ):
         assert word in words
     assert sum(tag == "summary" for tag, _ in page.elements) == 5
     bars = [a for tag, a in page.elements if tag == "svg" and a.get("class") == "bar"]
