@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from oneiric.domains.host import host
 from oneiric.errors import JSONValue
@@ -49,13 +50,13 @@ class Done:
         return verdict(self.report)
 
 
-def ran(path: Path, inputs: dict[str, JSONValue] | None = None, **options: object) -> Done:
+def ran(path: Path, inputs: Any = None, **options: Any) -> Done:
     """Run a recipe in the working directory to its end."""
 
     async def done() -> Done:
         async with host() as on:
             runner = RecipeRunner(on)
-            chosen = RunOptions(**options)  # type: ignore[arg-type]  # each test names its own
+            chosen = RunOptions(**options)
             run = await runner.run(runner.compile(path, chosen), inputs, chosen)
             return Done(run, await runner.report(run.run_id))
 

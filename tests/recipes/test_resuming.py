@@ -125,6 +125,36 @@ def test_only_what_failed_is_done_in_another_run(desk: Desk) -> None:
         ran(path, only_failed=second.run.run_id)
 
 
+def test_a_run_that_continued_another_is_continued_and_gone_on_with(desk: Desk) -> None:
+    """From an earlier step on than it was itself, values of later steps are not there."""
+    path, bad = desk.write("r.yaml", CHAIN), desk.write("bad", "")
+    ran(path)
+    again = ran(path, resume_from="two")
+    assert (again.statuses["one"], again.run.state) == ("cached", "failed")
+    bad.unlink()
+    more = ran(path, resume=again.run.run_id)
+    assert more.values == {"a.n_v1": 1, "b.n_v1": 1, "c.n_v1": "ok"}
+    assert desk.log.count("a.n_v1") == 1
+    third = ran(path, resume_from="three")
+    assert third.statuses == {"one": "cached", "two": "cached", "three": "ok"}
+    assert third.values == more.values
+    desk.write("bad", "")
+    whole = ran(path, resume_from="one")
+    assert (whole.values, desk.log.count("a.n_v1")) == ({"a.n_v1": 1}, 2)
+
+
+def test_a_continued_run_of_a_changed_recipe_keeps_what_it_began_with(desk: Desk) -> None:
+    """By force the steps that an earlier run had done still count as done."""
+    path, bad = desk.write("r.yaml", CHAIN), desk.write("bad", "")
+    ran(path)
+    again = ran(path, resume_from="two")
+    bad.unlink()
+    desk.write("r.yaml", CHAIN.replace("c.n_v1", "d.n_v1"))
+    more = ran(path, resume=again.run.run_id, force=True)
+    assert more.values == {"a.n_v1": 1, "b.n_v1": 1, "d.n_v1": "ok"}
+    assert desk.log.count("a.n_v1") == 1
+
+
 SLOW = '''
 import json
 import pathlib
