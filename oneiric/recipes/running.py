@@ -27,7 +27,7 @@ from oneiric.recipes.sessions import Session
 from oneiric.recipes.settings import RecipeSettings
 from oneiric.recipes.stdout import parted
 from oneiric.recipes.telling import Tell, told
-from oneiric.recipes.turn_step import Group
+from oneiric.recipes.turn_step import Group, before_again
 from oneiric.reports.report import RunReport
 from oneiric.runs.check import changes
 from oneiric.runs.event import EventKind
@@ -165,6 +165,10 @@ class RecipeRunner:
             plan = plan_now(compiled, run)
             if not options.force:
                 raise PlanChangedError(run.run_id, run.plan.name, changes(run.plan, plan))
+        concurrency = compiled.recipe.spec.concurrency
+        if concurrency.group:
+            group = Group(concurrency.group, self.host.journal)
+            await before_again(self.host, group, concurrency.on_busy, run.run_id)
         session = self._session(
             replace(compiled, plan=plan or run.plan),
             cast("Mapping[str, JSONValue]", run.input or {}),

@@ -128,6 +128,22 @@ async def _turn(host: Host, group: Group, on_busy: str, context: StepContext) ->
         await host.clock.sleep(_POLL_SECONDS)
 
 
+async def before_again(host: Host, group: Group, on_busy: str, run_id: str) -> None:
+    """Wait until no other run has its turn, before one is gone on with that had its own.
+
+    Raises:
+        GroupBusyError: another run has its turn, and the recipe does not wait.
+    """
+    canceled = set[str]()
+    while ahead := [each for each, turn in (await group.others(run_id)).items() if turn]:
+        if on_busy == "fail":
+            raise GroupBusyError(group.name, ahead)
+        if on_busy == "cancel":
+            await _cancel(host, [each for each in ahead if each not in canceled], run_id)
+            canceled.update(ahead)
+        await host.clock.sleep(_POLL_SECONDS)
+
+
 async def _is_beaten(host: Host, group: Group, mine: str) -> bool:
     """Tell whether an earlier run takes its turn too; a later one that does is waited for."""
     while True:

@@ -12,7 +12,7 @@ from oneiric.errors import JSONValue
 from oneiric.reports.graph import graph
 from oneiric.reports.report import Outcome, RunReport, Span, StepReport, problems, told
 from oneiric.reports.style import STYLE
-from oneiric.reports.words import MARKS, by_whom, cut, duration, plain_text, shown, tally
+from oneiric.reports.words import MARKS, by_whom, cut, duration, last_part, plain_text, shown, tally
 from oneiric.runs.state import StepState
 
 _DIGEST = b64encode(sha256(STYLE.encode()).digest()).decode()
@@ -171,7 +171,7 @@ class _Page:
     def _log(self, step: StepReport) -> Iterator[str]:
         log = step.remarks.log
         if log:
-            text = f"…{log[-_LONGEST_VALUE:]}" if len(log) > _LONGEST_VALUE else log
+            text = last_part(log, _LONGEST_VALUE)
             yield f'<div><h3>Log</h3><pre tabindex="0">{_text(text, len(text))}</pre></div>'
 
     def _drawing(self) -> Iterator[str]:

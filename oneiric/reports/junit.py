@@ -6,7 +6,7 @@ import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from oneiric.reports.report import RunReport, StepReport, told
-from oneiric.reports.words import shown
+from oneiric.reports.words import last_part, shown
 from oneiric.runs.state import RunState, StepState
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -71,7 +71,7 @@ def _case(suite: Element, report: RunReport, step: StepReport) -> None:
     if state is StepState.SUCCEEDED and step.why:
         lines.append(step.why)
     if step.remarks.log:
-        lines.append(step.remarks.log[-_LONGEST:])
+        lines.append(last_part(step.remarks.log, _LONGEST))
     if lines:
         SubElement(case, "system-out").text = _clean("\n".join(lines))
 

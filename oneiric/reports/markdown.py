@@ -7,7 +7,16 @@ from collections.abc import Iterator
 
 from oneiric.reports.mermaid import mermaid
 from oneiric.reports.report import RunReport, problems, told
-from oneiric.reports.words import by_whom, cut, duration, in_one_line, plain_text, shown, tally
+from oneiric.reports.words import (
+    by_whom,
+    cut,
+    duration,
+    in_one_line,
+    last_part,
+    plain_text,
+    shown,
+    tally,
+)
 
 MOST_DRAWN = 200
 _MOST_SHOWN = 100
@@ -70,6 +79,13 @@ def _failures(report: RunReport) -> Iterator[str]:
             if span.error is not None:
                 head = f"{span.title}, {duration(span.duration_ms)}:"
                 yield from (head, "", *_block(cut(told(span.error), _LONGEST_VALUE), "text"), "")
+        if step.remarks.log:
+            yield from (
+                "Log:",
+                "",
+                *_block(last_part(step.remarks.log, _LONGEST_VALUE), "text"),
+                "",
+            )
     yield from _left_out(len(failed) - _MOST_SHOWN)
 
 

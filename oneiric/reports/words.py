@@ -92,6 +92,16 @@ def cut(text: str, limit: int) -> str:
     return f"{text[:limit]}… ({len(text) - limit:,} more characters)"
 
 
+def last_part(log: str, limit: int) -> str:
+    """Return the last *limit* characters of a log, without passwords in URLs.
+
+    >>> last_part("one two", 3), last_part("two", 3)
+    ('…two', 'two')
+    """
+    text = str(redacted(log))
+    return text if len(text) <= limit else f"…{text[-limit:]}"
+
+
 def tally(report: RunReport) -> str:
     """Return how many steps stand in each way, as in `3 succeeded, 1 failed`."""
     found = Counter(step.word for step in report.steps)

@@ -13,6 +13,7 @@ import pytest
 
 from oneiric.domains.host import host
 from oneiric.recipes.errors import GroupBusyError
+from oneiric.recipes.options import RunOptions
 from oneiric.recipes.running import RecipeRunner
 from oneiric.runs.event import RunEvent
 from oneiric.runs.run import Run
@@ -20,6 +21,7 @@ from oneiric.to_end import run_to_end
 from tests.recipes.conftest import Desk
 from tests.recipes.runs import ran
 
+OPTIONS = RunOptions()
 ALONE = '''
 import json
 import os
@@ -68,14 +70,16 @@ def test_runs_of_a_group_wait_for_each_other_across_processes(desk: Desk) -> Non
     assert desk.log == ["done"] * 4
 
 
-async def both(desk: Desk, first: Path, second: Path) -> list[Run | BaseException]:
+async def both(
+    desk: Desk, first: Path, second: Path, options: RunOptions = OPTIONS
+) -> list[Run | BaseException]:
     """Run one recipe, and another while the first is under way; let the first end then."""
     async with host() as on:
         runner = RecipeRunner(on)
         async with asyncio.TaskGroup() as tasks:
             begun = tasks.create_task(runner.run(runner.compile(first)))
             await asyncio.to_thread(_wait_for, desk.folder / "begun")
-            last = await _caught(runner, second, tell=_Letting(desk))
+            last = await _caught(runner, second, options, _Letting(desk))
             desk.write("go", "")
         return [begun.result(), last]
 
@@ -97,9 +101,11 @@ class _Letting:
             self.desk.write("go", "")
 
 
-async def _caught(runner: RecipeRunner, path: Path, tell: _Letting) -> Run | BaseException:
+async def _caught(
+    runner: RecipeRunner, path: Path, options: RunOptions, tell: _Letting
+) -> Run | BaseException:
     try:
-        return await runner.run(runner.compile(path), tell=tell)
+        return await runner.run(runner.compile(path), None, options, tell=tell)
     except GroupBusyError as error:
         return error
 
@@ -122,6 +128,20 @@ def test_a_run_may_be_refused_while_another_is_under_way(desk: Desk) -> None:
     assert isinstance(two, GroupBusyError)
     assert (one.state, two.runs, two.exit_code) == ("succeeded", (one.run_id,), 3)
     assert desk.log == ["done"]
+
+
+def test_a_run_that_is_gone_on_with_is_one_of_its_group(desk: Desk) -> None:
+    """While another has its turn it is refused, or waits for that."""
+    path = recipe(desk, "b.yaml", "{}", "fail")
+    (desk.folder / "mark").touch()
+    failed = ran(path)
+    assert failed.run.state == "failed"
+    (desk.folder / "mark").unlink()
+    first = recipe(desk, "a.yaml", "{until: go}")
+    one, two = run_to_end(both(desk, first, path, RunOptions(resume=failed.run.run_id)))
+    assert isinstance(one, Run)
+    assert isinstance(two, GroupBusyError)
+    assert ran(path, resume=failed.run.run_id).run.state == "succeeded"
 
 
 def test_a_run_may_take_the_place_of_another(desk: Desk) -> None:
