@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
-from itertools import product
+from itertools import islice, product
+from math import prod
 
 from oneiric.chains import in_order
 from oneiric.errors import JSONValue, unknown
-from oneiric.recipes.recipe import RecipeSpec, StepSpec
+from oneiric.recipes.recipe import MatrixSpec, RecipeSpec, StepSpec
 
 MOST_MEMBERS = 1_000
+MOST_COMBINATIONS = 100_000
+MOST_HINTS = 20
+_LONGEST_ID = 200
 _PLAIN = re.compile(r"[\w.@ -]{1,60}")
 
 
@@ -45,12 +49,13 @@ def arranged(spec: RecipeSpec) -> tuple[list[Placed], list[Misplaced]]:
     problems: list[Misplaced] = []
     main = _placed(spec.steps, "steps", version=spec.version, problems=problems)
     final = _placed(spec.finally_, "finally", version=1, problems=problems)
-    names = {each.id for each in main}
+    names, last = ({each.id: each for each in some} for some in (main, final))
     problems += [
-        Misplaced(each.at, f"there are two steps of the name {each.id}")
-        for each in final
-        if each.id in names
+        Misplaced(last[name].at, f"there are two steps of the name {name}")
+        for name in last.keys() & names.keys()
     ]
+    problems += _unknown(names, last, "comes later: it stands under finally")
+    problems += _unknown(last, names, "has ended by then: it stands under steps")
     placed = [*main, *(replace(each, is_final=True) for each in final)]
     return list(_members(placed, problems)), problems
 
@@ -65,20 +70,40 @@ def _placed(
             problems.append(Misplaced(at, f"there are two steps of the name {step.name}"))
         else:
             found[step.name] = Placed(step.name, step, at, tuple(step.depends_on))
-    for each in found.values():
-        problems += [
-            Misplaced(f"{each.at}.depends_on", f"there is no step {unknown(name, found)}")
-            for name in each.depends_on
-            if name not in found
-        ]
     edges = {name: [n for n in each.depends_on if n in found] for name, each in found.items()}
-    _, ring = in_order(edges)
-    if ring:
-        at = f"{found[ring[0]].at}.depends_on"
-        problems.append(Misplaced(at, f"steps wait for each other: {' -> '.join(ring)}"))
+    if rings := list(islice(_rings(edges), MOST_HINTS)):
+        for ring in rings:
+            what = f"steps wait for each other: {' -> '.join(ring)}"
+            problems.append(Misplaced(f"{found[ring[0]].at}.depends_on", what))
         return list(found.values())
     order = [found[name] for name in _sorted(found, edges)]
     return list(_in_turn(order)) if version == 1 else order
+
+
+def _unknown(
+    own: Mapping[str, Placed], others: Mapping[str, Placed], why: str
+) -> Iterator[Misplaced]:
+    """Yield a problem for each name that a step depends on and that is not among its like."""
+    hints = MOST_HINTS
+    for each in own.values():
+        for name in each.spec.depends_on:
+            if name in others:
+                yield Misplaced(f"{each.at}.depends_on", f"{name} {why}")
+            elif name not in own:
+                hints -= 1
+                told = unknown(name, own if hints >= 0 else ())
+                yield Misplaced(f"{each.at}.depends_on", f"there is no step {told}")
+
+
+def _rings(edges: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Yield closed ways that share no member."""
+    while ring := in_order(edges)[1]:
+        yield ring
+        edges = {
+            name: [each for each in others if each not in ring]
+            for name, others in edges.items()
+            if name not in ring
+        }
 
 
 def _sorted(found: Mapping[str, Placed], edges: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -138,28 +163,49 @@ def _combined(
     if matrix is None:
         yield placed.id, {}
         return
-    axes: dict[str, list[JSONValue]] = {}
-    for name, values in (matrix.model_extra or {}).items():
-        if isinstance(values, list) and values and all(map(_is_scalar, values)):
-            axes[name] = values
-        else:
-            what = "it must be a list of values, one at least"
-            problems.append(Misplaced(f"{placed.at}.matrix.{name}", what))
+    at, found = f"{placed.at}.matrix", len(problems)
+    axes = dict(_axes(at, matrix, problems))
+    if not axes and len(problems) == found:
+        problems.append(Misplaced(at, "it has no list of values"))
+    if prod(map(len, axes.values())) > MOST_COMBINATIONS:
+        problems.append(Misplaced(at, f"it has more than {MOST_COMBINATIONS} combinations"))
+    if len(problems) > found:
+        yield placed.id, dict.fromkeys(axes)
+        return
     seen: set[str] = set()
     for combination in product(*axes.values()):
         values = dict(zip(axes, combination, strict=True))
         if any(one.items() <= values.items() for one in matrix.exclude if one):
             continue
         name = f"{placed.id}/{'-'.join(map(_told, combination))}"
-        name = name if name not in seen else f"{name} {len(seen)}"
+        if name in seen or len(name) > _LONGEST_ID:
+            name = f"{name[: _LONGEST_ID - 8]} {len(seen)}"
         seen.add(name)
         if len(seen) > MOST_MEMBERS:
-            what = f"it makes more than {MOST_MEMBERS} steps"
-            problems.append(Misplaced(f"{placed.at}.matrix", what))
+            problems.append(Misplaced(at, f"it makes more than {MOST_MEMBERS} steps"))
             return
         yield name, values
     if not seen:
-        problems.append(Misplaced(f"{placed.at}.matrix", "no combination is left"))
+        problems.append(Misplaced(at, "no combination is left"))
+
+
+def _axes(
+    at: str, matrix: MatrixSpec, problems: list[Misplaced]
+) -> Iterator[tuple[str, list[JSONValue]]]:
+    """Yield each name with its values, and note what is no list of them or excludes nothing."""
+    named = matrix.model_extra or {}
+    for name, values in named.items():
+        if isinstance(values, list) and values and all(map(_is_scalar, values)):
+            yield name, values
+        else:
+            what = "it must be a list of values, one at least"
+            problems.append(Misplaced(f"{at}.{name}", what))
+    for number, excluded in enumerate(matrix.exclude):
+        problems += [
+            Misplaced(f"{at}.exclude.{number}", f"the matrix has no {unknown(name, named)}")
+            for name in excluded
+            if name not in named
+        ]
 
 
 def _is_scalar(value: object) -> bool:

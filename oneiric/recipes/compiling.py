@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from oneiric.backoff import Backoff
-from oneiric.errors import JSONValue, Problem
-from oneiric.expressions import ExpressionError, expressions_in, renamed, translated
-from oneiric.expressions.grammar import compiled as read_expression
-from oneiric.recipes.arranging import Placed, arranged
-from oneiric.recipes.errors import RecipeError
+from oneiric.errors import JSONValue
+from oneiric.recipes.allowed import Allowed
+from oneiric.recipes.arranging import Misplaced, Placed, arranged
+from oneiric.recipes.checks import misplaced
+from oneiric.recipes.conflicts import conflicts
 from oneiric.recipes.reading import Recipe
 from oneiric.recipes.recipe import COMMON, FIELDS, DefaultsSpec, RetrySpec, StepSpec
-from oneiric.runs.plan import OnError, Plan, Retry, Step
+from oneiric.recipes.telling import Telling
+from oneiric.runs.plan import Limits, OnError, Plan, Retry, Step
 
 PREFIX = "recipe:"
 """How the names of plans begin that are recipes."""
@@ -26,8 +27,6 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
 
 ALL = "all"
 """The group of every step, where only some may be under way at once."""
-
-_SECRETS = "secrets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +48,45 @@ class Compiled:
         return {"inputs": dict(inputs), "env": dict(self.recipe.spec.env), "matrix": matrix}
 
 
-def compile_recipe(recipe: Recipe, *, max_parallel: int = 0, keep_going: bool = False) -> Compiled:
+def compile_recipe(
+    recipe: Recipe,
+    *,
+    max_parallel: int = 0,
+    keep_going: bool = False,
+    allowed: Allowed | None = None,
+) -> Compiled:
     """Return the plan of *recipe*.
 
     Args:
         recipe: what was read.
         max_parallel: how many steps may be under way at once, besides what the recipe says.
         keep_going: whether a failure stops only what depends on it.
+        allowed: what it may use; scriptlets that are allowed are imported. Without it nothing
+            is, and who does the steps shows only in a run.
 
     Raises:
-        RecipeError: every problem with the order of the steps and with their expressions.
+        RecipeError: everything that is wrong with the recipe, each with its line.
+        RecipeRefusedError: nothing is, but it asks for what is not allowed.
     """
-    placed, wrong = arranged(recipe.spec)
-    problems = [recipe.problem(each.at, each.what) for each in wrong]
-    limits = [n for n in (max_parallel, recipe.spec.concurrency.max_parallel or 0) if n]
-    groups = {ALL: min(limits)} if limits else {}
-    making = _Making(recipe, groups, problems)
+    spec = recipe.spec
+    placed, wrong = arranged(spec)
+    if not wrong:
+        wrong += conflicts(spec, placed)
+    wrong += misplaced(spec, recipe.folder)
+    told = Telling(spec, placed, wrong)
+    limits = [n for n in (max_parallel, spec.concurrency.max_parallel or 0) if n]
+    making = _Making(recipe, told, shared(placed, min(limits, default=0)))
     steps = tuple(making.step(each) for each in placed)
-    if problems:
-        raise RecipeError(str(recipe.path), problems)
+    if len(steps) > Limits().max_steps:
+        wrong.append(Misplaced("steps", f"{len(steps)} steps are more than {Limits().max_steps}"))
+    if allowed:
+        wrong += allowed.misplaced(recipe)
+    recipe.settle(wrong, allowed.refused(recipe) if allowed else ())
     plan = Plan(
         f"{PREFIX}{recipe.name}",
         steps,
         version=recipe.digest,
-        timeout_seconds=recipe.spec.timeout,
+        timeout_seconds=spec.timeout,
         groups=making.groups,
         fail_fast=not keep_going,
         metadata={"recipe": str(recipe.path), "folder": str(recipe.folder)},
@@ -80,13 +94,36 @@ def compile_recipe(recipe: Recipe, *, max_parallel: int = 0, keep_going: bool = 
     return Compiled(recipe, plan, {each.id: each for each in placed}, making.scriptlets)
 
 
+def shared(placed: Sequence[Placed], most: int) -> dict[str, int]:
+    """Return how many steps of each group may be under way, so that all limits hold at once.
+
+    A step is of one group. A matrix with a limit below that of the run has a group of its
+    own, whose share is set aside: what is left is for all others. Where nothing would be left,
+    its members are among all others. *most* is 0 where the run has no limit.
+    """
+    groups: dict[str, int] = {}
+    for each in placed:
+        matrix, name = each.spec.matrix, each.spec.name
+        wanted = matrix.max_parallel if matrix else None
+        if not wanted or _own(name) in groups:
+            continue
+        if not most or wanted < most:
+            groups[_own(name)] = wanted
+            most -= min(wanted, most)
+    return {ALL: most, **groups} if most else groups
+
+
+def _own(name: str) -> str:
+    return f"{name}/"
+
+
 class _Making:
     """One pass over the steps, which notes all that is wrong with expressions and goes on."""
 
-    def __init__(self, recipe: Recipe, groups: Mapping[str, int], problems: list[Problem]) -> None:
+    def __init__(self, recipe: Recipe, told: Telling, groups: Mapping[str, int]) -> None:
         self.recipe = recipe
-        self.groups = dict(groups)
-        self.problems = problems
+        self.told = told
+        self.groups = groups
         self.scriptlets: dict[str, str] = {}
 
     def step(self, placed: Placed) -> Step:
@@ -99,7 +136,7 @@ class _Making:
             self._target(spec),
             self._input(placed),
             placed.depends_on,
-            self._condition(placed),
+            self.told.condition(placed),
             _retry(retry),
             None if spec.type == "approve" else timeout,
             OnError(spec.on_error or defaults.on_error),
@@ -115,12 +152,8 @@ class _Making:
         return ref
 
     def _group(self, placed: Placed) -> str:
-        matrix = placed.spec.matrix
-        if matrix is None or not matrix.max_parallel:
-            return ALL if ALL in self.groups else ""
-        name = placed.spec.name
-        self.groups[name] = min(matrix.max_parallel, self.groups.get(ALL, matrix.max_parallel))
-        return name
+        names = (_own(placed.spec.name), ALL)
+        return next((name for name in names if name in self.groups), "")
 
     def _input(self, placed: Placed) -> JSONValue:
         """Return what the step's body gets: its fields, and what they are held to."""
@@ -128,70 +161,15 @@ class _Making:
         fields = spec.model_dump(
             include=set(FIELDS[spec.type] - COMMON), exclude_unset=True, mode="json"
         )
-        open_, hidden = self._told(placed, fields)
+        open_, hidden = self.told.fields(placed, fields, hides=True)
         given: dict[str, JSONValue] = {"fields": open_, "hidden": hidden}
         held = spec.model_dump(
             include={"success", "outputs", "cache", "cache_key"}, exclude_unset=True, mode="json"
         )
-        given["held"], _ = self._told(placed, held)
-        given["merge"] = spec.merge or ("" if defaults == DefaultsSpec() else defaults.merge)
+        given["held"], _ = self.told.fields(placed, held, hides=False)
+        merge = spec.merge or defaults.merge
+        given["merge"] = merge if merge != DefaultsSpec.model_fields["merge"].default else ""
         return {key: each for key, each in given.items() if each}
-
-    def _told(
-        self, placed: Placed, fields: Mapping[str, JSONValue]
-    ) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:
-        """Return fields in the words of plans, and those texts that name secrets, by path.
-
-        These are told only when the step is done, so that no journal ever holds what they say.
-        """
-        roots, hidden = self._roots(placed), dict[str, JSONValue]()
-
-        def told(value: JSONValue, way: tuple[str, ...]) -> JSONValue:
-            if isinstance(value, Mapping):
-                return {key: told(each, (*way, key)) for key, each in value.items()}
-            if isinstance(value, list):
-                return [told(each, (*way, str(n))) for n, each in enumerate(value)]
-            if not isinstance(value, str):
-                return value
-            try:
-                if _names_secrets(value):
-                    hidden[".".join(way)] = value
-                    return None
-                return translated(value, roots)
-            except ExpressionError as error:
-                key = ".".join((placed.at, *(part.rstrip("_") for part in way)))
-                self.problems.append(self.recipe.problem(key, error.message))
-                return None
-
-        return {key.rstrip("_"): told(each, (key,)) for key, each in fields.items()}, hidden
-
-    def _condition(self, placed: Placed) -> str:
-        if_ = placed.spec.if_
-        if isinstance(if_, bool):
-            return "" if if_ else "false"
-        if not if_ or if_.strip() == "always":
-            return ""
-        try:
-            parts = list(expressions_in(if_)) or [if_]
-            if len(parts) > 1:
-                raise ExpressionError(if_, "a condition is one expression")
-            return renamed(parts[0], self._roots(placed))
-        except ExpressionError as error:
-            self.problems.append(self.recipe.problem(f"{placed.at}.if", error.message))
-            return ""
-
-    def _roots(self, placed: Placed) -> Mapping[str, str]:
-        """Return what the names are called in plans with which paths of recipes begin."""
-        roots = {"inputs": "input.inputs", "env": "input.env", "ctx": "context", "steps": "steps"}
-        return {**roots, "matrix": f"input.matrix[{placed.id!r}]"} if placed.matrix else roots
-
-
-def _names_secrets(text: str) -> bool:
-    return any(
-        reference[0] == _SECRETS
-        for part in expressions_in(text)
-        for reference in read_expression(part).references
-    )
 
 
 def _retry(spec: RetrySpec) -> Retry:

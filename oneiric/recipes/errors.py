@@ -3,6 +3,8 @@
 RecipeError: the file is wrong; every problem with its line
 SelectionError: the steps that were asked for are not there, or do not get what they need
 GroupBusyError: another run of the same group is under way
+InputError: a run was not given what the recipe declares
+RecipeRefusedError: the recipe asks for what this machine or itself does not allow
 StepError: a step said that it failed, or something made it fail
   StdoutError: a step's stdout did not keep the contract of one JSON line
   SuccessError: what must hold after the step did not
@@ -15,13 +17,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from oneiric.errors import InvalidError, JSONValue, LockedError, OneiricError, Problem
+from oneiric.errors import (
+    InvalidError,
+    JSONValue,
+    LockedError,
+    OneiricError,
+    Problem,
+    RefusedError,
+)
 
 if TYPE_CHECKING:
     from oneiric.runs.run import Run
 
 
-class RecipeError(InvalidError):
+class _OfRecipe:
+    """What is told of a recipe: every problem with its line."""
+
+    recipe: str
+    problems: tuple[Problem, ...]
+
+    def details(self) -> Mapping[str, JSONValue]:
+        return {"recipe": self.recipe, "problems": [each.as_json() for each in self.problems]}
+
+    def lines(self) -> Sequence[str]:
+        return [f"{each.origin}: {each.key}: {each.what}" for each in self.problems]
+
+
+class RecipeError(_OfRecipe, InvalidError):
     """A recipe that cannot be run: everything that is wrong with it, at once."""
 
     code = "invalid-recipe"
@@ -31,11 +53,29 @@ class RecipeError(InvalidError):
         self.recipe = recipe
         self.problems = tuple(problems)
 
-    def details(self) -> Mapping[str, JSONValue]:
-        return {"recipe": self.recipe, "problems": [each.as_json() for each in self.problems]}
 
-    def lines(self) -> Sequence[str]:
-        return [f"{each.origin}: {each.key}: {each.what}" for each in self.problems]
+class InputError(RecipeError):
+    """Inputs that a recipe cannot be run on: everything that is wrong with them, at once."""
+
+    code = "invalid-inputs"
+
+    @property
+    def message(self) -> str:
+        return f"the recipe {self.recipe} cannot be run on these inputs"
+
+
+class RecipeRefusedError(_OfRecipe, RefusedError):
+    """A recipe that asks for what is not allowed, and with which nothing else is wrong."""
+
+    code = "recipe-refused"
+
+    def __init__(self, recipe: str, problems: Sequence[Problem]) -> None:
+        super().__init__(
+            f"the recipe {recipe} asks for what is not allowed",
+            hint="widen [recipes] in the configuration, or give --allow-module",
+        )
+        self.recipe = recipe
+        self.problems = tuple(problems)
 
 
 class SelectionError(InvalidError):

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, cast
 
 from oneiric.domains.host import Host, host
 from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError, PlanChangedError
+from oneiric.recipes.allowed import Allowed
 from oneiric.recipes.beginning import begun, check_options, plan_now
 from oneiric.recipes.caching import Cache
 from oneiric.recipes.compiling import Compiled, compile_recipe
 from oneiric.recipes.context import Context, Entry
 from oneiric.recipes.errors import GroupBusyError, RecipeFailedError
+from oneiric.recipes.following import Tell, told
+from oneiric.recipes.inputs import checked_inputs
 from oneiric.recipes.loading import make_importable
-from oneiric.recipes.offers import scriptlet_candidate
+from oneiric.recipes.offers import RECIPES, scriptlet_candidate
 from oneiric.recipes.old_names import map_old_names
 from oneiric.recipes.options import RunOptions
 from oneiric.recipes.plugin import SESSIONS
@@ -26,7 +29,6 @@ from oneiric.recipes.selection import matching
 from oneiric.recipes.sessions import Session
 from oneiric.recipes.settings import RecipeSettings
 from oneiric.recipes.stdout import parted
-from oneiric.recipes.telling import Tell, told
 from oneiric.recipes.turn_step import Group, before_again
 from oneiric.reports.report import RunReport
 from oneiric.runs.check import changes
@@ -68,16 +70,29 @@ class RecipeRunner:
         Raises:
             RecipeError: every problem, each with its line.
             InvalidError: the options do not go together.
+            RecipeRefusedError: nothing is wrong, but it asks for what is not allowed.
         """
         check_options(options)
         recipe = read_recipe(path)
         limits = [each for each in (self.settings.max_parallel, options.jobs) if each]
-        found = compile_recipe(
-            recipe, max_parallel=min(limits, default=0), keep_going=options.keep_going
-        )
         make_importable(recipe.folder)
         map_old_names()
         resolver = self.host.lifecycle.resolver
+
+        def is_offered(ref: str) -> bool:
+            return any(each.source != RECIPES for each in resolver.registry.offers(ref))
+
+        found = compile_recipe(
+            recipe,
+            max_parallel=min(limits, default=0),
+            keep_going=options.keep_going,
+            allowed=Allowed(
+                self.settings,
+                recipe.folder,
+                patterns=options.allow_modules,
+                is_offered=is_offered,
+            ),
+        )
         for ref, target in found.scriptlets.items():
             if not resolver.registry.offers(ref):
                 resolver.register(scriptlet_candidate(target))
@@ -86,7 +101,7 @@ class RecipeRunner:
     async def run(
         self,
         compiled: Compiled,
-        inputs: Mapping[str, JSONValue] | None = None,
+        inputs: Mapping[str, object] | None = None,
         options: RunOptions = _PLAIN,
         *,
         tell: Tell | None = None,
@@ -124,12 +139,13 @@ class RecipeRunner:
         self,
         sessions: Sessions,
         compiled: Compiled,
-        inputs: Mapping[str, JSONValue] | None,
+        inputs: Mapping[str, object] | None,
         options: RunOptions,
         tell: Tell,
     ) -> Run:
         journal = self.host.journal
-        first = await begun(compiled, inputs or {}, options, journal)
+        checked = checked_inputs(compiled.recipe, inputs or {})
+        first = await begun(compiled, checked.open, options, journal)
         concurrency = compiled.recipe.spec.concurrency
         if concurrency.group and concurrency.on_busy == "fail":
             others = await Group(concurrency.group, journal).others("")
@@ -137,7 +153,7 @@ class RecipeRunner:
                 raise GroupBusyError(concurrency.group, list(others))
         run_id = self.host.clock.new_id()
         session = self._session(
-            replace(compiled, plan=first.plan), first.input, first.writers, options
+            replace(compiled, plan=first.plan), first.input, first.writers, options, checked.secret
         )
         with sessions.held(run_id, session):
             handle = await self.host.engine.start(
@@ -153,14 +169,13 @@ class RecipeRunner:
         self,
         sessions: Sessions,
         compiled: Compiled,
-        inputs: Mapping[str, JSONValue] | None,
+        inputs: Mapping[str, object] | None,
         options: RunOptions,
         tell: Tell,
     ) -> Run:
-        if inputs:
-            raise InvalidError(f"the run {options.resume} goes on with the inputs that it has")
         earlier = await run_of(self.host.journal, options.resume, compiled)
         run, plan = earlier.run, None
+        secret = _given_again(compiled, run, inputs or {})
         if run.plan.version != compiled.plan.version:
             plan = plan_now(compiled, run)
             if not options.force:
@@ -174,6 +189,7 @@ class RecipeRunner:
             cast("Mapping[str, JSONValue]", run.input or {}),
             {key: who for key, who in earlier.writers.items() if who},
             options,
+            secret,
         )
         with sessions.held(run.run_id, session):
             handle = await self._taken_up(run, plan, options)
@@ -198,13 +214,14 @@ class RecipeRunner:
         given: Mapping[str, JSONValue],
         writers: Mapping[str, str],
         options: RunOptions,
+        secret: Mapping[str, JSONValue],
     ) -> Session:
         host = self.host
         refresh = matching(compiled.placed, options.refresh)
         cache = Cache(
             host.results, host.clock, host.engine.note, is_on=options.cache, refresh=sorted(refresh)
         )
-        return Session(compiled, given, dict(writers), host=host, cache=cache)
+        return Session(compiled, given, dict(writers), secret=secret, host=host, cache=cache)
 
     async def _carried(self, handle: RunHandle, after: int, options: RunOptions, tell: Tell) -> Run:
         async with told(
@@ -238,9 +255,22 @@ class RecipeRunner:
         return context
 
 
+def _given_again(
+    compiled: Compiled, run: Run, inputs: Mapping[str, object]
+) -> Mapping[str, JSONValue]:
+    """Return the secret inputs of a run that is gone on with, which no journal holds."""
+    declared = compiled.recipe.spec.inputs
+    if known := sorted(name for name in inputs if name in declared and not declared[name].secret):
+        raise InvalidError(
+            f"the run {run.run_id} goes on with the inputs that it has: {', '.join(known)}"
+        )
+    had = cast("Mapping[str, Mapping[str, JSONValue]]", run.input or {}).get("inputs", {})
+    return checked_inputs(compiled.recipe, {**had, **inputs}).secret
+
+
 def run_recipe(
     path: str | Path,
-    inputs: Mapping[str, JSONValue] | None = None,
+    inputs: Mapping[str, object] | None = None,
     *,
     checkpoints: bool = True,
 ) -> Context:
@@ -251,11 +281,12 @@ def run_recipe(
 
     Args:
         path: the recipe.
-        inputs: values for what the recipe declares under `inputs`.
+        inputs: values for what the recipe declares under `inputs`, or texts that stand for them.
         checkpoints: whether the run outlives the process; else it is kept in memory.
 
     Raises:
-        RecipeError: the recipe is wrong; no step was run.
+        RecipeError: the recipe is wrong, or its inputs are; no step was run.
+        RecipeRefusedError: the recipe asks for what is not allowed; no step was run.
         RecipeFailedError: a step failed, or the run was canceled.
     """
 

@@ -26,6 +26,7 @@ class Session:
 
     `writers` are step ids by key; a run that is taken up begins with those of its journal.
     `host` is where it runs, and `cache` knows earlier results.
+    `secret` are the inputs that no journal holds; whoever takes the run up gives them again.
     """
 
     compiled: Compiled
@@ -33,10 +34,14 @@ class Session:
     writers: dict[str, str] = field(default_factory=dict)
     host: Host | None = None
     cache: Cache | None = None
+    secret: Mapping[str, JSONValue] = field(default_factory=dict, repr=False)
     _order: Order[str] | None = None
 
     def is_before(self, first: str, step: str) -> bool:
-        """Tell whether *step* waits for *first*, however far."""
+        """Tell whether *step* waits for *first*, however far; final ones wait for all others."""
+        placed = self.compiled.placed
+        if placed[step].is_final and not placed[first].is_final:
+            return True
         if self._order is None:
             steps = self.compiled.plan.steps
             self._order = Order({step.id: step.depends_on for step in steps})

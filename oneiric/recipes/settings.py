@@ -22,9 +22,9 @@ class RecipeSettings(BaseModel):
     """Whether a shell step may be text for a shell, where its recipe asks for that too."""
     folders: list[Path] = Field(default_factory=lambda: [Path("recipes")])
     """Where `oneiric recipe list` looks for recipes."""
-    max_parallel: int = Field(0, ge=0, le=1_000)
+    max_parallel: int = Field(default=0, ge=0, le=1_000)
     """How many steps of a run may be under way at once; 0 for as many as are ready."""
-    load_seconds: float = Field(10.0, gt=0, le=600)
+    load_seconds: float = Field(default=10.0, gt=0, le=600)
     """How long the module of a scriptlet may take to be imported."""
 
 
