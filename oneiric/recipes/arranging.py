@@ -22,7 +22,10 @@ _PLAIN = re.compile(r"[\w.@ -]{1,60}")
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One step of the plan to be: its id, whom it waits for, and its values of the matrix."""
+    """One step of the plan to be: its id, whom it waits for, and its values of the matrix.
+
+    One with `members` only tells whether these, which all go on where one fails, succeeded.
+    """
 
     id: str
     spec: StepSpec
@@ -30,6 +33,7 @@ class Placed:
     depends_on: tuple[str, ...] = ()
     matrix: Mapping[str, JSONValue] = field(default_factory=dict)
     is_final: bool = False
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +148,22 @@ def _in_turn(order: Iterable[Placed]) -> Iterator[Placed]:
 
 
 def _members(placed: Iterable[Placed], problems: list[Misplaced]) -> Iterator[Placed]:
-    """Yield each step, one with a matrix once for each combination of its values."""
+    """Yield each step, one with a matrix once for each combination of its values.
+
+    Where one member's failure is not to stop the others, a step follows that fails for them.
+    """
     members: dict[str, tuple[str, ...]] = {}
     for each in placed:
         waits = tuple(
             dict.fromkeys(one for name in each.depends_on for one in members.get(name, (name,)))
         )
         found = dict(_combined(each, problems))
-        members[each.id] = tuple(found) or (each.id,)
+        names = members[each.id] = tuple(found) or (each.id,)
         for name, values in found.items():
             yield replace(each, id=name, depends_on=waits, matrix=values)
+        if names != (each.id,) and each.spec.matrix and not each.spec.matrix.fail_fast:
+            members[each.id] = (each.id,)
+            yield replace(each, depends_on=names, members=names)
 
 
 def _combined(

@@ -25,6 +25,9 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
 )
 """Who does the steps of each type that needs no module."""
 
+JOIN = "task:recipe.join"
+"""Who tells whether all members of a matrix succeeded."""
+
 ALL = "all"
 """The group of every step, where only some may be under way at once."""
 
@@ -129,6 +132,13 @@ class _Making:
     def step(self, placed: Placed) -> Step:
         """Return the step of the plan."""
         spec, defaults = placed.spec, self.recipe.spec.defaults
+        on_error = OnError(spec.on_error or defaults.on_error)
+        if placed.members:
+            states = {name: f"${{ steps[{name!r}].state }}" for name in placed.members}
+            after, is_final = placed.depends_on, placed.is_final
+            return Step(placed.id, JOIN, states, after, on_error=on_error, is_final=is_final)
+        if spec.matrix and not spec.matrix.fail_fast:
+            on_error = OnError.CONTINUE
         retry = spec.retry or defaults.retry
         timeout = spec.timeout if "timeout" in spec.model_fields_set else defaults.timeout
         return Step(
@@ -139,7 +149,7 @@ class _Making:
             self.told.condition(placed),
             _retry(retry),
             None if spec.type == "approve" else timeout,
-            OnError(spec.on_error or defaults.on_error),
+            on_error,
             group=self._group(placed),
             is_final=placed.is_final,
         )

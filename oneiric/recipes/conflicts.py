@@ -20,7 +20,7 @@ def conflicts(spec: RecipeSpec, placed: Sequence[Placed]) -> Iterator[Misplaced]
     of the plan.
     """
     writers: dict[str, list[Placed]] = {}
-    for each in placed:
+    for each in (each for each in placed if not each.members):
         for key in dict.fromkeys(each.spec.outputs or ()):
             writers.setdefault(key, []).append(each)
     shared = {key: those for key, those in writers.items() if len(those) > 1}

@@ -16,7 +16,8 @@ KEPT, TURN = "task:recipe.kept", "task:recipe.turn"
 
 TASKS = Plugin(
     [
-        Candidate(KEPT, "oneiric", "oneiric.recipes.kept_step:KeptStep"),
-        Candidate(TURN, "oneiric", "oneiric.recipes.turn_step:TurnStep", requires=NEEDS),
+        Candidate("task:recipe.join", "built-in", "oneiric.recipes.join_step:JoinStep"),
+        Candidate(KEPT, "built-in", "oneiric.recipes.kept_step:KeptStep"),
+        Candidate(TURN, "built-in", "oneiric.recipes.turn_step:TurnStep", requires=NEEDS),
     ]
 )

@@ -136,12 +136,12 @@ class Telling:
             else:
                 yield f"there is no step {unknown(name, self.placed)}"
             return
+        if rest[1:] and rest[1] not in _PARTS:
+            yield f"a step has {', '.join(_PARTS)}, not {rest[1]}"
         is_before = placed.is_final and not found.is_final
         is_known = is_before or placed.id not in self.order or name not in self.order
         if not is_known and not self.order.is_before(name, placed.id):
             yield f"it does not wait for {name}, so steps.{name} may not be there"
-        if rest[1:] and rest[1] not in _PARTS:
-            yield f"a step has {', '.join(_PARTS)}, not {rest[1]}"
 
 
 def _as_it_is(value: JSONValue) -> JSONValue:
