@@ -76,6 +76,7 @@ def test_our_own_rooms_come_first_and_by_the_same_way(scan: Scan) -> None:
         ("oneiric.actions", "oneiric"),
         ("oneiric.adapters", "oneiric"),
         ("oneiric.adapters", "recipes"),
+        ("oneiric.tasks", "recipes"),
     ]
     assert "adapter:cache@memory" in offered(own[1])
     assert {plugin.skipped for plugin in found[len(own) :]} <= {"plugins.auto_load is off"}
