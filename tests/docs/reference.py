@@ -17,6 +17,7 @@ from tests.docs.manifest_schema import manifest_schema
 from tests.docs.manifests import manifests_page
 from tests.docs.markdown import HEADER
 from tests.docs.metrics import metrics_page
+from tests.docs.recipe_schema import recipe_schema_page
 from tests.docs.settings import configuration_page, providers_page
 
 FOLDER = ROOT / "docs" / "reference"
@@ -145,6 +146,7 @@ PAGES = {
     "metrics.md": metrics_page,
     "ports.md": ports_page,
     "providers.md": providers_page,
+    "recipe.schema.json": recipe_schema_page,
 }
 
 
