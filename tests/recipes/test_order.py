@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from oneiric.domains.host import host
 from oneiric.recipes.arranging import arranged
+from oneiric.recipes.options import RunOptions
 from oneiric.recipes.recipe import RecipeSpec
 from oneiric.recipes.running import RecipeRunner
 from oneiric.runs.run import Run
@@ -83,7 +84,7 @@ def run_of(path: Path, *, keep_going: bool = False) -> Run:
     async def ran() -> Run:
         async with host(checkpoints=False) as on:
             runner = RecipeRunner(on)
-            return await runner.run(runner.compile(path, keep_going=keep_going))
+            return await runner.run(runner.compile(path, RunOptions(keep_going=keep_going)))
 
     return asyncio.run(ran())
 

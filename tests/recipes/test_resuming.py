@@ -64,7 +64,7 @@ def test_a_run_is_gone_on_with_by_its_own_recipe_and_inputs(desk: Desk) -> None:
         ran(path, resume="nothing")
     with pytest.raises(InvalidError, match="is a run of r, not of other"):
         ran(other, resume=first.run.run_id)
-    with pytest.raises(InvalidError, match="goes on with the inputs that it has"):
+    with pytest.raises(InvalidError, match="there is no input n"):
         ran(path, {"n": 1}, resume=first.run.run_id)
 
 
