@@ -79,6 +79,7 @@ class ComponentBodies(Bodies):
         self._dispatch = _EventBody(events) if events is not None else None
         self._digests: dict[tuple[str, Candidate], str] = {}
         self._problems: dict[str, str] = {}
+        self._shapes: dict[object, tuple[bool, bool]] = {}
         self._generation = -1
         self._log = get_logger(__name__)
         self._waited: dict[str, str] = {}
@@ -131,6 +132,16 @@ class ComponentBodies(Bodies):
             found = self._digests[target, candidate] = decision_digest(decision)
         return found
 
+    def shape(self, run: Callable[..., object]) -> tuple[bool, bool]:
+        """Tell whether *run* is async, and whether it takes a context; of a class asked once."""
+        function = getattr(run, "__func__", None)
+        found = self._shapes.get(function)
+        if found is None:
+            found = inspect.iscoroutinefunction(run), _takes_context(run)
+            if function is not None and len(self._shapes) < _MOST_KEPT:
+                self._shapes[function] = found
+        return found
+
     def waits(self, ref: str, error: PausedError) -> None:
         """Log that a step waits for a component that takes no work, once until that changes."""
         if self._waited.get(ref) != error.message:
@@ -141,7 +152,8 @@ class ComponentBodies(Bodies):
         """Forget what was found out before the last change of offers or rules."""
         generation = self.lifecycle.resolver.registry.generation
         if generation != self._generation:
-            self._digests, self._problems, self._generation = {}, {}, generation
+            self._digests, self._problems, self._shapes = {}, {}, {}
+            self._generation = generation
 
     def _places(self) -> list[ComponentRef[Any]]:
         registry = self.lifecycle.resolver.registry
@@ -209,8 +221,9 @@ class _Opened(AbstractAsyncContextManager[Body]):
         if not callable(run):
             reason = "it has no method run"
             raise ComponentError(candidate.ref, candidate.provider, "run", reason)
-        blocking = candidate.blocking and not inspect.iscoroutinefunction(run)
-        return _TaskBody(run, candidate, provenance, blocking, _takes_context(run))
+        is_async, takes_context = bodies.shape(run)
+        blocking = candidate.blocking and not is_async
+        return _TaskBody(run, candidate, provenance, blocking, takes_context)
 
     def _check_paused(self) -> None:
         """Raise `PausedError` where only paused offers could serve."""

@@ -37,8 +37,6 @@ def misplaced(spec: RecipeSpec, folder: Path) -> Iterator[Misplaced]:
     """Yield everything that is wrong with single steps, inputs and paths below *folder*."""
     for name, declared in spec.inputs.items():
         yield from misdeclared(name, declared)
-    for name, text in spec.env.items():
-        yield from _plain(f"env.{name}", text)
     for at, step in steps_of(spec):
         yield from _final(at, step)
         yield from _fields(at, step)

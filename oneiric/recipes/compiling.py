@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from oneiric.backoff import Backoff
@@ -31,19 +31,32 @@ JOIN = "task:recipe.join"
 ALL = "all"
 """The group of every step, where only some may be under way at once."""
 
+BY_DEFAULT: Mapping[str, JSONValue] = MappingProxyType({"approved": True, "by": "default"})
+"""The result of an approval that nobody gave in time, where the recipe approves by default."""
+
+_OWN_LIMIT = frozenset(("shell", "python", "approve"))
+"""Types of steps that keep their time themselves: a process is dead before its step has failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A recipe, the plan of its runs, and the scriptlets that the plan calls.
 
     `placed` are the steps in the order of the plan, by id; `scriptlets` are references to
-    `module:Class`, and `matrix` the values of each member of a matrix.
+    `module:Class`, and `children` the recipes that steps run, by the step's id.
     """
 
     recipe: Recipe
     plan: Plan
     placed: Mapping[str, Placed]
     scriptlets: Mapping[str, str]
+    children: Mapping[str, Compiled] = field(default_factory=dict)
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the names of the secrets that it needs, and those of recipes within it."""
+        yield from self.recipe.spec.secrets
+        for child in self.children.values():
+            yield from child.secrets()
 
     def input(self, inputs: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
         """Return the input of a run on *inputs*: what the expressions of the plan refer to."""
@@ -77,6 +90,7 @@ def compile_recipe(
         wrong += conflicts(spec, placed)
     wrong += misplaced(spec, recipe.folder)
     told = Telling(spec, placed, wrong)
+    told.check_env()
     limits = [n for n in (max_parallel, spec.concurrency.max_parallel or 0) if n]
     making = _Making(recipe, told, shared(placed, min(limits, default=0)))
     steps = tuple(making.step(each) for each in placed)
@@ -140,7 +154,7 @@ class _Making:
         if spec.matrix and not spec.matrix.fail_fast:
             on_error = OnError.CONTINUE
         retry = spec.retry or defaults.retry
-        timeout = spec.timeout if "timeout" in spec.model_fields_set else defaults.timeout
+        is_approve = spec.type == "approve"
         return Step(
             placed.id,
             self._target(spec),
@@ -148,11 +162,16 @@ class _Making:
             placed.depends_on,
             self.told.condition(placed),
             _retry(retry),
-            None if spec.type == "approve" else timeout,
+            None if spec.type in _OWN_LIMIT else self._timeout(spec),
             on_error,
+            default=dict(BY_DEFAULT) if is_approve and spec.default == "approve" else None,
             group=self._group(placed),
             is_final=placed.is_final,
         )
+
+    def _timeout(self, spec: StepSpec) -> float | None:
+        has_own = spec.type == "approve" or "timeout" in spec.model_fields_set
+        return spec.timeout if has_own else self.recipe.spec.defaults.timeout
 
     def _target(self, spec: StepSpec) -> str:
         if spec.type != "python":
@@ -173,6 +192,7 @@ class _Making:
         )
         open_, hidden = self.told.fields(placed, fields, hides=True)
         given: dict[str, JSONValue] = {"fields": open_, "hidden": hidden}
+        given["limit"] = self._timeout(spec)
         held = spec.model_dump(
             include={"success", "outputs", "cache", "cache_key"}, exclude_unset=True, mode="json"
         )
@@ -194,8 +214,14 @@ def _retry(spec: RetrySpec) -> Retry:
 
 
 def _cause(text: str) -> str:
-    """Return the error code for a cause as recipes write it: `exit:75` is `exit-75`."""
-    return text.replace("exit:", "exit-", 1)
+    """Return what the kernel calls a cause: `exit:75` is the code `exit-75`.
+
+    `status:503` is the code of an answer, and `status:5xx` the type of all such failures.
+    """
+    kind, colon, value = text.partition(":")
+    if not colon or kind not in ("exit", "status"):
+        return text
+    return f"Status{value}Error" if value in ("4xx", "5xx") else f"{kind}-{value}"
 
 
 def names_of(steps: Sequence[Placed]) -> list[str]:

@@ -8,8 +8,11 @@ RecipeRefusedError: the recipe asks for what this machine or itself does not all
 StepError: a step said that it failed, or something made it fail
   StdoutError: a step's stdout did not keep the contract of one JSON line
   SuccessError: what must hold after the step did not
+  SecretShownError: what it would have written holds a secret
+  StatusError: a request was answered with another status than expected
   MergeError: another step has written the same key
 RecipeFailedError: a run ended without success
+  ApprovalDeniedError: because somebody denied it, or nobody approved in time
 """
 
 from __future__ import annotations
@@ -107,19 +110,51 @@ class GroupBusyError(LockedError):
 
 
 class StepError(OneiricError):
-    """A step that failed: `envelope` is the line that it printed, if it printed one."""
+    """A step that failed: `envelope` is the line that it printed, if it printed one.
+
+    One failure may have a *code* of its own, by which a retry knows it: `exit-75`, `timeout`.
+    """
 
     code = "step-failed"
 
     def __init__(
-        self, step: str, reason: str, *, envelope: Mapping[str, JSONValue] | None = None
+        self,
+        step: str,
+        reason: str,
+        *,
+        envelope: Mapping[str, JSONValue] | None = None,
+        code: str = "",
     ) -> None:
         super().__init__(reason)
         self.step = step
         self.envelope = dict(envelope or {})
+        if code:
+            self.__dict__["code"] = code
+
+    @classmethod
+    def raised(cls, step: str, kinds: Sequence[str], reason: str) -> StepError:
+        """Return the failure of a step that raised: a retry knows it by the names of *kinds*.
+
+        >>> error = StepError.raised("a", ["FileNotFoundError", "OSError"], "no file")
+        >>> [kind.__name__ for kind in type(error).__mro__[:3]]
+        ['FileNotFoundError', 'OSError', 'StepError']
+        """
+        kind = cls
+        for name in reversed(kinds):
+            kind = type(name, (kind,), {})
+        return kind(step, reason)
 
     def details(self) -> Mapping[str, JSONValue]:
         return {"step": self.step, "envelope": self.envelope}
+
+
+def kinds_of(error: BaseException) -> list[str]:
+    """Return the names by which a retry may know an exception, the nearest first."""
+    return [
+        kind.__name__
+        for kind in type(error).__mro__
+        if kind not in (Exception, BaseException, object)
+    ]
 
 
 class StdoutError(StepError):
@@ -132,6 +167,26 @@ class SuccessError(StepError):
     """A step after which something does not hold that must."""
 
     code = "success-not-met"
+
+
+class SecretShownError(StepError):
+    """A step that would write a secret to the context, where everybody could read it."""
+
+    code = "secret-shown"
+
+
+class StatusError(StepError):
+    """A request that was answered with another status than expected."""
+
+    code = "status"
+
+
+class Status4xxError(StatusError):
+    """The answer says that the request was wrong."""
+
+
+class Status5xxError(StatusError):
+    """The answer says that whoever was asked could not do it."""
 
 
 class MergeError(StepError):
@@ -156,3 +211,10 @@ class RecipeFailedError(OneiricError):
 
     def details(self) -> Mapping[str, JSONValue]:
         return {"recipe": self.recipe, "run": self.run.run_id, "state": str(self.run.state)}
+
+
+class ApprovalDeniedError(RecipeFailedError):
+    """A run that ended because it was not approved."""
+
+    code = "approval-denied"
+    exit_code = 3

@@ -7,7 +7,19 @@ from oneiric.core.candidate import Candidate
 from oneiric.core.plugin import Plugin
 
 SESSIONS = "adapter:recipes"
-NEEDS: Mapping[str, str] = MappingProxyType({"sessions": SESSIONS})
+EXECUTOR = "adapter:executor"
+NEEDS: Mapping[str, str] = MappingProxyType({"sessions": SESSIONS, "executor": EXECUTOR})
+"""What a scriptlet's step is made of."""
+
+
+def _step(kind: str, target: str, **requires: str) -> Candidate:
+    return Candidate(
+        f"task:recipe.{kind}",
+        "built-in",
+        f"oneiric.recipes.{target}",
+        requires={"sessions": SESSIONS, **requires},
+    )
+
 
 ADAPTERS = Plugin([Candidate(SESSIONS, "in-process-runs", "oneiric.recipes.sessions:Sessions")])
 
@@ -18,6 +30,10 @@ TASKS = Plugin(
     [
         Candidate("task:recipe.join", "built-in", "oneiric.recipes.join_step:JoinStep"),
         Candidate(KEPT, "built-in", "oneiric.recipes.kept_step:KeptStep"),
-        Candidate(TURN, "built-in", "oneiric.recipes.turn_step:TurnStep", requires=NEEDS),
+        _step("turn", "turn_step:TurnStep"),
+        _step("shell", "shell_step:ShellStep", executor=EXECUTOR),
+        _step("http", "http_step:HttpStep", http="adapter:http"),
+        _step("recipe", "nested_step:NestedStep"),
+        _step("approve", "approve_step:ApproveStep"),
     ]
 )

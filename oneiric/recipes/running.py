@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.domains.host import Host, host
 from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError, PlanChangedError
+from oneiric.ports.secrets import SECRETS
 from oneiric.recipes.allowed import Allowed
+from oneiric.recipes.approve_step import failed
 from oneiric.recipes.beginning import begun, check_options, plan_now
 from oneiric.recipes.caching import Cache
 from oneiric.recipes.compiling import Compiled, compile_recipe
 from oneiric.recipes.context import Context, Entry
-from oneiric.recipes.errors import GroupBusyError, RecipeFailedError
+from oneiric.recipes.errors import GroupBusyError
 from oneiric.recipes.following import Tell, told
 from oneiric.recipes.inputs import checked_inputs
 from oneiric.recipes.loading import make_importable
+from oneiric.recipes.nesting import with_children
 from oneiric.recipes.offers import RECIPES, scriptlet_candidate
 from oneiric.recipes.old_names import map_old_names
 from oneiric.recipes.options import RunOptions
@@ -25,6 +30,7 @@ from oneiric.recipes.plugin import SESSIONS
 from oneiric.recipes.reading import read_recipe
 from oneiric.recipes.reporting import write_reports
 from oneiric.recipes.resuming import run_of
+from oneiric.recipes.secrets import Secrets, of_inputs, read_secrets
 from oneiric.recipes.selection import matching
 from oneiric.recipes.sessions import Session
 from oneiric.recipes.settings import RecipeSettings
@@ -45,6 +51,10 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.25
 _PLAIN = RunOptions()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+END_SECONDS = 20.0
+"""How long the runs of recipes within a run that was stopped may take to end."""
 
 
 def _nobody(_: RunEvent) -> None:
@@ -64,8 +74,12 @@ class RecipeRunner:
         assert isinstance(found, RecipeSettings)
         return found
 
-    def compile(self, path: Path, options: RunOptions = _PLAIN) -> Compiled:
+    def compile(
+        self, path: Path, options: RunOptions = _PLAIN, *, above: tuple[Path, ...] = ()
+    ) -> Compiled:
         """Read a recipe and return its plan; who does its steps is known to the resolver then.
+
+        So are the recipes that its steps run; *above* are those that lead to it.
 
         Raises:
             RecipeError: every problem, each with its line.
@@ -96,7 +110,8 @@ class RecipeRunner:
         for ref, target in found.scriptlets.items():
             if not resolver.registry.offers(ref):
                 resolver.register(scriptlet_candidate(target))
-        return found
+        below = partial(self.compile, options=options)
+        return with_children(found, (*above, path.resolve()), below)
 
     async def run(
         self,
@@ -128,8 +143,11 @@ class RecipeRunner:
         async with self.host.lifecycle.use(SESSIONS) as found:
             sessions = cast("Sessions", found)
             begins = self._resumed if options.resume else self._begun
-            with parted():
-                run = await begins(sessions, compiled, inputs, options, tell or _nobody)
+            try:
+                with parted():
+                    run = await begins(sessions, compiled, inputs, options, tell or _nobody)
+            finally:
+                await sessions.guard.settle(END_SECONDS)
         if run.state.is_over:
             events = await self.host.journal.read(run.run_id)
             write_reports(compiled.recipe, RunReport.of(events))
@@ -152,8 +170,12 @@ class RecipeRunner:
             if others:
                 raise GroupBusyError(concurrency.group, list(others))
         run_id = self.host.clock.new_id()
-        session = self._session(
-            replace(compiled, plan=first.plan), first.input, first.writers, options, checked.secret
+        session = await self.session(
+            replace(compiled, plan=first.plan),
+            first.input,
+            writers=first.writers,
+            options=options,
+            secret=checked.secret,
         )
         with sessions.held(run_id, session):
             handle = await self.host.engine.start(
@@ -184,12 +206,12 @@ class RecipeRunner:
         if concurrency.group:
             group = Group(concurrency.group, self.host.journal)
             await before_again(self.host, group, concurrency.on_busy, run.run_id)
-        session = self._session(
+        session = await self.session(
             replace(compiled, plan=plan or run.plan),
             cast("Mapping[str, JSONValue]", run.input or {}),
-            {key: who for key, who in earlier.writers.items() if who},
-            options,
-            secret,
+            writers={key: who for key, who in earlier.writers.items() if who},
+            options=options,
+            secret=secret,
         )
         with sessions.held(run.run_id, session):
             handle = await self._taken_up(run, plan, options)
@@ -208,20 +230,47 @@ class RecipeRunner:
                     raise
                 await clock.sleep(_POLL_SECONDS)
 
-    def _session(
+    async def session(
         self,
         compiled: Compiled,
         given: Mapping[str, JSONValue],
-        writers: Mapping[str, str],
-        options: RunOptions,
-        secret: Mapping[str, JSONValue],
+        *,
+        writers: Mapping[str, str] = _NOTHING,
+        options: RunOptions = _PLAIN,
+        secret: Mapping[str, JSONValue] = _NOTHING,
     ) -> Session:
-        host = self.host
+        """Return what the steps of a run need here; its secrets are read now, and once.
+
+        Args:
+            compiled: the recipe, with the plan of the run.
+            given: the run's input.
+            writers: who has written which key already.
+            options: how the run is done.
+            secret: the inputs that are secret.
+
+        Raises:
+            MissingSecretsError: names all that the store does not have.
+        """
+        host, hidden = self.host, of_inputs(secret)
         refresh = matching(compiled.placed, options.refresh)
-        cache = Cache(
-            host.results, host.clock, host.engine.note, is_on=options.cache, refresh=sorted(refresh)
+        if names := set(compiled.secrets()):
+            async with host.lifecycle.use(SECRETS) as store:
+                hidden |= await read_secrets(store, sorted(names))
+        return Session(
+            compiled,
+            given,
+            dict(writers),
+            secrets=Secrets(hidden),
+            host=host,
+            cache=Cache(
+                host.results,
+                host.clock,
+                host.engine.note,
+                is_on=options.cache,
+                refresh=sorted(refresh),
+            ),
+            allows_shell=self.settings.allow_shell and compiled.recipe.spec.allow.shell,
         )
-        return Session(compiled, given, dict(writers), secret=secret, host=host, cache=cache)
 
     async def _carried(self, handle: RunHandle, after: int, options: RunOptions, tell: Tell) -> Run:
         async with told(
@@ -287,6 +336,7 @@ def run_recipe(
     Raises:
         RecipeError: the recipe is wrong, or its inputs are; no step was run.
         RecipeRefusedError: the recipe asks for what is not allowed; no step was run.
+        MissingSecretsError: secrets that it names are not there; no step was run.
         RecipeFailedError: a step failed, or the run was canceled.
     """
 
@@ -296,7 +346,7 @@ def run_recipe(
             compiled = runner.compile(Path(path))
             run = await runner.run(compiled, inputs, RunOptions(no_wait=True))
             if run.state is not RunState.SUCCEEDED:
-                raise RecipeFailedError(compiled.recipe.name, run)
+                raise failed(compiled.recipe.name, run)
             return await runner.context(run.run_id)
 
     return run_to_end(ran())

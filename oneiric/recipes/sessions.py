@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,9 @@ from oneiric.errors import JSONValue, NotFoundError
 from oneiric.recipes.caching import Cache, Work
 from oneiric.recipes.compiling import Compiled
 from oneiric.recipes.errors import MergeError
+from oneiric.recipes.secrets import Secrets
+from oneiric.recipes.threads import Threads
+from oneiric.runs.event import EventKind, RunEvent
 
 if TYPE_CHECKING:
     from oneiric.domains.host import Host
@@ -25,17 +28,25 @@ class Session:
     """One run under way here: its recipe, its input, and who has written which key.
 
     `writers` are step ids by key; a run that is taken up begins with those of its journal.
-    `host` is where it runs, and `cache` knows earlier results.
-    `secret` are the inputs that no journal holds; whoever takes the run up gives them again.
+    `secrets` are those that the recipe names, its secret inputs too; `host` is where it runs,
+    `cache` knows earlier results, and `allows_shell` tells whether host and recipe let a shell
+    read text.
     """
 
     compiled: Compiled
     input: Mapping[str, JSONValue]
     writers: dict[str, str] = field(default_factory=dict)
+    secrets: Secrets = field(default_factory=Secrets)
     host: Host | None = None
     cache: Cache | None = None
-    secret: Mapping[str, JSONValue] = field(default_factory=dict, repr=False)
+    allows_shell: bool = False
     _order: Order[str] | None = None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that the recipe gives to programs, with the secrets that they name."""
+        env = self.compiled.recipe.spec.env
+        return {name: self.secrets.told(text) for name, text in env.items()}
 
     def is_before(self, first: str, step: str) -> bool:
         """Tell whether *step* waits for *first*, however far; final ones wait for all others."""
@@ -89,16 +100,30 @@ class Sessions:
 
     def __init__(self) -> None:
         self.guard = Guard()
+        self.threads = Threads()
         self._open: dict[str, Session] = {}
+
+    def cleanup(self) -> None:
+        """Let threads end that nobody needs."""
+        self.threads.close()
+
+    def begin(self, run_id: str, session: Session) -> None:
+        """Let the steps of a run find its session."""
+        self._open[run_id] = session
+
+    def end(self, run_id: str, session: Session) -> None:
+        """Forget a run that is over or let go, unless it has another session by now."""
+        if self._open.get(run_id) is session:
+            del self._open[run_id]
 
     @contextmanager
     def held(self, run_id: str, session: Session) -> Iterator[None]:
         """Let the steps of a run find its session, until it is over or let go."""
-        self._open[run_id] = session
+        self.begin(run_id, session)
         try:
             yield
         finally:
-            del self._open[run_id]
+            self.end(run_id, session)
 
     def of(self, run_id: str) -> Session:
         """Return the session of a run.
@@ -110,3 +135,9 @@ class Sessions:
             hint = f"oneiric recipe run RECIPE --resume {run_id}"
             raise NotFoundError("run of a recipe here:", run_id, hint=hint)
         return self._open[run_id]
+
+
+def writers_in(events: Iterable[RunEvent]) -> dict[str, str]:
+    """Return who wrote which key last, as the journal of a run tells: step ids by key."""
+    found = (event for event in events if event.kind is EventKind.CONTEXT_SET)
+    return {str(event.data["key"]): event.step for event in found}

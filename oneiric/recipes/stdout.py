@@ -14,6 +14,7 @@ from oneiric.documents import parse
 from oneiric.errors import DocumentError, JSONValue
 from oneiric.recipes.errors import StdoutError
 from oneiric.recipes.log import tell
+from oneiric.recipes.stderr import guarded_stderr
 
 MOST_CHARACTERS = 1 << 20
 _SINK: ContextVar[io.StringIO | None] = ContextVar("oneiric_recipe_stdout", default=None)
@@ -52,7 +53,8 @@ def parted() -> Iterator[None]:
     sys.stdout = cast("TextIO", parting)
     parting.users += 1
     try:
-        yield
+        with guarded_stderr():
+            yield
     finally:
         parting.users -= 1
         if not parting.users and cast("object", sys.stdout) is parting:
@@ -76,25 +78,32 @@ def envelope_in(step: str, text: str) -> Mapping[str, JSONValue]:
     Raises:
         StdoutError: there is no such line, or more than one.
     """
-    found: list[Mapping[str, JSONValue]] = []
-    for line in text.splitlines():
-        envelope = _envelope(line)
-        if envelope is not None:
-            found.append(envelope)
-        elif line.strip():
-            tell(f"{step}: {line}")
+    found = told_of(step, text)
     if len(found) != 1:
         what = "no JSON line" if not found else f"{len(found)} JSON lines"
         raise StdoutError(step, f"stdout_contract: it printed {what}, not exactly one")
     return found[0]
 
 
-def line_of(envelope: Mapping[str, JSONValue]) -> str:
-    """Return an envelope as its line."""
-    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+def told_of(step: str, text: str) -> list[Mapping[str, JSONValue]]:
+    """Return the envelopes in what a step printed, and tell the other lines under its name."""
+    found: list[Mapping[str, JSONValue]] = []
+    for line in text.splitlines():
+        envelope = envelope_of(line)
+        if envelope is not None:
+            found.append(envelope)
+        elif line.strip():
+            tell(f"{step}: {line}")
+    return found
 
 
-def _envelope(line: str) -> Mapping[str, JSONValue] | None:
+def line_of(value: JSONValue) -> str:
+    """Return an envelope, or another value, as its line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def envelope_of(line: str) -> Mapping[str, JSONValue] | None:
+    """Return the envelope that *line* is, if it is one."""
     if not line.lstrip().startswith("{"):
         return None
     try:

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from oneiric.errors import JSONValue
+from oneiric.errors import JSONValue, OneiricError
 from oneiric.recipes.caching import WHO, Found
 from oneiric.recipes.context import Context
-from oneiric.recipes.errors import StepError, SuccessError
+from oneiric.recipes.errors import SecretShownError, StepError, SuccessError
+from oneiric.recipes.secrets import Secrets
+from oneiric.recipes.stderr import masked_stderr
 from oneiric.recipes.success import unmet
+from oneiric.runs.body import Assigned
 
 if TYPE_CHECKING:
     from oneiric.core.handle import Link
     from oneiric.recipes.sessions import Session, Sessions
-    from oneiric.runs.body import Assigned
     from oneiric.runs.context import StepContext
 
 Envelope: TypeAlias = Mapping[str, JSONValue]
@@ -25,23 +27,32 @@ Envelope: TypeAlias = Mapping[str, JSONValue]
 class Given:
     """What a step is given: its fields filled in, and what it is held to.
 
-    `name` is the step's id; a member of a matrix has its own.
+    `name` is the step's id; a member of a matrix has its own. `limit` is its time in seconds, and
+    `context` its place in the run.
     """
 
     name: str
     fields: Mapping[str, Any]
+    context: StepContext
+    limit: float | None = None
     success: Mapping[str, Any] = field(default_factory=dict)
     outputs: Sequence[str] | None = None
     merge: str = ""
 
     @classmethod
-    def read(cls, name: str, payload: JSONValue) -> Given:
-        """Return what the plan says of a step."""
+    def read(cls, payload: JSONValue, context: StepContext, secrets: Secrets) -> Given:
+        """Return what the plan says of a step, with the secrets that it names.
+
+        Raises:
+            NotFoundError: there is no such secret.
+        """
         table = cast("Mapping[str, Any]", payload or {})
         held = table.get("held", {})
         return cls(
-            name,
-            table.get("fields", {}),
+            context.step_id,
+            secrets.filled(table.get("fields", {}), table.get("hidden", ())),
+            context,
+            table.get("limit"),
             held.get("success", {}),
             held.get("outputs"),
             table.get("merge", ""),
@@ -64,22 +75,30 @@ class RecipeStep:
         Raises:
             StepError: it failed, or what must hold after it does not.
             MergeError: another step wrote the same key.
+            SecretShownError: it wrote a secret.
         """
         async with self.sessions.use() as sessions:
             session = sessions.of(context.run_id)
-            given = Given.read(context.step_id, payload)
             spec = session.compiled.recipe.spec
+            given = Given.read(payload, context, session.secrets)
             aside = Context(context.values, strict=spec.strict_keys)
             work = session.work(context, cast("Mapping[str, Any]", payload or {}), self.code)
             cache = session.cache if work.is_kept else None
             found = await cache.find(work) if cache else None
             if cache and found:
-                found = self._replayed(found, given, context, session)
+                found = self._replayed(found, given, session)
                 await cache.tell(work, found)
                 if found.result:
                     return dict(found.envelope)
-            envelope = await self.work(given, aside, session=session, sessions=sessions)
-            self._merge(given, aside, context, session)
+            try:
+                with masked_stderr(session.secrets.masking):
+                    done = await self.work(given, aside, session=session, sessions=sessions)
+                if isinstance(done, Assigned):
+                    return done
+                self._merge(given, aside, session)
+            except OneiricError as error:
+                raise _masked(given.name, error, session.secrets) from None
+            envelope: Envelope = session.secrets.masked(done)
             if cache and found:
                 await cache.keep(work, found, envelope, aside)
             return dict(envelope)
@@ -90,7 +109,7 @@ class RecipeStep:
 
     async def work(
         self, given: Given, aside: Context, *, session: Session, sessions: Sessions
-    ) -> Envelope:
+    ) -> Envelope | Assigned:
         """Do the work, write to *aside*, and return the envelope of success.
 
         Raises:
@@ -98,27 +117,39 @@ class RecipeStep:
         """
         raise NotImplementedError
 
-    def _replayed(
-        self, found: Found, given: Given, context: StepContext, session: Session
-    ) -> Found:
+    def _replayed(self, found: Found, given: Given, session: Session) -> Found:
         """Write again what an earlier result had written, unless what must hold does not."""
         if found.result is None:
             return found
-        aside = Context(context.values)
+        aside = Context(given.context.values)
         for key, value in found.outputs.items():
             aside.set(key, value, who=WHO)
         try:
-            self._merge(given, aside, context, session)
+            self._merge(given, aside, session)
         except SuccessError as error:
             return found.unfit(error.message)
         return found
 
-    def _merge(self, given: Given, aside: Context, context: StepContext, session: Session) -> None:
+    def _merge(self, given: Given, aside: Context, session: Session) -> None:
         last = {entry.key: entry for entry in aside.history}
         if given.outputs is not None and (more := sorted(last.keys() - set(given.outputs))):
             raise StepError(given.name, f"it wrote {', '.join(more)}, not among its outputs")
-        problems = unmet(given.success, aside, session.compiled.recipe.folder)
+        problems = unmet(given.success, aside, session.compiled.recipe)
         if problems:
             raise SuccessError(given.name, "; ".join(problems))
+        for key, entry in last.items():
+            if session.secrets.shows([key, entry.new, entry.who]):
+                raise SecretShownError(given.name, f"what it wrote to {key} holds a secret")
         for key in session.claim(given.name, list(last), given.merge):
-            context.set(key, last[key].new, who=last[key].who)
+            given.context.set(key, last[key].new, who=last[key].who)
+
+
+def _masked(step: str, error: OneiricError, secrets: Secrets) -> OneiricError:
+    """Return *error*, or where it tells a secret one that does not, of the same code."""
+    told: JSONValue = [error.message, error.hint, dict(error.details()), list(error.lines())]
+    if not secrets.shows(told):
+        return error
+    envelope = error.envelope if isinstance(error, StepError) else {}
+    kind = type(error) if isinstance(error, StepError) else StepError
+    masked = secrets.masked(envelope)
+    return kind(step, secrets.masked(error.message), envelope=masked, code=error.code)

@@ -13,8 +13,10 @@ from oneiric.expressions.rewrite import OPENING
 from oneiric.recipes.arranging import Misplaced, Placed
 from oneiric.recipes.checks import ALWAYS
 from oneiric.recipes.recipe import RecipeSpec
+from oneiric.recipes.secrets import ROOT as SECRETS
+from oneiric.recipes.secrets import is_secret, parted_at_secrets
 
-SECRETS, INPUTS = "secrets", "inputs"
+INPUTS = "inputs"
 _ROOTS = (INPUTS, "env", "ctx", "steps", "matrix", SECRETS)
 _PARTS = ("output", "state", "error")
 
@@ -29,6 +31,7 @@ class Telling:
         self.placed = {each.id: each for each in placed}
         self.problems = problems
         self.secret_inputs = {name for name, each in spec.inputs.items() if each.secret}
+        self.secrets = [*spec.secrets, *(f"{INPUTS}.{name}" for name in self.secret_inputs)]
 
     @cached_property
     def order(self) -> Order[str]:
@@ -43,13 +46,13 @@ class Telling:
 
     def fields(
         self, placed: Placed, fields: Mapping[str, JSONValue], *, hides: bool
-    ) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:
-        """Return fields in the words of plans, and those texts that name secrets, by path.
+    ) -> tuple[dict[str, JSONValue], list[JSONValue]]:
+        """Return fields in the words of plans, and those texts that name secrets, each with where.
 
-        These are told only when the step is done, so that no journal ever holds what they say.
-        Where nothing is hidden, no secret may be named.
+        Of these the secrets are filled in only when the step is done, so that no journal ever
+        holds them. Where nothing is hidden, no secret may be named.
         """
-        hidden = dict[str, JSONValue]()
+        hidden, roots = list[JSONValue](), _roots(placed)
 
         def told(value: JSONValue, way: tuple[str, ...]) -> JSONValue:
             if isinstance(value, Mapping):
@@ -64,16 +67,28 @@ class Telling:
                 if names is None:
                     return None
                 if not self._is_secret(names):
-                    return translated(value, _roots(placed))
+                    return translated(value, roots)
+                if not hides:
+                    self.problems.append(Misplaced(at, "no secret may be named here: it is kept"))
+                    return ""
+                parts = parted_at_secrets(value, roots, self.secrets)
+                hidden.append({"at": [way[0].rstrip("_"), *way[1:]], **parts})
             except ExpressionError as error:
                 self.problems.append(Misplaced(at, error.message))
-                return None
-            if not hides:
-                self.problems.append(Misplaced(at, "no secret may be named here: it is kept"))
-            hidden[".".join(way)] = _as_it_is(value)
-            return None
+            return ""
 
         return {key.rstrip("_"): told(each, (key,)) for key, each in fields.items()}, hidden
+
+    def check_env(self) -> None:
+        """Note what is wrong with the variables of the recipe; of expressions only secrets."""
+        for name, text in self.spec.env.items():
+            at = f"env.{name}"
+            try:
+                for part in expressions_in(text):
+                    if not is_secret(part, self.secrets):
+                        raise ExpressionError(part.strip(), "only a secret may stand here")
+            except ExpressionError as error:
+                self.problems.append(Misplaced(at, error.message))
 
     def condition(self, placed: Placed) -> str:
         """Return the condition of a step, or an empty text where it has none."""

@@ -1,0 +1,109 @@
+"""Steps that are recipes: runs of their own, below the run that they belong to."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from oneiric.errors import BugError, LockedError, OneiricError, RunExistsError
+from oneiric.recipes.approve_step import is_denied
+from oneiric.recipes.errors import ApprovalDeniedError, StepError
+from oneiric.recipes.inputs import checked_inputs
+from oneiric.recipes.secrets import of_inputs
+from oneiric.recipes.sessions import Session, writers_in
+from oneiric.recipes.step import Envelope, Given, RecipeStep
+from oneiric.runs.state import RunState
+
+if TYPE_CHECKING:
+    from oneiric.domains.host import Host
+    from oneiric.recipes.context import Context
+    from oneiric.recipes.sessions import Sessions
+    from oneiric.runs.engine import RunEngine
+    from oneiric.runs.run import Run
+
+_LET_GO = "its run is let go"
+_PACE_SECONDS = 0.5
+
+
+class NestedStep(RecipeStep):
+    """Do steps by running another recipe, with a context of its own.
+
+    Its run is always the same for a step of a run, whoever takes that up: what the child has done
+    is not done again. What it wrote is merged as if the step had; of that only the keys among
+    `outputs`, if the step declares some. It is canceled with its parent.
+    """
+
+    async def work(
+        self, given: Given, aside: Context, *, session: Session, sessions: Sessions
+    ) -> Envelope:
+        """Run the recipe to its end, and take over what it wrote."""
+        child, host = session.compiled.children[given.name], session.host
+        if host is None:
+            raise BugError(f"{given.name}: nobody runs recipes within this one")
+        run_id = str(UUID(given.context.idempotency_key))
+        checked = checked_inputs(child.recipe, given.fields.get("inputs", {}))
+        below = Session(
+            child,
+            child.input(checked.open),
+            secrets=session.secrets.also(of_inputs(checked.secret)),
+            host=host,
+            cache=session.cache,
+            allows_shell=session.allows_shell and child.recipe.spec.allow.shell,
+        )
+        sessions.begin(run_id, below)
+        try:
+            run = await _run(host, run_id, below, given)
+        except asyncio.CancelledError:
+            if given.context.stopped == _LET_GO:  # whoever takes up the parent takes up this too
+                sessions.end(run_id, below)
+            else:
+                sessions.guard.keep(_ended(host.engine, run_id, sessions, below))
+            raise
+        except OneiricError:
+            sessions.end(run_id, below)
+            raise
+        sessions.end(run_id, below)
+        return _taken(given, aside, run)
+
+
+async def _run(host: Host, run_id: str, session: Session, given: Given) -> Run:
+    """Run the child, or take it up where it was left, and return it when it is over."""
+    plan, engine = session.compiled.plan, host.engine
+    above = {"parent": given.context.run_id, "step": given.name}
+    try:
+        return await engine.run(plan, session.input, run_id=run_id, metadata=above)
+    except RunExistsError:
+        known = await engine.get(run_id)
+    while known.state is not RunState.SUCCEEDED:
+        session.writers.update(writers_in(await host.journal.read(run_id)))
+        take_up = engine.retry if known.state.is_over else engine.resume
+        try:
+            return await (await take_up(run_id, plan))
+        except LockedError:  # held until the lease of whoever is gone is over
+            await asyncio.sleep(_PACE_SECONDS)
+            known = await engine.get(run_id)
+    return known
+
+
+async def _ended(engine: RunEngine, run_id: str, sessions: Sessions, session: Session) -> None:
+    """Cancel a run, and forget it when it is over."""
+    with suppress(OneiricError):
+        handle = await engine.resume(run_id)
+        await engine.cancel(run_id, reason="its parent is stopped")
+        await handle
+    sessions.end(run_id, session)
+
+
+def _taken(given: Given, aside: Context, run: Run) -> Envelope:
+    if run.state is not RunState.SUCCEEDED:
+        message = (run.error or {}).get("message") or ""
+        reason = f"the run {run.run_id} of {run.plan.name} ended as {run.state}: {message}"
+        code = ApprovalDeniedError.code if is_denied(run) else "recipe-failed"
+        raise StepError(given.name, reason, code=code)
+    last = {change.key: change for change in run.context.history}
+    keys = [key for key in last if given.outputs is None or key in given.outputs]
+    for key in keys:
+        aside.set(key, last[key].value, who=last[key].who)
+    return {"status": "ok", "outputs": keys, "run_id": run.run_id}
