@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from oneiric.clock import rfc3339
 from oneiric.core.ref import ComponentRef
+from oneiric.domains.found_run import found_run
 from oneiric.domains.recovery import undoable
 from oneiric.errors import InvalidError, LockedError, PlanError, Problem
 from oneiric.runs.check import succeeded
@@ -15,7 +16,6 @@ from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.run import Run, fold
 from oneiric.runs.state import RunState
 from oneiric.runtime.run_answers import RunCarried
-from oneiric.runtime.runs import found_run
 from oneiric.runtime.work import Work
 from oneiric.to_end import run_to_end
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,11 +12,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from oneiric.clock import rfc3339
+from oneiric.domains.found_run import found_run
 from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError
 from oneiric.reports import RunReport
 from oneiric.runs.engine import RunEngine
 from oneiric.runs.event import EventKind, RunEvent
-from oneiric.runs.journal import Journal, RunRecord
+from oneiric.runs.journal import RunRecord
 from oneiric.runs.run import Run, fold
 from oneiric.runs.state import RunState, StepState
 from oneiric.runtime.noticed_journal import NoticedJournal
@@ -31,29 +32,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MOST_NAMED = 5
-_LAST = "\U0010ffff"
+_PAGE = 500
 _AGE = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS: Mapping[str, str] = MappingProxyType(
     {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 )
-
-
-class AmbiguousRunError(InvalidError):
-    """The beginning of an id that several runs share."""
-
-    code = "ambiguous-run"
-
-    def __init__(self, text: str, found: Sequence[str]) -> None:
-        super().__init__(f"several runs begin with {text}", hint="write more of the id")
-        self.text = text
-        self.found = tuple(found)
-
-    def details(self) -> Mapping[str, JSONValue]:
-        return {"text": self.text, "runs": list(self.found)}
-
-    def lines(self) -> Sequence[str]:
-        return self.found
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +65,36 @@ class RunDesk:
         self._path = runtime.paths.database
         self._clock = runtime.clock
 
-    def list(self, *, name: str = "", open_only: bool = False, limit: int = 20) -> RunListing:
-        """Return the newest runs, of one name or all, ended or not."""
+    def list(
+        self, *, name: str = "", prefix: str = "", open_only: bool = False, limit: int = 20
+    ) -> RunListing:
+        """Return the newest runs, ended or not: of one name, of names that begin so, or all."""
 
         async def listed(journal: SqliteJournal) -> RunListing:
-            found = await journal.runs(name=name, open_only=open_only, limit=limit + 1)
+            found: list[RunRecord] = []
+            page, before = limit + 1, ""
+            while len(found) <= limit:
+                read = await journal.runs(name=name, open_only=open_only, before=before, limit=page)
+                found += [each for each in read if each.name.startswith(prefix)]
+                if len(read) < page:
+                    break
+                page, before = _PAGE, read[-1].run_id
             return RunListing(tuple(found[:limit]), len(found) > limit)
 
         return self._do(listed)
 
-    def show(self, run: str) -> RunReport:
-        """Return the report of a run, until now where it has not ended."""
+    def show(self, run: str, *, prefix: str = "") -> RunReport:
+        """Return the report of a run, until now where it has not ended.
+
+        Raises:
+            NotFoundError: its name does not begin with *prefix*.
+        """
 
         async def shown(journal: SqliteJournal) -> RunReport:
             record = await found_run(journal, run)
+            if not record.name.startswith(prefix):
+                hint = f"oneiric run show {record.run_id}"
+                raise NotFoundError(f"run of a {prefix.rstrip(':')}", record.run_id, hint=hint)
             return await self._report(journal, record.run_id)
 
         return self._do(shown)
@@ -225,24 +224,6 @@ class RunDesk:
                 await journal.aclose()
 
         return run_to_end(done())
-
-
-async def found_run(journal: Journal, text: str) -> RunRecord:
-    """Return the run of that id, or the only one whose id begins so.
-
-    Raises:
-        NotFoundError, AmbiguousRunError: there is none, or more than one.
-    """
-    whole = await journal.runs(before=f"{text}\0", limit=1)
-    if whole and whole[0].run_id == text:
-        return whole[0]
-    near = await journal.runs(before=text + _LAST, limit=_MOST_NAMED) if text else ()
-    found = [record for record in near if record.run_id.startswith(text)]
-    if not found:
-        raise NotFoundError("run", text, hint="oneiric run list")
-    if len(found) > 1:
-        raise AmbiguousRunError(text, [record.run_id for record in found])
-    return found[0]
 
 
 def _has_work_at_its_end(run: Run) -> bool:

@@ -13,7 +13,7 @@ from oneiric.domains.messages import CATEGORY
 from oneiric.domains.metadata import InvalidMetadataError
 from oneiric.domains.workflows import WorkflowRun
 from oneiric.domains.workflows.topology import topology
-from oneiric.errors import InvalidError, InvalidRefError, JSONValue, LockedError, NotFoundError
+from oneiric.errors import InvalidError, InvalidRefError, JSONValue, LockedError
 from oneiric.runs.plan import Plan
 from oneiric.runtime.runs import RunDesk
 from oneiric.runtime.stop import StopSignals
@@ -123,11 +123,7 @@ class WorkDesk:
         Raises:
             NotFoundError: there is no such run, or it is one of something else.
         """
-        report = RunDesk(self._runtime).show(run)
-        if not report.run.plan.name.startswith(f"{DOMAIN}:"):
-            hint = f"oneiric run show {run}"
-            raise NotFoundError("run of a workflow", report.run.run_id, hint=hint)
-        return report
+        return RunDesk(self._runtime).show(run, prefix=f"{DOMAIN}:")
 
     def work(
         self,
