@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "activity": ("oneiric.cli.activity:activity", "List what is paused or draining."),
         "run": ("oneiric.cli.run:app", "Look at runs, and tell them something."),
         "workflow": ("oneiric.cli.workflow:app", "Plan workflows, run them, look at their runs."),
+        "recipe": ("oneiric.cli.recipe:app", "Run recipes, check them, look at their runs."),
         "worker": ("oneiric.cli.worker:work", "Take work from a queue and do it."),
         "orchestrate": (
             "oneiric.cli.orchestrate:orchestrate",

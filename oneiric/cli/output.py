@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -33,15 +33,18 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 
 
 @contextmanager
-def foreign_aside() -> Iterator[None]:
-    """Send what foreign code prints to stderr, whichever way it prints; stdout is for answers."""
+def foreign_aside() -> Iterator[TextIO]:
+    """Send what foreign code prints to stderr, whichever way it prints; stdout is for answers.
+
+    What is written to the stream that this gives still goes to stdout.
+    """
     sys.stdout.flush()
     kept = os.dup(_STDOUT)
     with suppress(OSError):  # stderr may be closed
         os.dup2(_STDERR, _STDOUT)
     try:
-        with redirect_stdout(sys.stderr):
-            yield
+        with redirect_stdout(sys.stderr), os.fdopen(os.dup(kept), "w", encoding="utf-8") as answers:
+            yield answers
     finally:
         os.dup2(kept, _STDOUT)
         os.close(kept)

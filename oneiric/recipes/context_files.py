@@ -13,7 +13,6 @@ from oneiric.files import read_bounded, write_atomic
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
-    from oneiric.recipes.context import Context
 
 MOST_BYTES = 16 << 20
 
@@ -31,11 +30,11 @@ def read_context(path: Path) -> Mapping[str, JSONValue]:
     return value
 
 
-def write_context(path: Path, context: Context) -> None:
+def write_context(path: Path, values: Mapping[str, JSONValue]) -> None:
     """Write the values of a context, as `read_context` reads them.
 
     Raises:
         UnavailableError: the file cannot be written.
     """
-    text = json.dumps(context.to_dict(), ensure_ascii=False, indent=2, sort_keys=True)
+    text = json.dumps(dict(values), ensure_ascii=False, indent=2, sort_keys=True)
     write_atomic(path, f"{text}\n".encode())

@@ -19,7 +19,7 @@ from oneiric.recipes.errors import RecipeError, RecipeRefusedError
 from oneiric.recipes.recipe import RecipeSpec
 
 MOST_BYTES = 1 << 20
-_KINDS: Mapping[str, Kind] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
+KINDS: Mapping[str, Kind] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
 _ROOT = "recipe"
 _APART = re.compile(
     r"(?:steps|finally)\.\d+\.(?!name|depends_on|needs|type|matrix)\w+(?:\..*)?"
@@ -100,9 +100,9 @@ def read_recipe(path: Path, *, folder: Path | None = None) -> Recipe:
         DocumentError: it is not one strict document.
         NotFoundError, InvalidPathError, UnavailableError: the file cannot be read.
     """
-    kind = _KINDS.get(path.suffix.lower())
+    kind = KINDS.get(path.suffix.lower())
     if kind is None:
-        known = ", ".join(_KINDS)
+        known = ", ".join(KINDS)
         raise InvalidError(f"{path} is no recipe: its name ends in none of {known}")
     data = read_bounded(path, limit=MOST_BYTES)
     value = parse(data, kind, source=str(path))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from oneiric.recipes.plugin import TURN
 from oneiric.runs.state import RunState, StepState
+from oneiric.text.redaction import redacted
 
 if TYPE_CHECKING:
-    from oneiric.errors import JSONValue
+    from oneiric.errors import JSONValue, OneiricError
     from oneiric.reports.report import RunReport, StepReport
 
 _RUNS: Mapping[RunState, str] = MappingProxyType(
     {
         RunState.SUCCEEDED: "ok",
-        RunState.FAILED: "failed",
-        RunState.CANCELED: "cancelled",
+        RunState.FAILED: "error",
+        RunState.CANCELED: "error",
         RunState.RUNNING: "waiting",
         RunState.QUEUED: "waiting",
     }
@@ -37,26 +38,38 @@ def status(step: StepReport) -> str:
 
 
 def verdict(report: RunReport) -> dict[str, JSONValue]:
-    """Return `{"status", "run_id", "ctx_keys", "steps", "failed"}`, steps in their order.
+    """Return `{"status", "ctx_keys", "run_id", "steps", "failed"}`, steps in their order.
 
-    Each step has `status`, `attempts` and `duration_ms`, and `why` where something is to be
-    said. Of a run that did not succeed there are `reason`, `exit_code` and `step` besides: those
-    of the step that failed first.
+    The status is `ok`, `error` or `waiting`. Each step has `status`, `attempts` and
+    `duration_ms`, and `why` where something is to be said. Of a run that did not succeed there
+    are `reason`, `exit_code` and `step` besides: those of the step that failed first.
     """
     run = report.run
     by_name = {step.name: step for step in report.steps if step.run.step.target != TURN}
     steps = {name: by_name[name] for name in run.steps if name in by_name}
     failed = [name for name, step in steps.items() if step.run.state is StepState.FAILED]
-    found: dict[str, JSONValue] = {
-        "status": _RUNS[run.state],
-        "run_id": run.run_id,
+    found: dict[str, JSONValue] = {"status": _RUNS[run.state]}
+    if run.state in (RunState.FAILED, RunState.CANCELED):
+        found |= _reason(report, failed)
+    found |= {
         "ctx_keys": list(run.context.values),
+        "run_id": run.run_id,
         "steps": {name: _step(step) for name, step in steps.items()},
         "failed": list(failed),
     }
-    if run.state in (RunState.FAILED, RunState.CANCELED):
-        found |= _reason(report, failed)
-    return found
+    return cast("dict[str, JSONValue]", redacted(found))
+
+
+def refusal(error: OneiricError) -> dict[str, JSONValue]:
+    """Return the envelope where no run came of it, and the error why."""
+    found: dict[str, JSONValue] = {
+        "status": "error",
+        "reason": str(error),
+        "exit_code": error.exit_code,
+        "step": "",
+        "code": error.code,
+    }
+    return cast("dict[str, JSONValue]", redacted(found))
 
 
 def _step(step: StepReport) -> dict[str, JSONValue]:

@@ -50,6 +50,11 @@ class StopSignals:
         """Whether any signal came."""
         return self._times > 0
 
+    @property
+    def number(self) -> int:
+        """The first signal that came, or 0."""
+        return self._first if self.is_asked else 0
+
     def pass_on(self) -> NoReturn:
         """End at the signal that came as a command does that heeds none."""
         self.__exit__(None, None, None)

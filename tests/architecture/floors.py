@@ -149,7 +149,7 @@ COMPOSERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 COMMANDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "cli": words("core runs domains reports runtime shell demo"),
+        "cli": words("core runs domains reports recipes runtime shell demo"),
         "demo": words("core domains ports runtime"),
     }
 )
