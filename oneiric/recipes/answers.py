@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oneiric.domains.workflows.topology import drawing, in_order
+from oneiric.recipes.compiling import BUILT_IN
 from oneiric.recipes.reporting import drawn
 from oneiric.recipes.stdout import line_of
 from oneiric.recipes.verdict import status, verdict
 from oneiric.reports.timeline import timeline
-from oneiric.runs.state import RunState
+from oneiric.runs.state import RunState, StepState
 from oneiric.text.layout import as_table
 from oneiric.text.printable import printable
 
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from oneiric.recipes.compiling import Compiled
     from oneiric.reports import RunReport
     from oneiric.runs.plan import Plan
+    from oneiric.runs.run import StepRun
 
-FAILED, WAITING, UNAVAILABLE = 1, 4, 5
+FAILED, REFUSED, WAITING, UNAVAILABLE = 1, 3, 4, 5
+DENIED = "approval-denied"
+"""The code of a step within which an approval was denied."""
 _SIGNALED = 128
 
 
@@ -38,9 +42,10 @@ class RunAnswer:
 
     @property
     def exit_code(self) -> int:
-        """0 for a run that succeeded, 4 for one that waits, 5 for one that took too long, else 1.
+        """0 for a run that succeeded, 4 for one that waits, and 1 for one that failed.
 
-        It is 130 or 143 where a signal cut the run short.
+        It is 3 where an approval was denied, 5 where the run took longer than it may, and 130 or
+        143 where a signal cut it short.
         """
         run = self.report.run
         if self.signal:
@@ -49,6 +54,8 @@ class RunAnswer:
             return 0
         if not run.state.is_over:
             return WAITING
+        if any(map(_is_denied, run.steps.values())):
+            return REFUSED
         error = run.error or {}
         return UNAVAILABLE if error.get("code") == "timeout" and not error.get("failed") else FAILED
 
@@ -77,6 +84,11 @@ class RunAnswer:
     def render(self, *, columns: int, colour: bool) -> str:
         """Return the run on an axis of time."""
         return timeline(self.report, width=columns, colour=colour)
+
+
+def _is_denied(step: StepRun) -> bool:
+    denied = (step.error or {}).get("code") == DENIED or step.step.target == BUILT_IN["approve"]
+    return denied and step.state is StepState.FAILED
 
 
 @dataclass(frozen=True, slots=True)

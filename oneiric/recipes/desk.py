@@ -158,9 +158,11 @@ class RecipeDesk:
                 record = await found_run(on.journal, run)
                 found = fold(await on.journal.read(record.run_id))
                 waiting = _awaiting(found, step)
-                value: JSONValue = {"approved": not denied, "reason": reason}
+                why = (reason or "it was denied") if denied else ""
+                value: JSONValue = {"approved": not denied, "by": actor, "reason": reason}
+                signal = found.steps[waiting].signal
                 await on.engine.signal(
-                    found.run_id, found.steps[waiting].signal, value, step=waiting, actor=actor
+                    found.run_id, signal, value, step=waiting, actor=actor, error=why
                 )
                 applied = "live" if record.is_held else "stored"
                 return Approval(found.run_id, waiting, not denied, applied)

@@ -36,6 +36,7 @@ from oneiric.web.health import health_check
 from tests.docs.control_documents import control_documents
 from tests.docs.notification_documents import notification_documents
 from tests.docs.publishing_documents import publishing_documents
+from tests.docs.recipe_documents import recipe_documents
 from tests.docs.remote_documents import remote_documents
 from tests.docs.run_documents import run_documents
 from tests.docs.secret_documents import secret_documents
@@ -199,6 +200,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **await asyncio.to_thread(telemetry_documents, folder / "telemetry"),
         **run_documents(),
         **serving_documents(),
+        **recipe_documents(),
         **await remote_documents(folder / "remote"),
         **await secret_documents(folder / "secrets"),
         **work_documents(),
