@@ -31,6 +31,7 @@ from oneiric.recipes.options import RunOptions
 from oneiric.recipes.python_step import run_scriptlet
 from oneiric.recipes.reading import KINDS
 from oneiric.recipes.running import RecipeRunner
+from oneiric.recipes.selection import left_out, without
 from oneiric.recipes.stdout import parted
 from oneiric.recipes.stopping import Stop, heed
 from oneiric.runs.run import fold
@@ -120,9 +121,14 @@ class RecipeDesk:
         return Validation(errors, tuple(warnings))
 
     def plan(self, path: Path, options: RunOptions | None = None) -> RecipePlan:
-        """Return what a recipe would do; no step is run."""
-        runner = RecipeRunner(self._hosts(checkpoints=False))
-        compiled = runner.compile(path, options or RunOptions())
+        """Return what a recipe would do with the choices of `only` and `skip`; no step is run.
+
+        Raises:
+            SelectionError: steps that were asked for are not there.
+        """
+        chosen = options or RunOptions()
+        compiled = RecipeRunner(self._hosts(checkpoints=False)).compile(path, chosen)
+        compiled = replace(compiled, plan=without(compiled.plan, left_out(compiled, chosen)))
         return RecipePlan(compiled, _notices(compiled))
 
     def graph(self, path: Path, form: str = "mermaid") -> RecipeGraph:
@@ -177,7 +183,7 @@ class RecipeDesk:
         """
         make_importable((folder or Path.cwd()).resolve())
         map_old_names()
-        context, name = Context(), target.rpartition(".")[2].partition(":")[0]
+        context, name = Context(), target.partition(":")[2]
         loaded = attempt(partial(load_scriptlet, target))
         if isinstance(loaded.error, OneiricError):
             raise loaded.error
