@@ -19,6 +19,7 @@ from tests.benchmarks import (
     journal,
     lifecycle,
     manifests,
+    recipes,
     resolution,
     runs,
     serving,
@@ -42,6 +43,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "manifests": manifests.verified,
     "syncs": syncs.syncs,
     "commands": commands.commands,
+    "recipes": recipes.recipes,
     "serving": serving.serving,
     "install": install.install,
 }
