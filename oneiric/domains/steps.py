@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType, TracebackType
@@ -25,6 +25,7 @@ from oneiric.errors import (
     NoCandidateError,
     PausedError,
     UnavailableError,
+    UnknownSelectionError,
     nearest,
 )
 from oneiric.runs.body import Bodies, Body, Given, Provenance
@@ -103,6 +104,9 @@ class ComponentBodies(Bodies):
         if ref.domain not in DOMAINS:
             return f"{target} is no task and no action, so it cannot do a step"
         resolver = self.lifecycle.resolver
+        with suppress(NoCandidateError, UnknownSelectionError):
+            resolver.resolve(ref)  # which remembers; most plans name one place many times
+            return ""
         if not resolver.registry.offers(ref.place):
             close = nearest(ref.place, [str(each) for each in self._places()])
             return f"nobody offers {ref.place}{f'; did you mean {close}?' if close else ''}"
