@@ -19,7 +19,7 @@ HERE := $(shell $(PYTHON) -c 'import os, sys; print(os.path.realpath(sys.executa
   "%d.%d" % sys.version_info[:2])' 2>/dev/null) in $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-rivals fuzz soak manifests docs clean
+.PHONY: help run test check coverage bench bench-rivals fuzz soak manifests docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -62,6 +62,12 @@ check: $(STAMP)  ## lint, format, types, architecture
 	step 'ruff format --check' $(RUN) -m ruff format --quiet --check .; \
 	step 'mypy --strict' $(RUN) -m mypy; \
 	step 'architecture tests' $(RUN) -m pytest tests/architecture
+
+coverage: $(STAMP)  ## tell what of the recipes the tests of their room run
+	@mkdir -p build/coverage
+	@$(RUN) -m coverage run -m pytest tests/recipes tests/acceptance/test_recipes_brief.py
+	@$(RUN) -m coverage combine --quiet
+	@$(RUN) -m coverage report
 
 bench: $(STAMP)  ## measure, and compare with the floors of the same run
 	@$(RUN) -m tests.benchmarks.run

@@ -32,8 +32,12 @@ class Finished:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a quiet terminal of 80 columns, and *more*."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    """Return the environment of a quiet terminal of 80 columns, and *more*.
+
+    Where coverage is measured, it is measured in there too.
+    """
+    names = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "COLUMNS": "80", **(more or {})}
 
 
