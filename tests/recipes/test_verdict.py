@@ -55,7 +55,7 @@ def test_defect_recipes_2_a_failing_step_gives_the_fields_of_its_own_line(desk: 
     path = desk.write("r.yaml", RECIPE)
     desk.write("bad", "")
     said = ran(path).verdict
-    assert (said["status"], said["failed"]) == ("failed", ["bad"])
+    assert (said["status"], said["failed"]) == ("error", ["bad"])
     assert (said["reason"], said["exit_code"], said["step"]) == ("told to", 7, "bad")
     steps = said["steps"]
     assert isinstance(steps, dict)
@@ -86,7 +86,7 @@ def test_the_context_may_be_taken_from_a_file_and_left_in_one(desk: Desk) -> Non
     path = desk.folder / "values.json"
     context = Context()
     context.set("a.n_v1", {"x": [1, None]}, who="test")
-    write_context(path, context)
+    write_context(path, context.to_dict())
     assert read_context(path) == {"a.n_v1": {"x": [1, None]}}
     desk.write("bad.json", "[1]")
     with pytest.raises(DocumentError):
