@@ -192,9 +192,9 @@ def step(
 @app.command("schema")
 def schema() -> None:
     """Print the JSON Schema of recipes, for editors that complete and check as one writes."""
-    from oneiric.recipes.recipe import RecipeSpec
+    from oneiric.recipes.schema import recipe_schema
 
-    show_json(RecipeSpec.model_json_schema())
+    show_json(recipe_schema())
 
 
 def _desk(context: typer.Context) -> RecipeDesk:

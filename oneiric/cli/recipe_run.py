@@ -17,6 +17,7 @@ from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, t
 from oneiric.errors import InvalidError, OneiricError
 from oneiric.recipes.context_files import read_context, write_context
 from oneiric.recipes.desk import RecipeDesk
+from oneiric.recipes.inputs import params as read_params
 from oneiric.recipes.options import RunOptions
 from oneiric.recipes.reporting import FORMATS, write_report
 from oneiric.recipes.stdout import line_of
@@ -27,7 +28,6 @@ from oneiric.runtime.stop import StopSignals
 from oneiric.text.printable import printable
 
 if TYPE_CHECKING:
-    from oneiric.errors import JSONValue
     from oneiric.recipes.answers import RunAnswer
     from oneiric.runs.event import RunEvent
 
@@ -181,7 +181,7 @@ def _ran(
     kept: bool,
 ) -> RunAnswer:
     """Run a recipe, heeding SIGINT and SIGTERM as wishes that it be stopped."""
-    given = _params(params)
+    given = read_params(params)
     with StopSignals() as stop:
         try:
             return desk.run(path, given, options, checkpoints=kept, tell=answering.tell, stop=stop)
@@ -260,13 +260,6 @@ def _one(recipe: Path | None, option: Path | None) -> Path:
     if found is None:
         raise InvalidError("name a recipe", hint="oneiric recipe list shows what there is")
     return found
-
-
-def _params(texts: Sequence[str]) -> dict[str, JSONValue]:
-    for text in texts:
-        if "=" not in text:
-            raise InvalidError(f"--param {text}: write it as NAME=VALUE")
-    return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
 def _reports(texts: Sequence[str]) -> list[tuple[str, Path]]:

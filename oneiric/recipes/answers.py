@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oneiric.domains.workflows.topology import drawing, in_order
-from oneiric.recipes.compiling import BUILT_IN
+from oneiric.recipes.approve_step import is_denied
 from oneiric.recipes.reporting import drawn
 from oneiric.recipes.stdout import line_of
 from oneiric.recipes.verdict import status, verdict
 from oneiric.reports.timeline import timeline
-from oneiric.runs.state import RunState, StepState
+from oneiric.runs.state import RunState
 from oneiric.text.layout import as_table
 from oneiric.text.printable import printable
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from oneiric.recipes.compiling import Compiled
     from oneiric.reports import RunReport
     from oneiric.runs.plan import Plan
-    from oneiric.runs.run import StepRun
 
 FAILED, REFUSED, WAITING, UNAVAILABLE = 1, 3, 4, 5
-DENIED = "approval-denied"
 """The code of a step within which an approval was denied."""
 _SIGNALED = 128
 
@@ -54,7 +52,7 @@ class RunAnswer:
             return 0
         if not run.state.is_over:
             return WAITING
-        if any(map(_is_denied, run.steps.values())):
+        if is_denied(run):
             return REFUSED
         error = run.error or {}
         return UNAVAILABLE if error.get("code") == "timeout" and not error.get("failed") else FAILED
@@ -84,11 +82,6 @@ class RunAnswer:
     def render(self, *, columns: int, colour: bool) -> str:
         """Return the run on an axis of time."""
         return timeline(self.report, width=columns, colour=colour)
-
-
-def _is_denied(step: StepRun) -> bool:
-    denied = (step.error or {}).get("code") == DENIED or step.step.target == BUILT_IN["approve"]
-    return denied and step.state is StepState.FAILED
 
 
 @dataclass(frozen=True, slots=True)

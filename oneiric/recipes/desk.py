@@ -22,6 +22,7 @@ from oneiric.recipes.answers import (
     StepAnswer,
     Validation,
 )
+from oneiric.recipes.approve_step import answer
 from oneiric.recipes.compiling import PREFIX, Compiled
 from oneiric.recipes.context import Context
 from oneiric.recipes.errors import StepError
@@ -40,7 +41,7 @@ from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
     from oneiric.domains.host import Host
-    from oneiric.recipes.telling import Tell
+    from oneiric.recipes.following import Tell
     from oneiric.runs.run import Run
 
 T = TypeVar("T")
@@ -165,11 +166,7 @@ class RecipeDesk:
                 found = fold(await on.journal.read(record.run_id))
                 waiting = _awaiting(found, step)
                 why = (reason or "it was denied") if denied else ""
-                value: JSONValue = {"approved": not denied, "by": actor, "reason": reason}
-                signal = found.steps[waiting].signal
-                await on.engine.signal(
-                    found.run_id, signal, value, step=waiting, actor=actor, error=why
-                )
+                await answer(on.engine, found.run_id, waiting, denied=why, actor=actor)
                 applied = "live" if record.is_held else "stored"
                 return Approval(found.run_id, waiting, not denied, applied)
 
