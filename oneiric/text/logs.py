@@ -34,8 +34,8 @@ def get_logger(name: str, **context: object) -> structlog.stdlib.BoundLogger:
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
-            *_FACTS,
             structlog.processors.format_exc_info,
+            *_FACTS,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
