@@ -23,12 +23,23 @@ def is_safe_endpoint(url: str) -> bool:
     """Tell whether what is sent to *url* stays unread on its way, and no password stands in it."""
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        _ = parts.port, (parts.hostname or "").encode("idna")
     except ValueError:
         return False
     here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     is_private = parts.scheme == "https" or (parts.scheme == "http" and here)
     return is_private and bool(parts.hostname) and parts.username is None
+
+
+def _is_sendable(text: str) -> bool:
+    """Tell whether *text* can stand in the head of a request."""
+    return text.isascii() and text.isprintable()
+
+
+def _token(token: SecretStr) -> SecretStr:
+    if not _is_sendable(token.get_secret_value()):
+        raise refused("a token is one line of printable ASCII characters")
+    return token
 
 
 class AppSettings(BaseModel):
@@ -310,7 +321,7 @@ class LogSinkSettings(BaseModel):
     """How many earlier files are kept, as `path.1` and so on."""
     endpoint: str = ""
     """The address to which lines are posted; `https`, or `http` on this machine."""
-    token: SecretStr | None = None
+    token: Annotated[SecretStr, AfterValidator(_token)] | None = None
     """Sent as a bearer token."""
     buffer: int = Field(1_000, ge=1, le=100_000)
     """How many lines wait for a receiver that is slow; what comes then is dropped and counted."""
@@ -324,6 +335,9 @@ class LogSinkSettings(BaseModel):
                 raise refused(f"{name} belongs to a sink with the target {target}, and only there")
         if self.endpoint and not is_safe_endpoint(self.endpoint):
             raise refused("an endpoint is https, or http on this machine, without a password in it")
+        asked = urlsplit(self.endpoint)
+        if " " in self.endpoint or not _is_sendable(f"{asked.path}{asked.query}"):
+            raise refused("the path of an endpoint is ASCII, with %20 for a blank")
         return self
 
 

@@ -367,6 +367,44 @@ def test_a_sink_that_makes_no_sense_is_refused(sink: dict[str, Any]) -> None:
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"token": f"{SECRET}\n"},
+        {"token": f"{SECRET}\u20ac"},
+        {"endpoint": "http://127.0.0.1:1/l\u00f6g"},
+        {"endpoint": "http://127.0.0.1:1/?tenant=\u00e9"},
+        {"endpoint": "http://127.0.0.1:1/a b"},
+        {"endpoint": "https://logs..example/"},
+    ],
+    ids=["token-line", "token-sign", "path", "query", "blank", "host"],
+)
+def test_defect_what_no_request_can_carry_ends_no_sink(wrong: dict[str, str]) -> None:
+    """It is refused where it is configured; the thread of a sink would end with it, and tell it."""
+    sink = {"target": "http", "endpoint": "http://127.0.0.1:1/", **wrong}
+
+    with pytest.raises(ValidationError) as caught:
+        LoggingSettings.model_validate({"sinks": [sink]})
+
+    assert SECRET not in str(caught.value)
+
+
+def test_defect_what_an_exception_says_is_masked_whoever_logs_it(tmp_path: Path) -> None:
+    """Passwords in texts and addresses, from our loggers as from those of the library."""
+    sinks = Sinks(tmp_path, {"target": "stderr"}, {"target": "file", "path": "a.log"})
+    own, other = get_logger("oneiric.own"), logging.getLogger("oneiric.other")
+
+    for log in (own, other):
+        try:
+            raise ValueError(f"password={SECRET} at redis://me:{SECRET}@host/0")
+        except ValueError:
+            log.exception("broken")
+
+    for text in (sinks.stderr.getvalue(), (tmp_path / "a.log").read_text()):
+        assert SECRET not in text
+        assert text.count("ValueError: password=**********") == 2
+
+
 def test_a_command_with_sinks_answers_on_stdout_alone(tmp_path: Path, receiver: Receiver) -> None:
     """A real process: its lines arrive before it has ended, and none is mixed into its answer."""
     (tmp_path / "oneiric.toml").write_text(
