@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from oneiric.core.guard import attempt_async
+from oneiric.errors import UnavailableError
 from oneiric.ports.monitoring import MONITORING
 from oneiric.runtime.settings import TelemetrySettings
 from oneiric.text.redaction import redacted
@@ -32,8 +33,9 @@ class Exporter:
     """Hand spans and metrics to the monitor that serves, again and again.
 
     Spans wait in a bounded buffer and the oldest go first, so a monitor that is down costs
-    spans and nothing else; what was handed over and not taken is not sent again. Failures are
-    counted, and logged once until it works again.
+    spans and nothing else; what was handed over and not taken is not sent again. While another
+    stands in for the monitor that was selected, nothing goes out. Failures are counted, and
+    logged once until it works again.
 
     Args:
         runtime: whose spans and metrics, and whose monitor.
@@ -67,7 +69,9 @@ class Exporter:
 
     async def _export(self) -> None:
         failed: list[BaseException] = []
-        async with self._runtime.lifecycle.use(MONITORING) as monitor:
+        handle = self._runtime.lifecycle.use(MONITORING)
+        async with handle as monitor:
+            self._check_chosen(handle.provider)
             self._is_reached = True
             while spans := self.spans.take(AT_ONCE):
                 outcome = await attempt_async(monitor.export_spans(spans))
@@ -78,6 +82,17 @@ class Exporter:
             failed += await self._export_metrics(monitor)
         if failed:
             raise failed[0]
+
+    def _check_chosen(self, provider: str) -> None:
+        """Pass if who serves is who was selected: whoever stands in for that takes nothing.
+
+        Raises:
+            UnavailableError: it is another.
+        """
+        decision = self._runtime.resolver.explain(MONITORING)
+        chosen = decision.selection.provider if decision.selection else provider
+        if chosen != provider and any(each.provider == chosen for each in decision.standings):
+            raise UnavailableError(f"{MONITORING}@{chosen} is selected, and {provider} stands in")
 
     async def _export_metrics(self, monitor: Monitor) -> list[BaseException]:
         outcome = await attempt_async(monitor.export_metrics(self._runtime.metrics.snapshot()))

@@ -22,6 +22,7 @@ from oneiric.ports import (
     RateLimitedError,
     UnavailableError,
 )
+from oneiric.ports.monitoring import MONITORING
 from oneiric.runtime import RuntimeOrchestrator
 from oneiric.text.tracing import Doing, Span, Trace, at_work
 from tests.contract.cases import CASES, Find, ProviderCase, Surroundings, brought_up, for_each
@@ -295,19 +296,23 @@ async def test_a_collector_that_goes_down_costs_spans_and_nothing_else(
     assert caplog.text.count("monitoring-failed") == 1
 
 
-async def test_a_collector_that_is_down_from_the_start_is_quarantined(tmp_path: Path) -> None:
-    """Exports fail until the next best monitor stands in; nothing else notices."""
+async def test_defect_what_stands_in_for_a_collector_hides_no_loss(tmp_path: Path) -> None:
+    """A collector that is down from the start is quarantined, and exports go on failing."""
     configure(tmp_path, free_port())
     async with RuntimeOrchestrator.open(folder=tmp_path, plugins=(PENS,)) as runtime:
+        exporter, lifecycle = runtime.exporter, runtime.lifecycle
         await runtime.events.emit("order.created")
-        taken = [await runtime.exporter.flush() for _ in range(4)]
+        kept = len(exporter.spans)
+        taken = [await exporter.flush() for _ in range(6)]
         failed = runtime.metrics.value(
             "oneiric_monitoring_exports_total", signal="monitor", result="failed"
         )
-        decision = runtime.resolver.explain("adapter:monitoring")
+        decision = runtime.resolver.explain(MONITORING)
+        async with lifecycle.use(MONITORING) as monitor:
+            seen = [*monitor.spans]  # type: ignore[attr-defined]
 
-    assert taken == [False, False, False, True]
-    assert failed == 3
+    assert taken == [False] * 6
+    assert (failed, len(exporter.spans), seen) == (6, kept, [])
     assert decision.winner is not None
     assert decision.winner.provider == "in-process"
 
