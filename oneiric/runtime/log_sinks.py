@@ -49,7 +49,8 @@ def log_to(
     """Send the events of all `oneiric` loggers where *settings* say, and return the handlers.
 
     With *debug* everything goes to stderr too. What a sink does not take is counted with
-    *dropped*; no sink ever holds up whoever logs, but for a file or stream that does.
+    *dropped*, beginning with 0; no sink ever holds up whoever logs, but for a file or stream
+    that does.
     """
     handlers: list[logging.Handler] = []
     for number, sink in enumerate(settings.sinks):
@@ -59,6 +60,7 @@ def log_to(
         handler.setFormatter(formatter(emit_json=as_json or sink.target == "http"))
         handler.setLevel((sink.level or settings.level).upper())
         handlers.append(handler)
+        dropped(name, 0)
     if debug or not handlers:
         handler = logging.StreamHandler(places.stderr)
         handler.setFormatter(formatter(emit_json=settings.emit_json))

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from oneiric.web.app import Answered
 
 HANDLED = HandlerOutcome.HANDLED
+MISSED = (HandlerOutcome.FAILED, HandlerOutcome.TIMED_OUT)
+FATES = ("done", "back", "aside")
+"""What becomes of a message of a queue."""
+SWAPS = ("ok", "failed", "rolled-back")
 _MOST_TOLD, _EVENT = 512, -1
 _ACTIVITY: Mapping[ActivityState, str] = MappingProxyType(
     {
@@ -121,8 +125,19 @@ class Measures(Observer):
             for result in ("handled", "missed", "unheard")
         }
         self._told: collections.deque[tuple[str, int, float]] = collections.deque()
+        self._begin()
         metrics.before(self._count)
         metrics.before(lambda: self._look(running))
+
+    def _begin(self) -> None:
+        """Begin at 0 what is to be noticed the first time: an alert sees only what grows."""
+        for domain in DOMAINS:
+            for what in ("quarantines", "forced_drains"):
+                self.metrics.counter(f"oneiric_lifecycle_{what}_total", domain=domain)
+            for result in SWAPS:
+                self.metrics.counter("oneiric_lifecycle_swaps_total", domain=domain, result=result)
+        for fate in FATES:
+            self.metrics.counter("oneiric_queue_messages_total", fate=fate)
 
     # -- the lifecycle ------------------------------------------------------------------
 
@@ -255,6 +270,9 @@ class Measures(Observer):
             self.metrics.counter("oneiric_event_handler_attempts_total", handler=name),
             self.metrics.histogram("oneiric_event_handler_duration_seconds", handler=name),
         )
+        for outcome in MISSED:
+            failures = "oneiric_event_handler_failures_total"
+            self.metrics.counter(failures, handler=name, outcome=str(outcome))
         return found
 
     def _missed(self, result: HandlerResult) -> None:

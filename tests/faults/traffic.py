@@ -181,7 +181,7 @@ class Orchestra:
         async with aiohttp.ClientSession() as session, session.get(f"{self.url}metrics") as found:
             text = await found.text()
         counted = re.findall(_SWAPS, text, re.MULTILINE)
-        return Counter({result: int(float(number)) for result, number in counted})
+        return +Counter({result: int(float(number)) for result, number in counted})
 
     def logged(self) -> list[dict[str, Any]]:
         """Return what was logged, and any other line as an event of its own."""

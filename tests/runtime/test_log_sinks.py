@@ -98,13 +98,15 @@ class Sinks:
 
     def __init__(self, folder: Path, *sinks: dict[str, Any], serves: bool = False, **more: Any):
         self.stderr, self.stdout, self.lost = io.StringIO(), io.StringIO(), Counter[str]()
+        self.known = set[str]()
         settings = LoggingSettings.model_validate({"sinks": sinks, **more})
         places = Places(folder, self.stderr, self.stdout if serves else None)
         self.handlers = log_to(settings, places, debug=False, dropped=self._dropped)
         self.log = get_logger("oneiric.tests")
 
     def _dropped(self, sink: str, count: int) -> None:
-        self.lost[sink] += count
+        self.lost += Counter({sink: count})  # which keeps no zeros
+        self.known.add(sink)
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -292,6 +294,13 @@ def test_a_receiver_that_hangs_costs_lines_and_no_time(tmp_path: Path, receiver:
     sinks.handlers[0].close()
 
     assert sinks.lost["http-0"] == 490
+
+
+def test_defect_an_alert_sees_the_first_line_that_a_sink_loses(tmp_path: Path) -> None:
+    """What was lost is told from the start, as 0: an alert sees only what grows."""
+    sinks = Sinks(tmp_path, {"target": "stderr"}, {"target": "file", "path": "a.log"})
+
+    assert (sinks.known, sinks.lost) == ({"stderr-0", "file-1"}, {})
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])

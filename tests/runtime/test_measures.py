@@ -51,6 +51,27 @@ async def test_pauses_drains_and_resumes_are_counted(tmp_path: Path) -> None:
     assert counts == [1, 1, 1]
 
 
+async def test_defect_an_alert_sees_what_fails_the_first_time(tmp_path: Path) -> None:
+    """What an alert waits for is told from the start, as 0: it sees only what grows."""
+    async with opened(tmp_path) as runtime:
+        await runtime.events.emit("order.created")
+        zeros = {
+            (each.metric.name, *each.labels.values())
+            for each in runtime.metrics.snapshot()
+            if each.value == 0
+        }
+
+    assert zeros >= {
+        ("oneiric_lifecycle_swaps_total", "service", "failed"),
+        ("oneiric_lifecycle_swaps_total", "adapter", "rolled-back"),
+        ("oneiric_lifecycle_quarantines_total", "adapter"),
+        ("oneiric_lifecycle_forced_drains_total", "task"),
+        ("oneiric_queue_messages_total", "aside"),
+        ("oneiric_event_handler_failures_total", "good", "failed"),
+        ("oneiric_event_handler_failures_total", "good", "timed-out"),
+    }
+
+
 # -- work -------------------------------------------------------------------------------
 
 
