@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import logging
 import os
 import stat
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -112,19 +114,20 @@ class FileSink(RotatingFileHandler):
         """Hand what was written to the system; a disk that is full is told with the next line."""
         try:
             super().flush()
-        except OSError:
-            self._lose()
+        except OSError as error:
+            self._lose(error)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the library's name
         """Count what could not be written."""
-        self._lose()
+        self._lose(sys.exception())
 
-    def _lose(self) -> None:
+    def _lose(self, error: BaseException | None) -> None:
         self._lost += 1
         self._dropped(1)
         if not self._failing:
             self._failing = True
-            told = {"event": "log-sink-failed", "sink": self.baseFilename, "reason": "not written"}
+            reason = (isinstance(error, OSError) and error.strerror) or "it cannot be written"
+            told = {"event": "log-sink-failed", "sink": self.baseFilename, "reason": reason.lower()}
             _log.error("log-sink-failed sink=%r", self.baseFilename, extra=told)
 
     def _open(self) -> TextIOWrapper:
@@ -133,7 +136,7 @@ class FileSink(RotatingFileHandler):
         descriptor = os.open(self.baseFilename, flags, 0o600)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise OSError(f"{self.baseFilename} is no regular file")
+            raise OSError(errno.EINVAL, "it is no regular file", self.baseFilename)
         return open(descriptor, "a", encoding="utf-8")  # noqa: PTH123  it is opened already
 
 

@@ -239,6 +239,26 @@ def test_a_file_that_cannot_be_written_stops_nobody(kind: str, tmp_path: Path) -
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("below/a.log", "no such file or directory"),
+        (".", "is a directory"),
+        ("/dev/null", "it is no regular file"),
+    ],
+)
+def test_defect_it_is_told_why_a_file_is_not_written(
+    path: str, reason: str, tmp_path: Path
+) -> None:
+    """As the system says, so that somebody can mend it."""
+    sinks = Sinks(tmp_path, {"target": "stderr"}, {"target": "file", "path": path})
+
+    sinks.log.warning("said")
+
+    (told,) = [line for line in sinks.stderr.getvalue().splitlines() if "log-sink-failed" in line]
+    assert f'reason="{reason}"' in told
+
+
 def test_a_full_disk_is_told_once_and_writing_goes_on_when_it_can(tmp_path: Path) -> None:
     """`/dev/full` is refused as no regular file, so the stream is made to fail."""
     lost = Counter[str]()
