@@ -182,7 +182,7 @@ def _event_of(sent: _Sent) -> Event:
     told |= {name[3:]: text for name, text in attributes.items() if name.startswith("ce-")}
     kind = attributes.get("content-type", attributes.get("Content-Type", _JSON))
     told["datacontenttype"] = kind
-    if "data" not in sent.push:
+    if not sent.push.get("data"):  # what is empty is left out, or told as empty
         return Event.from_json(told)
     if str(kind).partition(";")[0].strip().endswith("json"):
         return Event.from_json({**told, "data": _parsed(_data(sent.push))})

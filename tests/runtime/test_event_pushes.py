@@ -267,6 +267,17 @@ def test_an_event_of_nothing_but_a_name_is_one() -> None:
     assert (found.topic, found.data) == ("order.created", None)
 
 
+@pytest.mark.parametrize("empty", ["", None])
+def test_defect_empty_data_of_an_event_may_be_told(empty: str | None) -> None:
+    """In the JSON of Pub/Sub what is empty is left out, or told as empty, or as null."""
+    body = push(b"", attributes={"ce-type": "order.created"})
+    body["message"]["data"] = empty
+
+    found = Event.from_json(read_event(body, {}).message.given)
+
+    assert (found.topic, found.data) == ("order.created", None)
+
+
 def test_a_push_that_is_no_event_says_what_would_be() -> None:
     """As the hint."""
     with pytest.raises(InvalidError) as caught:
