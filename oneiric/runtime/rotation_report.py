@@ -82,7 +82,8 @@ class RotationReport:
         lines += [f"  {key}  {words[is_new]}" for key, is_new in self.changed.items()]
         lines += [each.render() for each in self.swapped]
         lines += [f"{ref}  takes no work now; swapped when it does" for ref in self.deferred]
-        lines += [f"failed: {each.error.message}" for each in self.failed]
+        for error in (each.error for each in self.failed):
+            lines += [f"failed: {error.message}", *(f"  {line}" for line in error.lines())]
         return "\n".join(part for line in lines for part in _fitted(line, columns))
 
 
