@@ -87,20 +87,26 @@ class ComponentDesk:
         return Explanation(assumed, decision.diff(assumed), dormant, activity, applied)
 
     def status(self, *, domain: str = "") -> Status:
-        """Return how each component stands in the process of the runtime.
+        """Return how each place stands in the process of the runtime.
+
+        One that serves on though nobody offers it any more stands there too.
 
         Raises:
             NotFoundError: there is no such domain.
         """
-        listing = self.list(domain=domain)
+        decisions = {each.ref: each for each in self.list(domain=domain).decisions}
         lifecycle, config = self.runtime.lifecycle, self.runtime.config
-        rows = tuple((each, lifecycle.status(each.ref)) for each in listing.decisions)
+        for each in lifecycle.statuses():
+            is_orphan = each.generation and each.ref not in decisions
+            if is_orphan and domain in ("", each.ref.domain):
+                decisions[each.ref] = self.runtime.resolver.explain(each.ref)
+        rows = tuple((decisions[ref], lifecycle.status(ref)) for ref in sorted(decisions))
         app = config.section("app")
         assert isinstance(app, AppSettings)
         dormant: dict[str, Dormant] = {}
-        for each in listing.decisions:
-            if found := self.runtime.stored.dormant(each.ref):
-                dormant[each.ref] = found
+        for ref in decisions:
+            if found := self.runtime.stored.dormant(ref):
+                dormant[ref] = found
         file = str(config.file or "")
         return Status(
             rows,
