@@ -47,8 +47,8 @@ class WatchStatus:
     `error` is why the file as it is now is not in force, with every problem; the last good
     configuration is that of `loaded_at`. `deferred` take no work at present; `failed` says of
     swaps that did not hold why, and they are tried again; `awaiting_restart` are the sections
-    and offers for which the file counts only after a restart. `trouble` says why the system
-    tells of no change, where it does not.
+    for which the file counts only after a restart. `trouble` says why the system tells of no
+    change, where it does not.
     """
 
     mode: str
