@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from oneiric.cli.complete import profiles
 from oneiric.errors import InvalidError
 from oneiric.runtime.stop import ServeSignals
-
-if TYPE_CHECKING:
-    pass
 
 Manifest = Annotated[
     str, typer.Option(help="Apply this one too: its address or path.", metavar="URI")
@@ -82,7 +80,8 @@ def orchestrate(
     A second signal hurries; at SIGHUP the configuration is read anew and sources are looked at.
     There is one orchestrator a folder.
     """
-    with ServeSignals() as signals:
+    signals, works = ServeSignals(), not (print_dag or events)
+    with signals if works else nullcontext():  # a look ends as any command does
         from oneiric.cli.output import operator_for, session_of, show_answer, tell
         from oneiric.runtime.serving import ServeOptions  # takes its time
 
@@ -91,9 +90,8 @@ def orchestrate(
         check_options(manifest, trust, http_port, no_http=no_http)
         if workflow and not print_dag:
             raise InvalidError("--workflow belongs to --print-dag")
-        works = not (print_dag or events)
         operator = operator_for(session, works=works, serves=works and not check)
-        if print_dag or events:
+        if not works:
             found = operator.serving.inspect(workflow, manifest=manifest, trust=trust)
             answer = replace(found, shows_workflows=print_dag, shows_events=events)
             show_answer(answer, as_json=as_json)
@@ -114,10 +112,9 @@ def orchestrate(
             show_answer(operator.serving.check(options, stop=signals), as_json=as_json)
             return
 
-        def say(text: str) -> None:
-            tell([f"orchestrator {text}"])
-
-        operator.serving.serve(options, stop=signals, told=say)
+        operator.serving.serve(
+            options, stop=signals, told=lambda text: tell([f"orchestrator {text}"])
+        )
 
 
 def check_options(manifest: str, trust: str, port: int | None, *, no_http: bool) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C while the program is still being imported."""
+"""Ctrl-C while the program is still being imported, or only looks."""
 
 import signal
 from pathlib import Path
@@ -21,7 +21,7 @@ class Finder(MetaPathFinder):
             type("Made", (), {{"named": Named()}})
 
 sys.meta_path.insert(0, Finder())
-sys.argv = ["oneiric", "plugins"]
+sys.argv = ["oneiric", *{words!r}]
 from oneiric.cli.__main__ import run
 run()
 """
@@ -34,4 +34,14 @@ def test_promise_c2_ctrl_c_during_imports_prints_no_traceback(
     module: str, code: int, tmp_path: Path
 ) -> None:
     """Not even where a class is just made, which Python 3.11 tells as a mistake of that class."""
-    assert tuple(run("-c", PROGRAM.format(module=module), folder=tmp_path)) == (code, "", "")
+    program = PROGRAM.format(module=module, words=["plugins"])
+    assert tuple(run("-c", program, folder=tmp_path)) == (code, "", "")
+
+
+@pytest.mark.parametrize("look", ["--events", "--print-dag"])
+def test_defect_ctrl_c_ends_a_look_at_what_an_orchestrator_would_have(
+    look: str, tmp_path: Path
+) -> None:
+    """Nothing is served, so nothing is drained: it is cut short, however long a source takes."""
+    program = PROGRAM.format(module="oneiric.runtime.serving", words=["orchestrate", look])
+    assert tuple(run("-c", program, folder=tmp_path)) == (130, "", "")
