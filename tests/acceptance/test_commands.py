@@ -286,11 +286,13 @@ def test_defect_oneiric_c6_built_in_adapters_are_listed_without_the_demo(tmp_pat
 
     assert {each["ref"]: each["provider"] for each in plain["components"]} == {
         "adapter:cache": "memory",
+        "adapter:executor": "process",
         "adapter:http": "aiohttp",
         "adapter:identity": "token",
         "adapter:messaging": "log",
         "adapter:monitoring": "in-process",
         "adapter:queue": "sqlite",
+        "adapter:recipes": "in-process-runs",
         "adapter:secrets": "env",
         "adapter:storage": "local",
     }

@@ -16,7 +16,7 @@ from oneiric.ports import DeadLetter
 from oneiric.stores.dead_letters import DeadLetterStore
 from tests.cli.calls import Call, document
 
-GROUPS = ("action", "config", "workflow", "event", "manifest", "trust", "secrets")
+GROUPS = ("action", "config", "workflow", "event", "manifest", "trust", "secrets", "recipe")
 FOR_PEOPLE = ("shell",)
 
 

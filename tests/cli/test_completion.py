@@ -40,7 +40,7 @@ CASES = [
     ("oneiric --demo explain service:p", {"payment"}),
     ("oneiric --demo explain serv", {"service:notification", "service:payment", "service:status"}),
     ("oneiric --demo explain pay", {"payment"}),
-    ("oneiric --demo explain --domain task ", {"demo-pause", "demo-say", "demo-words"}),
+    ("oneiric --demo explain --domain task demo-", {"demo-pause", "demo-say", "demo-words"}),
     ("oneiric --demo explain --key pay", {"payment"}),
     ("oneiric --demo swap service:payment --provider ", {"ledger", "sandbox"}),
     ("oneiric --demo swap payment --provider l", {"ledger"}),

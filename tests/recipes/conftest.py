@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -78,6 +79,7 @@ class Desk:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A working directory whose module `steps` holds scriptlets; imports are undone after."""
     monkeypatch.chdir(tmp_path)
+    _forget_other_desks()
     found = Desk(tmp_path)
     found.write("steps.py", SCRIPTLETS)
     known, path = set(sys.modules), list(sys.path)
@@ -85,4 +87,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     sys.path[:] = path
     for name in set(sys.modules) - known:
         if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def _forget_other_desks() -> None:
+    """Let no module of the same name be found that an example or a benchmark has left."""
+    elsewhere = tempfile.gettempdir()
+    sys.path[:] = [path for path in sys.path if not path.startswith(elsewhere)]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(elsewhere):
             del sys.modules[name]
