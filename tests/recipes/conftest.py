@@ -92,8 +92,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 
 def _forget_other_desks() -> None:
     """Let no module of the same name be found that an example or a benchmark has left."""
-    elsewhere = tempfile.gettempdir()
-    sys.path[:] = [path for path in sys.path if not path.startswith(elsewhere)]
+    sys.path[:] = [path for path in sys.path if not _is_left(path)]
     for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None) or "").startswith(elsewhere):
+        if _is_left(str(getattr(module, "__file__", None) or "")):
             del sys.modules[name]
+
+
+def _is_left(path: str) -> bool:
+    """Tell whether a path lies in a folder of another test, and not in the house's own."""
+    own = (str(Path(__file__).parents[2]), sys.prefix, sys.base_prefix)
+    return path.startswith(tempfile.gettempdir()) and not path.startswith(own)
