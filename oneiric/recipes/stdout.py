@@ -36,7 +36,8 @@ class _Parting(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        self.under.flush()
+        if not self.under.closed:  # it is flushed once more when it is let go of
+            self.under.flush()
 
     def fileno(self) -> int:
         return self.under.fileno()
