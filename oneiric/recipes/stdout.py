@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TextIO, cast
 
 from oneiric.documents import parse
 from oneiric.errors import DocumentError, JSONValue
 from oneiric.recipes.errors import StdoutError
 from oneiric.recipes.log import tell
 from oneiric.recipes.stderr import guarded_stderr
+from oneiric.recipes.streams import StandIn, standing_in
 
 MOST_CHARACTERS = 1 << 20
 _SINK: ContextVar[io.StringIO | None] = ContextVar("oneiric_recipe_stdout", default=None)
 
 
-class _Parting(io.TextIOBase):
+class _Parting(StandIn):
     """A stdout that gives each step what it printed itself, whichever thread it runs in."""
-
-    def __init__(self, under: TextIO) -> None:
-        self.under = under
-        self.users = 0
 
     def write(self, text: str, /) -> int:
         sink = _SINK.get()
@@ -35,13 +30,6 @@ class _Parting(io.TextIOBase):
             sink.write(text[: MOST_CHARACTERS - sink.tell()])
         return len(text)
 
-    def flush(self) -> None:
-        if not self.under.closed:  # it is flushed once more when it is let go of
-            self.under.flush()
-
-    def fileno(self) -> int:
-        return self.under.fileno()
-
 
 @contextmanager
 def parted() -> Iterator[None]:
@@ -49,17 +37,8 @@ def parted() -> Iterator[None]:
 
     Of runs that overlap the last one to end puts back the stdout that was there before.
     """
-    there: object = sys.stdout
-    parting = there if isinstance(there, _Parting) else _Parting(sys.stdout)
-    sys.stdout = cast("TextIO", parting)
-    parting.users += 1
-    try:
-        with guarded_stderr():
-            yield
-    finally:
-        parting.users -= 1
-        if not parting.users and cast("object", sys.stdout) is parting:
-            sys.stdout = parting.under
+    with standing_in("stdout", _Parting), guarded_stderr():
+        yield
 
 
 @contextmanager
