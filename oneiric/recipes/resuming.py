@@ -11,6 +11,7 @@ from oneiric.recipes.compiling import PREFIX, Compiled
 from oneiric.recipes.errors import SelectionError
 from oneiric.recipes.plugin import KEPT
 from oneiric.recipes.selection import before, matching, without
+from oneiric.recipes.sessions import writers_in
 from oneiric.reports.report import LEFT_OUT
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.plan import Plan, Step
@@ -36,8 +37,7 @@ class Earlier:
         """Who wrote each key of its context: step ids, and nobody for what it was given."""
         found = dict.fromkeys(self._given, "")
         found |= cast("dict[str, str]", self.run.metadata.get(WRITERS) or {})
-        found |= {str(e.data["key"]): e.step for e in self.events if _is_write(e)}
-        return found
+        return found | writers_in(self.events)
 
     def values(self, steps: set[str]) -> dict[str, JSONValue]:
         """Return what it was given, and what *steps* wrote."""
