@@ -52,12 +52,6 @@ class Work:
     env: Mapping[str, str]
 
     @property
-    def is_kept(self) -> bool:
-        """Whether the recipe asks that its result be kept."""
-        held = self.payload.get("held", {})
-        return "cache" in held or "cache_key" in held
-
-    @property
     def spec(self) -> Mapping[str, Any]:
         """What its result depends on besides, as the recipe says."""
         found: Mapping[str, Any] = self.payload.get("held", {}).get("cache") or {}

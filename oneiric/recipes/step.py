@@ -27,8 +27,8 @@ Envelope: TypeAlias = Mapping[str, JSONValue]
 class Given:
     """What a step is given: its fields filled in, and what it is held to.
 
-    `name` is the step's id; a member of a matrix has its own. `limit` is its time in seconds, and
-    `context` its place in the run.
+    `name` is the step's id; a member of a matrix has its own. `limit` is its time in seconds,
+    `context` its place in the run, and `is_kept` tells whether the recipe asks that its result be.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Given:
     success: Mapping[str, Any] = field(default_factory=dict)
     outputs: Sequence[str] | None = None
     merge: str = ""
+    is_kept: bool = False
 
     @classmethod
     def read(cls, payload: JSONValue, context: StepContext, secrets: Secrets) -> Given:
@@ -56,6 +57,7 @@ class Given:
             held.get("success", {}),
             held.get("outputs"),
             table.get("merge", ""),
+            "cache" in held or "cache_key" in held,
         )
 
 
@@ -82,11 +84,10 @@ class RecipeStep:
             spec = session.compiled.recipe.spec
             given = Given.read(payload, context, session.secrets)
             aside = Context(context.values, strict=spec.strict_keys)
-            work = session.work(context, cast("Mapping[str, Any]", payload or {}), self.code)
-            cache = session.cache if work.is_kept else None
-            found = await cache.find(work) if cache else None
-            if cache and found:
-                found = self._replayed(found, given, session)
+            cache = session.cache if given.is_kept else None
+            if cache:
+                work = session.work(context, cast("Mapping[str, Any]", payload), self.code)
+                found = self._replayed(await cache.find(work), given, session)
                 await cache.tell(work, found)
                 if found.result:
                     return dict(found.envelope)
@@ -99,7 +100,7 @@ class RecipeStep:
             except OneiricError as error:
                 raise _masked(given.name, error, session.secrets) from None
             envelope: Envelope = session.secrets.masked(done)
-            if cache and found:
+            if cache:
                 await cache.keep(work, found, envelope, aside)
             return dict(envelope)
 
