@@ -222,8 +222,3 @@ def _cause(text: str) -> str:
     if not colon or kind not in ("exit", "status"):
         return text
     return f"Status{value}Error" if value in ("4xx", "5xx") else f"{kind}-{value}"
-
-
-def names_of(steps: Sequence[Placed]) -> list[str]:
-    """Return the names under which steps stand in the recipe, each once."""
-    return list(dict.fromkeys(each.spec.name for each in steps))
