@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oneiric.errors import InvalidPathError, RefusedError
-from oneiric.files import confined
+from oneiric.recipes.confining import inside
 
 if TYPE_CHECKING:
     from oneiric.recipes.reading import Recipe
@@ -34,4 +34,4 @@ def _below(folder: Path, name: str) -> Path:
         if not path.is_relative_to(folder):
             raise InvalidPathError(name, f"it lies outside of {folder}")
         path = path.relative_to(folder)
-    return confined(folder, str(path)) if path.parts else folder
+    return inside(folder, str(path))
