@@ -1,0 +1,1 @@
+"""Checks of a service that runs: what they ask, and how it is asked."""
