@@ -1,0 +1,216 @@
+"""The ledger: what was put there stands there, and whatever touches it shows."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from oneiric.documents import canonical
+from oneiric.errors import InvalidError, NotFoundError
+from oneiric.remote.security import PrivateKey
+from oneiric.runs.proof import Proof, ProofOutcome
+from oneiric.validation.ledger import Head, Ledger, LedgerError, LedgerSettings
+
+TASK = "deploy-auth"
+
+
+def proof(number: int, **more: object) -> Proof:
+    return Proof(
+        claim="it is up",
+        subject=f"https://api.example.com/{number}",
+        kind="live",
+        outcome=ProofOutcome.PASSED,
+        at="2026-11-20T09:30:00.000000Z",
+        facts={"check": f"check-{number}", **more},  # type: ignore[dict-item]
+    )
+
+
+def ledger(folder: Path) -> Ledger:
+    return Ledger(LedgerSettings(folder=folder / "ledger", key=folder / "keys" / "ledger.json"))
+
+
+def path_of(folder: Path) -> Path:
+    return folder / "ledger" / f"{TASK}.jsonl"
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Ledger:
+    """A ledger of two runs, three proofs and two."""
+    found = ledger(tmp_path)
+    found.append(TASK, "run-1", [proof(1), proof(2)])
+    found.append(TASK, "run-1", [proof(3)])
+    found.append(TASK, "run-2", [proof(4), proof(5)])
+    return found
+
+
+def told(found: Ledger, *heads: Head) -> list[tuple[str, str]]:
+    return [(each.key, each.what) for each in found.problems(TASK, heads=heads)]
+
+
+OTHER = "it is missing, or another than was recorded"
+
+
+def test_what_was_put_there_is_there(filled: Ledger, tmp_path: Path) -> None:
+    """Every proof comes back as it was put, chained, by run or in all; nothing is wrong."""
+    again = ledger(tmp_path)
+
+    assert [each.subject[-1] for each in again.read(TASK)] == ["1", "2", "3", "4", "5"]
+    assert [each.facts["check"] for each in again.read(TASK, "run-2")] == ["check-4", "check-5"]
+    assert again.problems(TASK) == []
+    assert again.head(TASK) == Head(5, again.read(TASK)[-1].digest)
+    assert again.tasks() == [TASK]
+    assert [path.stat().st_mode & 0o777 for path in (path_of(tmp_path),)] == [0o600]
+
+
+def test_a_changed_entry_shows(filled: Ledger, tmp_path: Path) -> None:
+    """A result that was turned into a pass no longer fits its signature."""
+    path = path_of(tmp_path)
+    path.write_text(path.read_text().replace("example.com/2", "example.com/7"))
+
+    assert ("2", "its signature does not fit: it was changed") in told(filled)
+    with pytest.raises(LedgerError, match="was touched"):
+        filled.read(TASK)
+
+
+def test_a_dropped_entry_shows(filled: Ledger, tmp_path: Path) -> None:
+    """A line that was taken out leaves its successor following nothing that is there."""
+    lines = path_of(tmp_path).read_bytes().splitlines(keepends=True)
+    path_of(tmp_path).write_bytes(b"".join([*lines[:2], *lines[3:]]))
+
+    assert ("3", "it says it is entry 4") in told(filled)
+    assert ("3", "it follows what is missing or was changed") in told(filled)
+
+
+def test_reordered_entries_show(filled: Ledger, tmp_path: Path) -> None:
+    """Two lines that changed places are each told."""
+    lines = path_of(tmp_path).read_bytes().splitlines(keepends=True)
+    lines[1], lines[2] = lines[2], lines[1]
+    path_of(tmp_path).write_bytes(b"".join(lines))
+
+    assert {key for key, _ in told(filled)} >= {"2", "3"}
+
+
+def test_a_truncated_ledger_shows_by_its_head(filled: Ledger, tmp_path: Path) -> None:
+    """Missing last entries show by the head beside the file; and nothing is added to such."""
+    lines = path_of(tmp_path).read_bytes().splitlines(keepends=True)
+    path_of(tmp_path).write_bytes(b"".join(lines[:3]))
+
+    assert told(filled) == [("5", OTHER)]
+    with pytest.raises(LedgerError):
+        filled.append(TASK, "run-3", [proof(6)])
+
+
+def test_a_ledger_and_head_of_earlier_show_by_a_head_kept_elsewhere(
+    filled: Ledger, tmp_path: Path
+) -> None:
+    """Whoever puts an earlier file and its head back is found out by what a journal keeps."""
+    head = path_of(tmp_path).with_suffix(".head")
+    before = path_of(tmp_path).read_bytes(), head.read_bytes()
+    filled.append(TASK, "run-3", [proof(6)])
+    kept = filled.head(TASK)
+    path_of(tmp_path).write_bytes(before[0])
+    head.write_bytes(before[1])
+
+    assert told(filled) == []
+    assert told(filled, kept) == [("6", OTHER)]
+
+
+def test_a_missing_or_forged_head_shows(filled: Ledger, tmp_path: Path) -> None:
+    """Without its head, or with one that somebody else wrote, a ledger is not whole."""
+    head = path_of(tmp_path).with_suffix(".head")
+    forged = {**json.loads(head.read_text()), "entries": 1}
+    head.write_bytes(canonical(forged))
+    assert told(filled) == [("head", "it is not signed by the key of this ledger")]
+    head.unlink()
+    assert told(filled) == [("head", "its record is missing")]
+
+
+def test_a_ledger_that_was_written_anew_with_another_key_shows(
+    filled: Ledger, tmp_path: Path
+) -> None:
+    """A whole chain that somebody rebuilt is no chain of this ledger: it lacks the key."""
+    other = tmp_path / "other"
+    ledger(other).append(TASK, "run-1", [proof(1)])
+    for kind in ("jsonl", "head"):
+        source = other / "ledger" / f"{TASK}.{kind}"
+        (tmp_path / "ledger" / f"{TASK}.{kind}").write_bytes(source.read_bytes())
+
+    assert ("1", "it is signed by another key") in told(filled)
+
+
+def test_an_entry_of_another_task_does_not_fit(filled: Ledger, tmp_path: Path) -> None:
+    """A good entry of one task proves nothing for another."""
+    path = tmp_path / "ledger" / "other.jsonl"
+    path.write_bytes(path_of(tmp_path).read_bytes())
+
+    assert filled.problems("other")[0].what == f"it belongs to the task {TASK}"
+
+
+def test_a_line_that_was_never_finished_was_never_there(filled: Ledger, tmp_path: Path) -> None:
+    """What a crash left half written was told to nobody, and the next entry takes its place."""
+    with path_of(tmp_path).open("ab") as file:
+        file.write(b'{"half":')
+
+    assert told(filled) == [("6", "it was never finished")]
+    filled.append(TASK, "run-3", [proof(6)])
+    assert told(filled) == []
+    assert len(filled.read(TASK)) == 6
+
+
+def test_a_head_that_a_crash_left_behind_is_no_fault(filled: Ledger, tmp_path: Path) -> None:
+    """An entry that came to disk before its head was told counts, and the next one follows it."""
+    head = path_of(tmp_path).with_suffix(".head")
+    before = head.read_bytes()
+    filled.append(TASK, "run-3", [proof(6)])
+    head.write_bytes(before)
+
+    assert told(filled) == []
+    filled.append(TASK, "run-3", [proof(7)])
+    assert [each.subject[-1] for each in filled.read(TASK)][-2:] == ["6", "7"]
+
+
+def _append(folder: str, worker: int) -> None:
+    for number in range(20):
+        ledger(Path(folder)).append(TASK, f"run-{worker}", [proof(worker * 100 + number)])
+
+
+def test_defect_validation_c5_four_writers_at_once_lose_and_break_nothing(tmp_path: Path) -> None:
+    """4 processes that append 20 proofs each leave 80 entries in one whole chain."""
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append, args=(str(tmp_path), each)) for each in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+
+    assert [writer.exitcode for writer in writers] == [0, 0, 0, 0]
+    assert len(ledger(tmp_path).read(TASK)) == 80
+
+
+def test_defect_validation_b18_an_id_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
+    """An id names one file, so it may hold no path."""
+    for task in ("../x", "a/b", "", "a\0b"):
+        with pytest.raises(InvalidError):
+            ledger(tmp_path).append(task, "run", [proof(1)])
+    with pytest.raises(NotFoundError):
+        ledger(tmp_path).problems("nobody")
+
+
+def test_the_key_is_the_owners_and_no_entry_shows_it(filled: Ledger, tmp_path: Path) -> None:
+    """The key is made once, 0600, and its private half is in no other file."""
+    key = tmp_path / "keys" / "ledger.json"
+    seed = json.loads(key.read_text())["seed"]
+
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert seed not in path_of(tmp_path).read_text()
+    assert PrivateKey.read(key.read_bytes()).public.id in path_of(tmp_path).read_text()
+
+
+def test_a_proof_cannot_smuggle_a_secret_in(filled: Ledger, tmp_path: Path) -> None:
+    """Fields that are secret by name are masked before they are signed."""
+    filled.append(TASK, "run-3", [proof(6, password="hunter2-in-clear")])
+
+    assert "hunter2-in-clear" not in path_of(tmp_path).read_text()
