@@ -1,0 +1,1 @@
+"""The built-in providers of validation: who checks, who compares, who decides."""
