@@ -65,7 +65,8 @@ check: $(STAMP)  ## lint, format, types, architecture
 
 coverage: $(STAMP)  ## tell what of the recipes the tests of their room run
 	@mkdir -p build/coverage
-	@$(RUN) -m coverage run -m pytest tests/recipes tests/acceptance/test_recipes_brief.py
+	@$(RUN) -m coverage run -m pytest $(PYTEST_ARGS) tests/recipes \
+	  tests/acceptance/test_recipes_brief.py
 	@$(RUN) -m coverage combine --quiet
 	@$(RUN) -m coverage report
 

@@ -9,7 +9,10 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("fewer", max_examples=25)
 
 PATIENCE_SECONDS = 2.0
 

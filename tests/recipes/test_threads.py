@@ -24,8 +24,9 @@ async def test_calls_that_wait_for_each_other_are_all_made() -> None:
     threads.close()
 
 
-async def test_calls_one_after_another_need_one_thread() -> None:
-    """It is kept for the next."""
+async def test_calls_one_after_another_need_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept for the next, as long as it gets to what there is to do in time."""
+    monkeypatch.setattr("oneiric.recipes.threads.GROW_SECONDS", PATIENCE_SECONDS)
     threads = Threads()
     used = {(await threads.call(threading.get_ident)).value for _ in range(20)}
     assert len(used) == 1
