@@ -47,7 +47,7 @@ from tests.docs.work_documents import work_documents
 
 CODE = Path(__file__).parents[2] / "oneiric"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
-MANIFESTS = PAGE.with_name("manifests.md")
+SIGNED = (PAGE.with_name("manifests.md"), PAGE.with_name("ledger.md"))
 CACHE = "adapter:cache"
 _SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _EXAMPLE = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -327,7 +327,8 @@ def test_every_schema_of_the_code_is_on_a_page() -> None:
     written = set(re.findall(r'"(oneiric\.[a-z-]+/\d+)"', code))
 
     shown = {json.loads(_EXAMPLE.findall(text)[0]).get("schema") for text in sections().values()}
-    signed = set(re.findall(r'"schema": "(oneiric\.[a-z-]+/\d+)"', MANIFESTS.read_text("utf-8")))
+    pages = "".join(page.read_text("utf-8") for page in SIGNED)
+    signed = set(re.findall(r'"schema": "(oneiric\.[a-z-]+/\d+)"', pages))
 
     assert shown | signed == written | {None}
     assert shown.isdisjoint(signed)
