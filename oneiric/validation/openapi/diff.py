@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from types import MappingProxyType
 
-from oneiric.ports.drift import DriftItem
+from oneiric.errors import JSONValue
+from oneiric.ports.drift import DriftItem, Severity
+from oneiric.validation.openapi.changes import Found
 from oneiric.validation.openapi.document import Document
-from oneiric.validation.openapi.ignored import Ignored
-from oneiric.validation.openapi.rules import RULES
+from oneiric.validation.openapi.ignored import Ignored, expired
+from oneiric.validation.openapi.lifetimes import lifetime_changes, removal
+from oneiric.validation.openapi.operation_rules import operation_changes
+from oneiric.validation.openapi.operations import Operation
+from oneiric.validation.openapi.paths import unnamed
+from oneiric.validation.openapi.rules import EDITION, RULES, severities
+from oneiric.validation.openapi.schemas import SchemaPairs
+from oneiric.validation.openapi.securing import security_changes
 
-NO_OVERRIDES: Mapping[str, str] = {}
+MAX_ITEMS = 10_000
+"""How many differences are told at most; beyond, one says that there are more."""
+
+_NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
+_WORST_FIRST = tuple(reversed(Severity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,40 +40,121 @@ def diff(
     old: Document,
     new: Document,
     *,
-    overrides: Mapping[str, str] = NO_OVERRIDES,
+    overrides: Mapping[str, str] = _NO_OVERRIDES,
     ignore: Sequence[Ignored] = (),
     today: str = "",
+    edition: int = EDITION,
 ) -> list[DriftItem]:
     """Return how *new* differs from *old*, worst first; the order of keys makes no difference.
 
     *overrides* gives rules another severity, or `ignore`; *ignore* accepts differences by rule
     and place. *today*, as in `2026-11-21`, tells which of those have expired and which sunsets
-    have passed; without it none has.
+    have passed; without it none has. *edition* is that of the rules.
+
+    What a schema says is told at every place that uses it. Text for people alone, examples and
+    names of variables in paths are no difference.
 
     Raises:
         InvalidError: *overrides* names no rule, or gives no severity.
     """
-    return list(compare(old, new, overrides=overrides, ignore=ignore, today=today).items)
+    told = compare(old, new, overrides=overrides, ignore=ignore, today=today, edition=edition)
+    return list(told.items)
 
 
 def compare(
     old: Document,
     new: Document,
     *,
-    overrides: Mapping[str, str] = NO_OVERRIDES,
+    overrides: Mapping[str, str] = _NO_OVERRIDES,
     ignore: Sequence[Ignored] = (),
     today: str = "",
+    edition: int = EDITION,
 ) -> Difference:
     """Compare like `diff`, and tell how much was compared and ignored too."""
-    before = {each.name for each in old.operations}
-    after = {each.name for each in new.operations}
-    items = [_item("operation-removed", name) for name in sorted(before - after)]
-    items += [_item("operation-added", name) for name in sorted(after - before)]
-    return Difference(tuple(items), 0, len(before | after))
-
-
-def _item(code: str, place: str) -> DriftItem:
-    rule = RULES[code]
-    return DriftItem(
-        kind="openapi", code=code, severity=rule.severity, place=place, message=rule.meaning
+    levels = severities(overrides, edition=edition)
+    valid = [entry for entry in ignore if not entry.has_expired(today)]
+    pairs = SchemaPairs(old, new)
+    items: dict[tuple[str, str], DriftItem] = {}
+    ignored: set[tuple[str, str]] = set()
+    wanted = (found for found in _found(old, new, pairs, today) if levels[found.rule] is not None)
+    for found in wanted:
+        key = found.rule, found.place
+        if key in items or key in ignored:
+            continue
+        if any(entry.covers(*key) for entry in valid):
+            ignored.add(key)
+            continue
+        items[key] = _item(found, levels)
+        if len(items) >= MAX_ITEMS:
+            pairs.is_cut = True
+            break
+    last = [*_expired(ignore, today), *_cut(pairs)]
+    items |= {(each.rule, each.place): _item(each, levels) for each in last if levels[each.rule]}
+    ordered = sorted(
+        items.values(),
+        key=lambda each: (_WORST_FIRST.index(each.severity), each.place, each.code),
     )
+    checked = len(_by_template(old).keys() | _by_template(new).keys())
+    return Difference(tuple(ordered), len(ignored), checked)
+
+
+def _item(found: Found, levels: Mapping[str, Severity | None]) -> DriftItem:
+    message = RULES[found.rule].meaning
+    if "from" in found.facts and "to" in found.facts:
+        message += f", {_shown(found.facts['from'])} before and {_shown(found.facts['to'])} now"
+    return DriftItem(
+        kind="openapi",
+        code=found.rule,
+        severity=levels[found.rule] or Severity.INFO,
+        place=found.place,
+        message=message,
+        facts=found.facts,
+    )
+
+
+def _shown(value: JSONValue) -> str:
+    if isinstance(value, list):
+        return " and ".join(map(_shown, islice(value, 5))) or "none"
+    text = "none" if value in (None, "") else str(value)
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _cut(pairs: SchemaPairs) -> Iterator[Found]:
+    if pairs.is_cut:
+        yield Found("too-many-differences", "the document")
+
+
+def _expired(ignore: Sequence[Ignored], today: str) -> Iterator[Found]:
+    for entry in expired(ignore, today):
+        place = f"line {entry.line}: {entry.rule} {entry.place}"
+        yield Found("ignored-entry-expired", place, {"until": entry.until})
+
+
+def _by_template(document: Document) -> dict[tuple[str, str], Operation]:
+    return {(unnamed(each.path), each.method): each for each in reversed(document.operations)}
+
+
+def _found(old: Document, new: Document, pairs: SchemaPairs, today: str) -> Iterable[Found]:
+    before, after = _by_template(old), _by_template(new)
+    old_paths, new_paths = {path for path, _ in before}, {path for path, _ in after}
+    for base in sorted(set(old.bases) - set(new.bases)):
+        yield Found("base-path-removed", f"servers {base or '/'}")
+    uses = []
+    for key in sorted(before.keys() | after.keys()):
+        one, other = before.get(key), after.get(key)
+        if one is None and other is not None:
+            rule = "operation-added" if key[0] in old_paths else "path-added"
+            yield Found(rule, other.name)
+        elif one is not None and other is None:
+            yield removal(one, today, whole_path=key[0] not in new_paths)
+        elif one is not None and other is not None:
+            yield from lifetime_changes(one, other, today)
+            yield from security_changes(one, other, old, new)
+            found, used = operation_changes(one, other, pairs)
+            yield from found
+            uses += used
+    for use in uses:
+        for path, change in pairs.changes(use.key):
+            place = f"{use.place} {path}"
+            yield Found(f"{use.side}-{change.rule}", place, change.facts)

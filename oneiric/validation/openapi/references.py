@@ -22,6 +22,9 @@ _NAMED = frozenset(
 )
 """Keys whose tables have names as keys, which mean nothing here."""
 
+_FOR_PEOPLE = frozenset(
+    {"title", "description", "example", "examples", "externalDocs", "$comment", "deprecated"}
+)
 _VALUES = frozenset({"example", "examples", "default", "enum", "const", "mapping", "value"})
 """Keys below which a `$ref` is no reference, but what somebody may send."""
 
@@ -131,6 +134,27 @@ def tables_in(root: JSONValue) -> Iterator[tuple[Table, str]]:
             for key, value in node.items():
                 if isinstance(value, list | Mapping) and (named or key not in _VALUES):
                     waiting.append((value, f"{path}.{key}", not named and key in _NAMED))
+
+
+def meaning(node: JSONValue, *, named: bool = False) -> JSONValue:
+    """Return a schema without what is written in it for people alone.
+
+    >>> meaning({"type": "object", "title": "A", "properties": {"title": {"description": "B"}}})
+    {'type': 'object', 'properties': {'title': {}}}
+    """
+    if isinstance(node, list):
+        return [meaning(each) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    return {
+        key: each if key in _VALUES and not named else _below(key, each, named=named)
+        for key, each in node.items()
+        if named or not (key in _FOR_PEOPLE or key.startswith("x-"))
+    }
+
+
+def _below(key: str, node: JSONValue, *, named: bool) -> JSONValue:
+    return meaning(node, named=not named and key in _NAMED)
 
 
 def _short(text: str) -> str:
