@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 
-from oneiric.errors import Problem
+from oneiric.errors import JSONValue, Problem
 from oneiric.validation.openapi.document import Document
+from oneiric.validation.openapi.json_schema import json_schema
+from oneiric.validation.openapi.operations import Operation, Parameter, Response, media_type
+from oneiric.validation.providers.contract_schemas import MAX_FAULTS, faults
+
+_WITHOUT_BODY = frozenset({204, 205, 304})
 
 
 def conformance(
@@ -23,12 +29,103 @@ def conformance(
     path in the body such as `$.items[0].email`), `what` in words that quote no value, and in
     `origin` the place in the document, such as `GET /users 200 application/json`.
 
+    A HEAD that is not documented is held to the GET of its path. At most 20 problems are told.
+
     Raises:
         DependencyMissingError: a body is to be checked, and `oneiric[validation]` is not installed.
     """
-    operation = document.find(method, path)
+    operation = _operation(document, method, path)
     if operation is None:
-        return [Problem("operation", "it is not documented", document.source)]
-    if operation.response(status) is None:
+        what = f"{method.upper()} of this path is not documented"
+        return [Problem("operation", what, document.source)]
+    response = operation.response(status)
+    if response is None:
         return [Problem("status", f"{status} is not documented", operation.name)]
-    return []
+    place = f"{operation.name} {response.status}"
+    sent = {name.lower(): value for name, value in headers.items()}
+    problems = list(_headers(document, response, sent, place))
+    if method.upper() != "HEAD" and status not in _WITHOUT_BODY and status >= 200:
+        problems += _content(document, response, sent.get("content-type", ""), body, place)
+    return problems[:MAX_FAULTS]
+
+
+def _operation(document: Document, method: str, path: str) -> Operation | None:
+    found = document.find(method, path)
+    if found is None and method.upper() == "HEAD":
+        return document.find("GET", path)
+    return found
+
+
+def _headers(
+    document: Document, response: Response, sent: Mapping[str, str], place: str
+) -> Iterator[Problem]:
+    for name, header in sorted(response.headers.items()):
+        if name not in sent:
+            if header.required:
+                yield Problem(f"header {name}", "it is missing", place)
+        elif header.schema is not None:
+            value = _header_value(document, header, sent[name])
+            schema = json_schema(document, header.schema, hidden="writeOnly")
+            for path, what in faults(schema, value):
+                key = f"header {name}{path.removeprefix('$')}"
+                yield Problem(key, f"it {what}", place)
+
+
+def _header_value(document: Document, header: Parameter, text: str) -> JSONValue:
+    schema = document.references.table(header.schema)
+    kinds = schema.get("type")
+    kind = next(iter(kinds), "") if isinstance(kinds, list) else kinds
+    if kind == "array":
+        items = Parameter(header.name, "header", schema=schema.get("items"))
+        return [_header_value(document, items, each.strip()) for each in text.split(",")]
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if kind in ("integer", "number"):
+        return _number(text)
+    return text
+
+
+def _number(text: str) -> JSONValue:
+    for read in (int, float):
+        try:
+            return read(text) if len(text) <= 100 else text
+        except ValueError:
+            continue
+    return text
+
+
+def _content(
+    document: Document, response: Response, told: str, body: bytes, place: str
+) -> Iterator[Problem]:
+    if not response.content:
+        return
+    if not body and not told:
+        yield Problem("$", "the body is missing", place)
+        return
+    kind = media_type(told)
+    ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
+    documented = next((each for each in ranges if each in response.content), None)
+    if documented is None:
+        shown = ascii(kind[:100])[1:-1] or "none"
+        wanted = " or ".join(sorted(response.content)[:5])
+        yield Problem("content-type", f"it is {shown}, and not {wanted}", place)
+        return
+    schema = response.content[documented]
+    if schema is None or not _is_json(kind):
+        return
+    where = f"{place} {documented}"
+    try:
+        value = json.loads(body, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        yield Problem("$", "the body is no JSON", where)
+        return
+    for path, what in faults(json_schema(document, schema, hidden="writeOnly"), value):
+        yield Problem(path, f"it {what}", where)
+
+
+def _is_json(kind: str) -> bool:
+    return kind in ("application/json", "text/json") or kind.endswith("+json")
+
+
+def _refused(word: str) -> JSONValue:
+    raise ValueError(word)
