@@ -62,7 +62,6 @@ DOORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "opentelemetry": ("oneiric/adapters/monitoring/*",),
         "redis": ("oneiric/adapters/*",),
         "jsonschema": ("oneiric/validation/providers/*",),
-        "referencing": ("oneiric/validation/providers/*",),
         "IPython": ("oneiric/shell/*",),
         "traitlets": ("oneiric/shell/*",),
         "jwt": ("oneiric/adapters/identity/*",),

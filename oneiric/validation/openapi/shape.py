@@ -148,7 +148,7 @@ class Shapes:
             _add_properties(shape, part.node)
             _add_items(shape, part.node)
             _add_opaque(shape, part)
-        _imply_types(shape)
+        _imply_types(shape, nullable=any(part.nullable for part in parts))
         self._drop_one_way(shape, side)
         return shape
 
@@ -344,15 +344,15 @@ def _add_opaque(shape: Shape, part: Part) -> None:
         shape.discriminator = _text(discriminator.get("propertyName"))
 
 
-def _imply_types(shape: Shape) -> None:
+def _imply_types(shape: Shape, *, nullable: bool) -> None:
     if shape.types != ANYTHING or shape.unions:
         return
     if shape.enum is not None:
         shape.types = frozenset().union(*(_type_of(each) for each in shape.enum))
     elif shape.properties or shape.required or shape.extra != ():
-        shape.types = frozenset({"object"})
+        shape.types, shape.nullable = frozenset({"object"}), nullable
     elif shape.items or shape.prefix:
-        shape.types = frozenset({"array"})
+        shape.types, shape.nullable = frozenset({"array"}), nullable
 
 
 def _type_of(value: bytes) -> Sequence[str]:

@@ -76,14 +76,12 @@ def _library() -> Any:
 
 def _validator(schema: JSONValue) -> Any:
     jsonschema = _library()
-    from referencing import Registry
-
     checker = jsonschema.FormatChecker(formats=_FORMATS)
     checker.checks("date-time", raises=ValueError)(_is_time)
     kind = jsonschema.validators.extend(
         jsonschema.Draft202012Validator, {"pattern": _pattern, "patternProperties": _by_pattern}
     )
-    return kind(schema, format_checker=checker, registry=Registry())
+    return kind(schema, format_checker=checker)
 
 
 def _is_time(value: object) -> bool:
