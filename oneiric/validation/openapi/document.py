@@ -6,9 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from oneiric.documents import DocumentLimits, parse
 from oneiric.errors import DocumentError, JSONValue
+from oneiric.validation.openapi.bundle import Beside, bundled
 from oneiric.validation.openapi.operations import Operation, operations_of
 from oneiric.validation.openapi.paths import base_paths, below, concreteness, matches
 from oneiric.validation.openapi.references import EMPTY, References, Table
@@ -57,12 +59,13 @@ class Document:
         return None
 
 
-def read_document(data: bytes, *, source: str) -> Document:
+def read_document(data: bytes, *, source: str, beside: Beside | None = None) -> Document:
     """Read a document written in JSON or YAML.
 
     References within it are followed; one that leads out of it, to nothing or in a circle is
-    refused, so that nothing is ever fetched. Statuses that YAML reads as numbers are taken as
-    the text that they stand for.
+    refused, so that nothing is ever fetched. With *beside*, references to files by relative
+    paths are followed too; it is given each path, and gives the bytes or raises. Statuses that
+    YAML reads as numbers are taken as the text that they stand for.
 
     Raises:
         DocumentError: it is no document of OpenAPI 3.0 or 3.1, or beyond `LIMITS`. Its `reason`
@@ -73,6 +76,8 @@ def read_document(data: bytes, *, source: str) -> Document:
     if not isinstance(root, Mapping):
         raise DocumentError("not-openapi", "it is no table", source=source)
     version = _version(root, source)
+    if beside is not None:
+        bundled(cast("dict[str, JSONValue]", root), source, beside, _parsed)
     if not isinstance(root.get("paths", EMPTY), Mapping):
         raise DocumentError("not-openapi", "its paths are no table", source=source, path="paths")
     references = References(root, source)
