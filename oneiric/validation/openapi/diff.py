@@ -132,7 +132,8 @@ def _expired(ignore: Sequence[Ignored], today: str) -> Iterator[Found]:
 
 
 def _by_template(document: Document) -> dict[tuple[str, str], Operation]:
-    return {(unnamed(each.path), each.method): each for each in reversed(document.operations)}
+    ordered = sorted(document.operations, key=lambda each: each.path, reverse=True)
+    return {(unnamed(each.path), each.method): each for each in ordered}
 
 
 def _found(old: Document, new: Document, pairs: SchemaPairs, today: str) -> Iterable[Found]:

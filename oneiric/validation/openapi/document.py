@@ -117,6 +117,6 @@ def _by_shape(
     operations: tuple[Operation, ...],
 ) -> Mapping[tuple[str, int], tuple[Operation, ...]]:
     found = defaultdict(list)
-    for operation in sorted(operations, key=lambda each: concreteness(each.path)):
+    for operation in sorted(operations, key=lambda each: (concreteness(each.path), each.path)):
         found[operation.method, operation.path.count("/")].append(operation)
     return {key: tuple(each) for key, each in found.items()}

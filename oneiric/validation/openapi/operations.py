@@ -190,7 +190,7 @@ def _example(node: Table, references: References) -> JSONValue:
 def _response(status: str, node: Table, references: References) -> Response:
     headers = {
         name.lower(): _parameter(name.lower(), "header", references.table(each), references)
-        for name, each in _table(node.get("headers")).items()
+        for name, each in _sorted(_table(node.get("headers")))
         if name.lower() != "content-type"
     }
     return Response(status, headers, _content(node, references))
@@ -199,7 +199,7 @@ def _response(status: str, node: Table, references: References) -> Response:
 def _content(node: Table, references: References) -> dict[str, Schema]:
     content = _table(node.get("content"))
     return {
-        media_type(name): references.table(each).get("schema") for name, each in content.items()
+        media_type(name): references.table(content[name]).get("schema") for name in sorted(content)
     }
 
 
@@ -232,6 +232,10 @@ def _scopes(scopes: JSONValue) -> frozenset[str]:
 
 def _status(text: str) -> str:
     return text.upper() if text.lower() != "default" else "default"
+
+
+def _sorted(table: Table) -> list[tuple[str, JSONValue]]:
+    return [(name, table[name]) for name in sorted(table)]
 
 
 def _text(value: JSONValue) -> str:

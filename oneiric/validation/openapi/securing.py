@@ -49,9 +49,11 @@ def _refused(way: Mapping[str, frozenset[str]], new: Operation, place: str) -> F
 
 
 def _fewer_scopes(old: Operation, new: Operation, place: str) -> Iterator[Found]:
-    for way in old.security:
-        for other in new.security:
-            if other.keys() == way.keys() and other != way and _is_enough(way, other):
+    gone = [way for way in old.security if way not in new.security]
+    come = [way for way in new.security if way not in old.security]
+    for way in gone:
+        for other in come:
+            if other.keys() == way.keys() and _is_enough(way, other):
                 less = {scope for name in way for scope in way[name] - other[name]}
                 yield Found(
                     "security-scope-removed", f"{place} {_name(way)}", {"scopes": sorted(less)}

@@ -22,6 +22,7 @@ ANYTHING = frozenset({"string", "integer", "fraction", "boolean", "object", "arr
 
 UPPER = ("maximum", "maxLength", "maxItems", "maxProperties")
 LOWER = ("minimum", "minLength", "minItems", "minProperties")
+_BOUNDING = frozenset({*UPPER, *LOWER, "exclusiveMaximum", "exclusiveMinimum"})
 _OPAQUE = (
     *("not", "if", "then", "else", "contains", "minContains", "maxContains", "propertyNames"),
     *("dependentRequired", "dependentSchemas", "dependencies", "patternProperties"),
@@ -284,6 +285,8 @@ def _restrict_values(shape: Shape, part: Part) -> None:
 
 
 def _restrict_bounds(shape: Shape, node: Table, *, modern: bool) -> None:
+    if node.keys().isdisjoint(_BOUNDING):
+        return
     for words, sign in ((UPPER, 1), (LOWER, -1)):
         for word in words:
             for bound in _bounds(node, word, modern=modern):
