@@ -23,6 +23,9 @@ from oneiric.validation.openapi.securing import security_changes
 MAX_ITEMS = 10_000
 """How many differences are told at most; beyond, one says that there are more."""
 
+MAX_SEEN = 200_000
+"""How many are looked at, those that somebody accepted among them."""
+
 _NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
 _WORST_FIRST = tuple(reversed(Severity))
 
@@ -76,10 +79,12 @@ def compare(
     pairs = SchemaPairs(old, new)
     items: dict[tuple[str, str], DriftItem] = {}
     ignored: set[tuple[str, str]] = set()
-    wanted = (found for found in _found(old, new, pairs, today) if levels[found.rule] is not None)
-    for found in wanted:
+    for seen, found in enumerate(_found(old, new, pairs, today)):
         key = found.rule, found.place
-        if key in items or key in ignored:
+        if seen >= MAX_SEEN:
+            pairs.is_cut = True
+            break
+        if levels[found.rule] is None or key in items or key in ignored:
             continue
         if any(entry.covers(*key) for entry in valid):
             ignored.add(key)

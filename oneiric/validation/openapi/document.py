@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from oneiric.documents import DocumentLimits, parse
@@ -37,11 +37,11 @@ class Document:
 
     source: str
     version: str
-    root: Table
-    references: References
-    operations: tuple[Operation, ...]
+    root: Table = field(repr=False)
+    references: References = field(repr=False)
+    operations: tuple[Operation, ...] = field(repr=False)
     bases: tuple[str, ...]
-    _by_shape: Mapping[tuple[str, int], tuple[Operation, ...]]
+    _by_shape: Mapping[tuple[str, int], tuple[Operation, ...]] = field(repr=False)
 
     def find(self, method: str, path: str) -> Operation | None:
         """Return the operation that answers *method* for a concrete *path*, or None.

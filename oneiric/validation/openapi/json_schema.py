@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import cast
 
 from oneiric.errors import JSONValue
 from oneiric.validation.openapi.document import Document
@@ -16,14 +18,59 @@ _SCHEMAS = frozenset(
         *("if", "then", "else", "contains", "propertyNames"),
     }
 )
-_KEPT = frozenset(
+_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+
+
+def _is_number(value: JSONValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_bound(value: JSONValue) -> bool:
+    return isinstance(value, int | float | bool)
+
+
+def _is_count(value: JSONValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_text(value: JSONValue) -> bool:
+    return isinstance(value, str)
+
+
+def _is_type(value: JSONValue) -> bool:
+    kinds = value if isinstance(value, list) else [value]
+    return bool(kinds) and all(isinstance(each, str) and each in _TYPES for each in kinds)
+
+
+def _are_names(value: JSONValue) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+_KEPT: Mapping[str, Callable[[JSONValue], bool]] = MappingProxyType(
     {
-        *("type", "enum", "const", "format", "pattern", "multipleOf", "uniqueItems"),
-        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"),
-        *("minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"),
-        *("required", "dependentRequired"),
+        "type": _is_type,
+        "enum": lambda value: isinstance(value, list),
+        "const": lambda _: True,
+        "format": _is_text,
+        "pattern": _is_text,
+        "required": _are_names,
+        "uniqueItems": lambda value: isinstance(value, bool),
+        "multipleOf": lambda value: _is_number(value) and float(cast("float", value)) > 0,
+        "dependentRequired": lambda value: (
+            isinstance(value, Mapping) and all(map(_are_names, value.values()))
+        ),
+        **dict.fromkeys(("minimum", "maximum"), _is_number),
+        **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), _is_bound),
+        **dict.fromkeys(
+            (
+                *("minLength", "maxLength", "minItems", "maxItems", "minProperties"),
+                *("maxProperties", "minContains", "maxContains"),
+            ),
+            _is_count,
+        ),
     }
 )
+"""Keywords that a validator is given, each with what it must look like to be one."""
 
 
 def json_schema(document: Document, schema: JSONValue, *, hidden: str) -> dict[str, JSONValue]:
@@ -59,16 +106,7 @@ class _Translation:
         """Return one schema, translated; what is none allows anything."""
         if not isinstance(schema, Mapping):
             return schema is not False
-        told: dict[str, JSONValue] = {}
-        for key, value in schema.items():
-            if key in _KEPT:
-                told[key] = value
-            elif key in _LISTS and isinstance(value, list):
-                told[key] = [self.node(each) for each in value]
-            elif key in _TABLES and isinstance(value, Mapping):
-                told[key] = {name: self.node(each) for name, each in value.items()}
-            elif key in _SCHEMAS and isinstance(value, Mapping | bool):
-                told[key] = self.node(value)
+        told = dict(self._keywords(schema))
         listed = schema.get("items")
         if isinstance(listed, list):
             told["prefixItems"] = [self.node(each) for each in listed]
@@ -78,7 +116,18 @@ class _Translation:
             return self._refer(reference)
         if reference:
             told["$ref"] = self._refer(reference)["$ref"]
-        return told if self._is_modern else _from_older(told, schema)
+        return _without_flags(told) if self._is_modern else _from_older(told, schema)
+
+    def _keywords(self, schema: Mapping[str, JSONValue]) -> Iterator[tuple[str, JSONValue]]:
+        for key, value in schema.items():
+            if key in _KEPT and _KEPT[key](value):
+                yield key, value
+            elif key in _LISTS and isinstance(value, list):
+                yield key, [self.node(each) for each in value]
+            elif key in _TABLES and isinstance(value, Mapping):
+                yield key, {name: self.node(each) for name, each in value.items()}
+            elif key in _SCHEMAS and isinstance(value, Mapping | bool):
+                yield key, self.node(value)
 
     def _refer(self, reference: str) -> dict[str, str]:
         if reference not in self._names:
@@ -105,6 +154,14 @@ class _Translation:
     def _is_hidden(self, schema: JSONValue) -> bool:
         own = isinstance(schema, Mapping) and schema.get(self._hidden) is True
         return own or self._document.references.table(schema).get(self._hidden) is True
+
+
+def _without_flags(told: dict[str, JSONValue]) -> JSONValue:
+    """Drop the bounds of version 3.0 that only say yes or no, from a document of 3.1."""
+    for word in ("exclusiveMinimum", "exclusiveMaximum"):
+        if isinstance(told.get(word), bool):
+            del told[word]
+    return told
 
 
 def _from_older(told: dict[str, JSONValue], schema: Mapping[str, JSONValue]) -> JSONValue:

@@ -47,7 +47,8 @@ def keyword_changes(old: Shape, new: Shape) -> Iterator[Change]:
 
 def type_changes(old: Shape, new: Shape) -> Iterator[Change]:
     """Yield how the types differ, and null."""
-    if old.types != new.types and not (old.unions and new.unions):
+    unclear = bool(old.unions and new.unions) and ANYTHING in (old.types, new.types)
+    if old.types != new.types and not unclear:
         facts = between(shown_types(old), shown_types(new))
         if old.types > new.types:
             yield Change("type-narrowed", facts)

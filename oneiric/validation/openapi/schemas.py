@@ -18,7 +18,7 @@ from oneiric.validation.openapi.shape import ANYTHING, Nodes, Shape, Shapes, ids
 Key: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], str]
 """Two groups of schemas, and the side on which they are compared."""
 
-MAX_PAIRS = 500_000
+MAX_PAIRS = 200_000
 _VISITS = 16
 _RECENT = 64
 _LONGEST_PATH = 40
@@ -116,9 +116,7 @@ class SchemaPairs:
     ) -> Iterator[tuple[str, Nodes, Nodes]]:
         """Note how two shapes differ; yield what is to be compared below them."""
         changes += type_changes(old, new)
-        if old.types != new.types and (
-            ANYTHING in (old.types, new.types) or not old.types & new.types
-        ):
+        if _is_another(old, new) and not (old.unions and new.unions):
             return
         changes += keyword_changes(old, new)
         yield from self._properties(old, new, side, changes)
@@ -169,6 +167,13 @@ class SchemaPairs:
 
 def _nodes(schema: JSONValue) -> Nodes:
     return (schema,) if (isinstance(schema, dict) and schema) or schema is False else ()
+
+
+def _is_another(old: Shape, new: Shape) -> bool:
+    """Tell whether the types differ so much that nothing below them can be compared."""
+    if old.types == new.types:
+        return False
+    return ANYTHING in (old.types, new.types) or not old.types & new.types
 
 
 def _lifted(shape: Shape, nodes: Nodes, other: Shape) -> Shape:

@@ -224,7 +224,7 @@ class Shapes:
 
 def ids(nodes: Nodes) -> tuple[int, ...]:
     """Return what tells these schemas from any others, as long as their document lives."""
-    return tuple(map(id, nodes))
+    return tuple(dict.fromkeys(map(id, nodes)))
 
 
 def _schemas(value: JSONValue) -> list[JSONValue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -79,7 +80,8 @@ def _validator(schema: JSONValue) -> Any:
     checker = jsonschema.FormatChecker(formats=_FORMATS)
     checker.checks("date-time", raises=ValueError)(_is_time)
     kind = jsonschema.validators.extend(
-        jsonschema.Draft202012Validator, {"pattern": _pattern, "patternProperties": _by_pattern}
+        jsonschema.Draft202012Validator,
+        {"pattern": _pattern, "patternProperties": _by_pattern, "uniqueItems": _unique},
     )
     return kind(schema, format_checker=checker)
 
@@ -93,6 +95,13 @@ def _is_time(value: object) -> bool:
 def _pattern(validator: Any, pattern: Any, value: Any, schema: Any) -> Iterator[Any]:
     if isinstance(value, str) and not _matches(pattern, value):
         yield _library().ValidationError("it does not match")
+
+
+def _unique(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+    if wanted and isinstance(value, list):
+        texts = {json.dumps(each, sort_keys=True) for each in value}
+        if len(texts) < len(value):
+            yield _library().ValidationError("its items are equal")
 
 
 def _by_pattern(validator: Any, patterns: Any, value: Any, schema: Any) -> Iterator[Any]:

@@ -71,7 +71,13 @@ def _told(
 
 def test_promise_an_answer_as_documented_has_no_problem() -> None:
     """Null where it may be, nothing that only requests carry, a charset beside the type."""
-    user = {"id": ID, "age": None, "role": None, "pet": None, "born": "2026-11-21T09:30:00Z"}
+    user: dict[str, Any] = {
+        "id": ID,
+        "age": None,
+        "role": None,
+        "pet": None,
+        "born": "2026-11-21T09:30:00Z",
+    }
     user["friends"] = [{"id": ID, "age": 3, "pet": {"meow": True}}]
     assert _told(user, kind="application/json; charset=utf-8") == []
 

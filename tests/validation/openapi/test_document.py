@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from oneiric.errors import DocumentError
-from oneiric.validation.openapi import diff, read_document, read_ignored, routes_of
+from oneiric.validation.openapi import conformance, diff, read_document, read_ignored, routes_of
 from oneiric.validation.openapi.ignored import Ignored
 from tests.validation.openapi.documents import carrying, one, read, told, whole
 
@@ -278,6 +278,7 @@ def test_promise_what_is_malformed_within_is_left_out(broken: Any) -> None:
     [
         {"type": 3, "properties": [], "required": {}, "items": 7, "enum": 3, "allOf": {}},
         {"properties": {"a": 3, "b": None}, "oneOf": [3, None], "additionalProperties": 3},
+        {"required": True, "type": "file", "uniqueItems": 1, "minLength": -1, "items": [3]},
         {"minimum": "x", "maximum": True, "pattern": 3, "default": None, "const": None},
         {"discriminator": 3, "format": [], "multipleOf": 0, "prefixItems": 3, "not": 3},
         {"allOf": [{"allOf": [False]}], "anyOf": [True, False]},
@@ -291,6 +292,8 @@ def test_promise_malformed_schemas_are_compared(schema: Any) -> None:
     for side in ("request", "response"):
         document = carrying(schema, side)
         assert diff(document, document) == []
+        told: Any = {"status": 200, "headers": {"content-type": "application/json"}}
+        conformance(document, method="POST", path="/users", body=b'{"a": [1, "x"]}', **told)
         diff(document, carrying(TEXT, side))
         diff(carrying(TEXT, side), document)
 

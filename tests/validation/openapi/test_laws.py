@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from oneiric.errors import DocumentError
 from oneiric.ports.drift import Severity
-from oneiric.validation.openapi import Document, diff, read_document, routes_of
+from oneiric.validation.openapi import Document, conformance, diff, read_document, routes_of
 from tests.validation.openapi.documents import JSON, carrying, read
 
 SPECS = Path("/work/shared/specs/arp/v1/openapi")
@@ -119,6 +119,10 @@ ANY = settings(
 )
 
 
+def _values(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3))
+
+
 def _read(value: Any) -> Document | None:
     try:
         return read(value)
@@ -195,6 +199,24 @@ def test_promise_null_and_types_are_judged_by_direction(schema: Any, side: str) 
     places = {each.code.removeprefix(f"{side}-") for each in diff(plain, within)}
     assert places <= {"all-of-added", "all-of-removed"}
     assert [each for each in diff(plain, named) if "union" in each.code] == []
+
+
+@ANY
+@given(SCHEMAS, st.recursive(st.sampled_from([None, 1, "x", True]), _values, max_leaves=6))
+def test_promise_any_answer_can_be_held_to_any_schema(schema: Any, value: Any) -> None:
+    """Whatever the schema and the body, the answer is a list of problems with their places."""
+    schemas = {name: {"type": "string", "nullable": True} for name in "ABC"}
+    for version in ("3.0.3", "3.1.0"):
+        document = carrying(schema, "response", schemas=schemas, version=version)
+        problems = conformance(
+            document,
+            method="POST",
+            path="/users",
+            status=200,
+            headers={"content-type": JSON},
+            body=json.dumps(value).encode(),
+        )
+        assert all(each.key.startswith("$") and each.what for each in problems)
 
 
 def _tables(value: Any) -> list[Any]:

@@ -312,3 +312,11 @@ def test_promise_recursive_schemas_are_compared_once_around() -> None:
         ("request-type-changed", place("request", "$.value"))
     }
     assert diff(make("string"), make("string")) == []
+
+
+def test_promise_a_type_beside_a_union_hides_no_branch() -> None:
+    """A type that is only now said of a union does not keep its branches from being compared."""
+    old, new = {"oneOf": [CAT, DOG]}, {"type": "object", "oneOf": [CAT, DOG, COW]}
+    assert told(carrying(old, "response"), carrying(new, "response")) == {
+        ("response-branch-added", place("response", "$<Cow>"))
+    }
