@@ -114,6 +114,7 @@ LOADERS = (
     "oneiric/cli/app.py",  # the command line's own table of commands
     "oneiric/documents/reader.py",  # its own table of languages
     "oneiric/remote/wheels/modules.py",  # a wheel's own modules, under its digest
+    "oneiric/validation/drift/route_table.py",  # a program of its own, for somebody's application
 )
 """Files that may import a module whose name is made at run time."""
 

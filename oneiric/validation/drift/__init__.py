@@ -1,0 +1,1 @@
+"""Compare what runs with what was meant, one kind of difference a file."""

@@ -1,0 +1,182 @@
+"""Which routes there should be: of the contract, of the application, of the baseline, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import quote, urlsplit
+
+from oneiric.validation.checks.spec import Status
+from oneiric.validation.drift.probe import Prober
+from oneiric.validation.drift.question import DriftQuestion, RouteAsked
+from oneiric.validation.drift.view import View
+from oneiric.validation.openapi import Document, Operation, routes_of
+from oneiric.validation.openapi.paths import concreteness, matches, unnamed, variables_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route that should be there.
+
+    Args:
+        method: the method; empty for any.
+        path: its template or path, or an address that is not below production's.
+        source: who says so: `asked`, `openapi`, `app` or `baseline`.
+        url: where it is asked, with values in its places.
+        is_certain: whether those values were named; else nothing may be there for them.
+        needs_auth: whether it lets nobody in without credentials; None where nobody says.
+        expected: what it has to answer, where somebody says.
+        operation: what the contract says of it.
+    """
+
+    method: str
+    path: str
+    source: str
+    url: str = ""
+    is_certain: bool = True
+    needs_auth: bool | None = None
+    expected: tuple[Status, ...] = ()
+    operation: Operation | None = None
+
+    @property
+    def place(self) -> str:
+        """How it is told: method and path."""
+        return f"{self.method} {self.path}".strip()
+
+    def documents(self, status: int) -> bool:
+        """Tell whether the contract names *status*, or its class."""
+        told = self.operation.responses if self.operation is not None else {}
+        return str(status) in told or f"{status // 100}XX" in told
+
+
+async def declared_routes(view: View) -> list[Route]:
+    """Return the routes of the contract and of the application; else those of the baseline."""
+    contract, table = await view.contract(), await view.table()
+    found: dict[tuple[str, str], Route] = {}
+    if contract.document is not None:
+        for route in _of_document(contract.document, view):
+            found[route.method, unnamed(route.path)] = route
+    for each in table.routes:
+        route = Route(method=each.method, path=each.path, source="app", needs_auth=each.needs_auth)
+        found.setdefault((route.method, unnamed(route.path)), route)
+    if not found:
+        kept = (await view.baseline()).baseline
+        for seen in kept.routes if kept is not None else ():
+            expected = (seen.status,) if seen.status else ()
+            route = Route(method=seen.method, path=seen.path, source="baseline", expected=expected)
+            found[route.method, route.path] = route
+    return [_filled(route, view.question, view.prober) for route in found.values()]
+
+
+async def served_routes(view: View) -> list[Route]:
+    """Return the routes of the document that production serves, for want of any other."""
+    served = await view.served()
+    found = _of_document(served.document, view) if served.document is not None else ()
+    return [_filled(route, view.question, view.prober) for route in found]
+
+
+def asked_routes(
+    asked: Iterable[RouteAsked], declared: Iterable[Route], question: DriftQuestion, prober: Prober
+) -> list[Route]:
+    """Return what was asked for by name, with what the contract knows of it."""
+    known = list(declared)
+    found = [
+        _completed(route, each, question, prober)
+        for each in asked
+        for route in _matching(each, known, prober) or [_unknown(each, prober)]
+    ]
+    return list({(route.method, route.url): route for route in found}.values())
+
+
+def _of_document(document: Document, view: View) -> Iterable[Route]:
+    operations = {(each.method, each.path): each for each in document.operations}
+    base = _base(document, view.question.prod_url)
+    routes = routes_of(document)
+    speaks_of_auth = any(each.required_auth for each in routes)
+    for each in routes:
+        yield Route(
+            method=each.method,
+            path=base + each.path,
+            source="openapi",
+            url=view.prober.address(base + each.example),
+            is_certain=not variables_of(each.path),
+            needs_auth=each.required_auth if speaks_of_auth else None,
+            operation=operations[each.method, each.path],
+        )
+
+
+def _base(document: Document, prod_url: str) -> str:
+    """Return the base path of the document's first server, unless production's address has it."""
+    base = document.bases[0].rstrip("/") if document.bases else ""
+    return "" if base and urlsplit(prod_url).path.rstrip("/").endswith(base) else base
+
+
+def _filled(route: Route, question: DriftQuestion, prober: Prober) -> Route:
+    """Return *route* with an address; what the contract has no value for is made up."""
+    names = variables_of(route.path)
+    if route.url and not (names and all(name in question.values for name in names)):
+        return route
+    return replace(
+        route,
+        url=prober.address(_with_values(route.path, question.values)),
+        is_certain=all(name in question.values for name in names),
+    )
+
+
+def _with_values(path: str, values: Mapping[str, str]) -> str:
+    for name in variables_of(path):
+        path = path.replace(f"{{{name}}}", quote(values.get(name, "1"), safe=""))
+    return path
+
+
+def _matching(asked: RouteAsked, known: list[Route], prober: Prober) -> list[Route]:
+    path = _local_path(asked.path, prober)
+    if not path:
+        return []
+    bare = path.partition("?")[0]
+    found = [
+        route
+        for route in known
+        if (not asked.method or route.method in (asked.method, ""))
+        and (unnamed(route.path) == unnamed(bare) or matches(route.path, bare))
+    ]
+    if not found:
+        return []
+    nearest = min(concreteness(route.path) for route in found)
+    return [route for route in found if concreteness(route.path) == nearest]
+
+
+def _local_path(path: str, prober: Prober) -> str:
+    """Return the path below production's address, or an empty text for another host."""
+    if path.startswith("/"):
+        return path
+    if not prober.hosts.is_production(path):
+        return ""
+    base = urlsplit(prober.address("/")).path.rstrip("/")
+    parts = urlsplit(path)
+    below = parts.path.removeprefix(base) or "/"
+    return f"{below}?{parts.query}" if parts.query else below
+
+
+def _unknown(asked: RouteAsked, prober: Prober) -> Route:
+    path = _local_path(asked.path, prober) or asked.path
+    return Route(method=asked.method, path=path, source="asked")
+
+
+def _completed(route: Route, asked: RouteAsked, question: DriftQuestion, prober: Prober) -> Route:
+    path = _local_path(asked.path, prober) or asked.path
+    needs_auth = route.needs_auth if asked.auth is None else asked.auth
+    if not variables_of(path):
+        url, is_certain = prober.address(path), True
+        if not path.startswith("/"):
+            url = path
+        route = replace(route, url=url, is_certain=is_certain)
+    elif not route.url:
+        route = _filled(replace(route, path=path), question, prober)
+    return replace(
+        route,
+        method=asked.method or route.method,
+        source="asked" if route.source == "baseline" else route.source,
+        needs_auth=needs_auth,
+        expected=tuple(asked.expected_status) or route.expected,
+    )
