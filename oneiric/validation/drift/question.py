@@ -13,6 +13,7 @@ from oneiric.documents.model import refused, validate_settings
 from oneiric.errors import ConfigError, JSONValue
 from oneiric.ports.drift import Severity
 from oneiric.ports.errors import InvalidRequestError
+from oneiric.targets import is_target
 from oneiric.text.names import is_name
 from oneiric.validation.checks.spec import Status, is_status
 
@@ -106,7 +107,7 @@ class OpenAPIAsked(_Model):
 class AppAsked(_Model):
     """An application whose routes are what was meant; it is loaded in a process of its own."""
 
-    target: str = Field(min_length=3, max_length=500, pattern=r"\A[\w.]+:\w+\Z")
+    target: str = Field(max_length=500)
     """`package.module:app`: an application, what makes one, or a list of routes of Django."""
     python: str = Field(default="", max_length=1_000)
     """The interpreter that has its libraries; our own when empty."""
@@ -114,6 +115,13 @@ class AppAsked(_Model):
     """Variables that it gets, such as DJANGO_SETTINGS_MODULE."""
     timeout: float = Field(default=30.0, gt=0, le=600)
     """Seconds that loading it may take."""
+
+    @field_validator("target")
+    @classmethod
+    def _named(cls, target: str) -> str:
+        if not is_target(target):
+            raise refused(f"{target!r} is not package.module:attr")
+        return target
 
 
 def _app(value: Any) -> Any:

@@ -34,6 +34,9 @@ def routes_of(app: Any) -> dict[str, Any] | None:
             found: dict[tuple[str, str], bool | None] = {}
             for method, path, auth in read(app, left_out):
                 found.setdefault((path, method), auth)
+            for path, method in [*found]:
+                if method == "HEAD" and (path, "GET") in found:  # some are added by frameworks
+                    del found[path, method]
             routes = [
                 {"method": method, "path": path, "auth": auth}
                 for (path, method), auth in sorted(found.items())
@@ -78,28 +81,30 @@ def _is_starlette(app: Any) -> bool:
 def _starlette(app: Any, left_out: list[str], prefix: str = "") -> Routes:
     own = {getattr(app, name, None) for name in ("openapi_url", "docs_url", "redoc_url")}
     own.add(getattr(app, "swagger_ui_oauth2_redirect_url", None))
-    for route in app.routes:
-        path = _plain_places(getattr(route, "path", "") or "")
-        inner = getattr(route, "app", None)
+    flat = _named("fastapi.routing", "iter_route_contexts")  # newer ones keep routers apart
+    for route in flat(app.routes) if flat else app.routes:
+        plain = getattr(route, "route", route)
+        path = getattr(route, "path", None) or ""
+        inner = getattr(plain, "app", None)
         if getattr(route, "methods", None):
-            if not (prefix == "" and route.path in own):
-                auth = True if _needs_security(getattr(route, "dependant", None)) else None
+            if path not in own:
                 for method in _registered(route.methods):
-                    yield method, prefix + path, auth
-        elif hasattr(inner, "routes") and type(route).__name__ in ("Mount", "Host"):
-            yield from _starlette(inner, left_out, prefix + path)
+                    needs = _needs_security(getattr(route, "dependant", None)) or None
+                    yield method, prefix + _plain_places(path), needs
+        elif hasattr(inner, "routes") and type(plain).__name__ == "Mount":
+            yield from _starlette(inner, left_out, prefix + _plain_places(path))
         else:
-            left_out.append(f"{type(route).__name__} {prefix}{path}".strip())
+            left_out.append(f"{type(plain).__name__} {prefix}{path}".strip())
 
 
 def _needs_security(dependant: Any) -> bool:
+    """Tell whether one of what a route depends on lets nobody in without credentials."""
     if dependant is None:
         return False
-    own = getattr(dependant, "security_requirements", None) or getattr(
-        dependant, "_security_dependencies", None
-    )
-    inner = getattr(dependant, "dependencies", ())
-    return bool(own) or any(_needs_security(each) for each in inner)
+    call = getattr(dependant, "call", None)
+    if _is_a(call, "fastapi.security.base", "SecurityBase") and getattr(call, "auto_error", True):
+        return True
+    return any(_needs_security(each) for each in getattr(dependant, "dependencies", ()))
 
 
 def _is_flask(app: Any) -> bool:
