@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from oneiric.validation.drift.baseline import Baseline
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.drift.rules import CODES
 from oneiric.validation.openapi import RULES, Ignored, read_ignored
+from oneiric.validation.openapi.ignored import is_like
 
 IGNORE_FILE = ".oneiric-drift-ignore"
 """Where accepted differences are looked for below the repository."""
@@ -45,7 +45,7 @@ async def read_accepted(question: DriftQuestion) -> tuple[list[Ignored], str]:
     file = question.ignore or IGNORE_FILE
     try:
         data = await asyncio.to_thread(_read, repository, file)
-        return read_ignored(data, source=file), ""
+        return read_ignored(data, source=file, further=_is_ours), ""
     except NotFoundError:
         return [], f"no file {file}" if question.ignore else ""
     except OneiricError as error:
@@ -81,10 +81,9 @@ def _read(repository: Path, file: str) -> bytes:
 
 
 def _accepts(ignored: Ignored, item: DriftItem, today: str) -> bool:
-    if ignored.until and ignored.until < today:
-        return False
-    return _like(ignored.rule, item.code) and _like(ignored.place, item.place)
+    return ignored.covers(item.code, item.place) and not ignored.has_expired(today)
 
 
-def _like(pattern: str, text: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None
+def _is_ours(rule: str) -> bool:
+    """Tell whether *rule*, with `*` for anything, is one of those besides OpenAPI's."""
+    return rule.startswith(_DATABASE) or any(is_like(rule, code) for code in CODES)

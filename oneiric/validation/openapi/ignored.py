@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -69,10 +69,17 @@ def is_like(pattern: str, text: str) -> bool:
     return at <= end
 
 
-def read_ignored(data: bytes, *, source: str) -> list[Ignored]:
+def _nothing(_: str) -> bool:
+    return False
+
+
+def read_ignored(
+    data: bytes, *, source: str, further: Callable[[str], bool] = _nothing
+) -> list[Ignored]:
     """Read one accepted difference a line: `RULE PLACE [until DATE]`; `#` begins a comment.
 
-    A place may hold spaces; whatever stands between rule and `until` is the place.
+    A place may hold spaces; whatever stands between rule and `until` is the place. *further*
+    tells rules that there are besides those of OpenAPI.
 
     >>> read_ignored(b"path-added *  until 2026-12-31  # the beta", source="x")[0].place
     '*'
@@ -90,18 +97,18 @@ def read_ignored(data: bytes, *, source: str) -> list[Ignored]:
     for number, line in enumerate(lines, start=1):
         text = _COMMENT.sub("", line).strip()
         if text:
-            entries.append(_entry(text, number, source))
+            entries.append(_entry(text, number, source, further))
     return entries
 
 
-def _entry(text: str, line: int, source: str) -> Ignored:
+def _entry(text: str, line: int, source: str, further: Callable[[str], bool]) -> Ignored:
     rule, _, place = text.partition(" ")
     until = _UNTIL.search(place)
     place = (place[: until.start()] if until else place).strip()
     problem = ""
     if not place:
         problem = "it says a rule and a place, as in: path-removed GET /users"
-    elif not any(is_like(rule, each) for each in RULES):
+    elif not (further(rule) or any(is_like(rule, each) for each in RULES)):
         problem = f"there is no rule {unknown(rule, RULES)}"
     elif until and not is_day(until[1]):
         problem = "the day after until is none, such as 2026-12-31"
