@@ -82,7 +82,7 @@ async def read_config(prober: Prober, path: str) -> tuple[JSONValue, str]:
     if not 200 <= reply.status < 300:
         return None, f"it answered {reply.status}"
     if not reply.is_whole:
-        return None, f"it is longer than {MAX_CONFIG} bytes"
+        return None, f"it did not come whole in time, or is longer than {MAX_CONFIG} bytes"
     try:
         return masked(parse(reply.body, "json")), ""
     except DocumentError as error:

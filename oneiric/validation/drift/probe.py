@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -20,6 +21,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_BODY = 8 << 20
 _GLANCE = 64 << 10
+_GLANCE_SECONDS = 1.0
 _CHUNK = 64 << 10
 _HOW: Mapping[str, str] = {
     "forbidden": "its host is not allowed",
@@ -141,8 +143,7 @@ class Prober:
             if limit <= 0:
                 return Silence(url=shown(url), how="late")
             try:
-                async with asyncio.timeout(limit):
-                    return await self._answer(method, url, read, accept)
+                return await self._answer(method, url, read, accept, limit)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 silence = _silence(url, error)
         if silence.how == "unreachable":
@@ -151,31 +152,39 @@ class Prober:
             return Silence(url=silence.url, how="late")
         return silence
 
-    async def _answer(self, method: str, url: str, read: int, accept: str) -> Answer:
+    async def _answer(self, method: str, url: str, read: int, accept: str, limit: float) -> Answer:
         own = self._headers if self.hosts.is_production(url) else {}
         headers = {"User-Agent": "oneiric-drift", "Accept": accept, **own}
-        async with self._session.request(
-            method, URL(url), headers=headers, allow_redirects=False
-        ) as answer:
-            body, is_whole = await _body(answer, read)
+        async with AsyncExitStack() as held:
+            now = asyncio.get_running_loop().time()
+            async with asyncio.timeout_at(now + limit):
+                asked = self._session.request(
+                    method, URL(url), headers=headers, allow_redirects=False
+                )
+                answer = await held.enter_async_context(asked)
+            patience = limit if read > _GLANCE else min(limit, _GLANCE_SECONDS)
+            body, is_whole = await _body(answer, read, patience)
             fields = Headers((name, value) for name, value in answer.headers.items())
             return Answer(
                 url=url, status=answer.status, headers=fields, body=body, is_whole=is_whole
             )
 
 
-async def _body(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
-    """Return at most *limit* bytes; what streams for ever is left after the first of them."""
+async def _body(answer: aiohttp.ClientResponse, limit: int, patience: float) -> tuple[bytes, bool]:
+    """Return at most *limit* bytes, and whether that is all; what streams for ever is left."""
     body = bytearray()
-    if not limit or answer.content_type == "text/event-stream":
-        answer.close()
-        return b"", False
-    async for piece in answer.content.iter_chunked(_CHUNK):
-        body += piece
-        if len(body) > limit:
-            answer.close()
-            return bytes(body[:limit]), False
-    return bytes(body), True
+    try:
+        async with asyncio.timeout(patience):
+            async for piece in answer.content.iter_chunked(_CHUNK):
+                body += piece
+                if len(body) > limit:
+                    break
+            else:
+                return bytes(body), True
+    except TimeoutError:
+        pass
+    answer.close()
+    return bytes(body[:limit]), False
 
 
 def _silence(url: str, error: Exception) -> Silence:

@@ -92,6 +92,9 @@ class _Look:
         return [self._prober.address(served.source)] if served.document is not None else []
 
     async def _asked(self, route: Route) -> None:
+        if not route.method and await self._is_for_others(route):
+            self._findings.compared()
+            return
         reply = await self._prober.ask(route.method or "GET", route.url)
         if isinstance(reply, Silence):
             self._note_silence(route, reply)
@@ -110,6 +113,12 @@ class _Look:
             )
         else:
             self._judge(route, reply)
+
+    async def _is_for_others(self, route: Route) -> bool:
+        """Whether a route of which no method is known is there, and has no GET."""
+        reply = await self._prober.ask("OPTIONS", route.url)
+        allow = reply.allow if isinstance(reply, Answer) else None
+        return bool(allow) and "GET" not in (allow or ())
 
     def _judge(self, route: Route, answer: Answer) -> None:
         is_ours = self._prober.hosts.is_production(answer.url)

@@ -133,7 +133,7 @@ class View:
 
 def _document(reply: Answer, path: str) -> Contract:
     if not reply.is_whole:
-        problem = f"{path} is longer than {MAX_DOCUMENT} bytes"
+        problem = f"{path} did not come whole in time, or is longer than {MAX_DOCUMENT} bytes"
         return Contract(source=path, problem=problem, is_broken=True)
     try:
         return Contract(read_document(reply.body, source=path), path)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +22,7 @@ from oneiric.ports.executor import Command, CommandResult, Executor, OutputCallb
 from oneiric.validation.drift.accepting import check_overrides, judged, read_accepted
 from oneiric.validation.drift.baseline import DEFAULT, Accepted, Baseline, Baselines
 from oneiric.validation.drift.checkers import checkers, run_checkers
+from oneiric.validation.drift.cleaning import Cleaner
 from oneiric.validation.drift.findings import Checker
 from oneiric.validation.drift.probe import Prober
 from oneiric.validation.drift.question import DriftQuestion, read_question
@@ -136,7 +137,10 @@ class ComparingDetector:
             InvalidRequestError: the question itself is wrong.
             UnavailableError: production gives no answer, or the baseline cannot be kept.
         """
-        baseline = await look(self._view(_checked(asked)))
+        question = _checked(asked)
+        seen = await look(self._view(question))
+        told = cast("dict[str, JSONValue]", Cleaner(question).value(seen.as_json()))
+        baseline = Baseline.model_validate(told)
         await self._keep(baseline)
         return baseline
 
@@ -183,15 +187,20 @@ class ComparingDetector:
             file = question.ignore or "ignore file"
             unchecked.append(Unchecked(kind="ignore", place=file, reason=problem))
         kept = (await view.baseline()).baseline
+        cleaner = Cleaner(question)
         counted, left_out = judged(
-            items, question, ignored=ignored, baseline=kept, today=view.at[:10]
+            map(cleaner.item, items),
+            question,
+            ignored=ignored,
+            baseline=kept,
+            today=view.at[:10],
         )
         return DriftReport(
             at=view.at,
             items=tuple(counted),
-            unchecked=tuple(unchecked),
+            unchecked=tuple(map(cleaner.unchecked, unchecked)),
             checked=checked,
-            absent=dict(absent),
+            absent={kind: cleaner.text(reason) for kind, reason in absent.items()},
             ignored=left_out,
             fail_on=question.fail_on,
         )

@@ -4,9 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from oneiric.adapters.executors.process import ProcessExecutor
-from oneiric.ports.drift import DriftItem, DriftReport, Severity, Unchecked
+from oneiric.core.candidate import Candidate
+from oneiric.core.lifecycle import LifecycleManager
+from oneiric.core.resolver import Resolver
+from oneiric.ports.drift import DRIFT, DriftItem, DriftReport, Severity, Unchecked
 from oneiric.ports.errors import InvalidRequestError, UnavailableError
 from oneiric.ports.executor import Executor
 from oneiric.validation.drift.findings import Found
@@ -46,8 +50,6 @@ async def test_defect_validation_c7_only_named_hosts_are_asked(tmp_path: Path) -
     async with serving(inner), serving() as service, detecting(tmp_path) as detect:
 
         async def away(_: Any) -> Any:
-            from aiohttp import web
-
             return web.Response(status=302, headers={"Location": f"{inner.url}/users"})
 
         service.routes["GET", "/away"] = away
@@ -99,6 +101,33 @@ async def test_a_detector_is_brought_up_and_down(tmp_path: Path) -> None:
     await detector.init()
     assert (await detector.detect({"checks": NOTHING})).checked == {}
     await detector.cleanup()
+
+
+async def test_a_detector_serves_as_a_component_by_its_links(tmp_path: Path) -> None:
+    """Made by the lifecycle, with its settings and a link to whoever runs programs."""
+    resolver = Resolver()
+    resolver.register(Candidate("adapter:executor", "process", ProcessExecutor))
+    resolver.register(
+        Candidate(
+            "adapter:drift",
+            "compare",
+            "oneiric.validation.providers.drift:ComparingDetector",
+            settings_model="oneiric.validation.providers.drift:ComparingDetectorSettings",
+            requires={"executor": "adapter:executor"},
+        )
+    )
+    lifecycle = LifecycleManager(resolver)
+    async with serving() as service:
+        async with lifecycle.use(DRIFT) as detector:
+            report = await detector.detect(
+                {
+                    "prod_url": service.url,
+                    "repo_path": str(tmp_path),
+                    "checks": {**NOTHING, "version": True},
+                }
+            )
+        await lifecycle.close()
+    assert report.unchecked[0].reason == "the repository is none of git, or has no commit"
 
 
 async def test_a_checker_of_another_kind_joins_by_the_table(tmp_path: Path) -> None:

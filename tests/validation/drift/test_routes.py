@@ -1,5 +1,6 @@
 """Routes: what should be there, against what production answers."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -310,3 +311,72 @@ def test_a_method_that_does_something_cannot_be_asked() -> None:
     asked = DriftQuestion(routes=["delete /users/1"])  # type: ignore[list-item]
     assert asked.routes is not None
     assert (asked.routes[0].method, asked.routes[0].path) == ("DELETE", "/users/1")
+
+
+async def test_a_route_of_which_no_method_is_known_is_not_asked_by_one_that_it_has_not(
+    tmp_path: Path,
+) -> None:
+    """`/login` is for POST, as OPTIONS tells; no GET is tried."""
+    service = Service()
+    service.routes["POST", "/login"] = service.routes["POST", "/users"]
+    async with serving(service), detecting(tmp_path) as detect:
+        report = await detect(service.url, routes=["/login", "/users"], checks=ONLY_ROUTES)
+    assert (codes(report), report.checked) == ([], {"route": 2})
+    assert service.methods_of("/login") == ["OPTIONS"]
+    assert service.methods_of("/users") == ["OPTIONS", "GET"]
+
+
+async def test_an_allow_that_may_leave_out_methods_proves_nothing(tmp_path: Path) -> None:
+    """Starlette names the methods of the first route of a path only; that is no drift."""
+
+    async def first_route_only(_: web.Request) -> web.Response:
+        told = '{"detail":"Method Not Allowed"}'
+        return web.Response(text=told, status=405, headers={"Allow": "GET"})
+
+    keep_contract(tmp_path)
+    service = Service()
+    service.routes["OPTIONS", "/users"] = first_route_only
+    async with serving(service), detecting(tmp_path) as detect:
+        served = await detect(service.url, routes=["POST /users"], checks=ONLY_ROUTES)
+        service.contract = None
+        unknown = await detect(service.url, routes=["POST /users"], checks=ONLY_ROUTES)
+    assert (codes(served), served.checked) == ([], {"route": 1})
+    assert (codes(unknown), unsure(unknown)) == ([], [("route", "POST /users")])
+
+
+async def test_a_route_that_streams_is_there_once_it_answers(tmp_path: Path) -> None:
+    """Its status counts; nobody waits for the end of a body that has none."""
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"tick")
+        await asyncio.Event().wait()
+        return response
+
+    service = Service()
+    service.routes["GET", "/ticks"] = stream
+    async with serving(service), detecting(tmp_path) as detect:
+        report = await detect(service.url, routes=["GET /ticks"], checks=ONLY_ROUTES)
+    assert (codes(report), report.checked) == ([], {"route": 1})
+
+
+async def test_defect_validation_c3_no_secret_is_told(tmp_path: Path) -> None:
+    """Neither of an address, of a query, of a header, nor one that production repeats."""
+
+    async def echo(request: web.Request) -> web.Response:
+        target = f"/nowhere?seen={request.headers['X-Key']}"
+        return web.Response(status=302, headers={"Location": target})
+
+    service = Service()
+    service.routes["GET", "/echo"] = echo
+    async with serving(service), detecting(tmp_path) as detect:
+        report = await detect(
+            service.url,
+            headers={"X-Key": "s3cr3t-word"},
+            routes=["GET /echo", "GET /x?token=s3cr3t-word", "http://me:s3cr3t-pass@h/x"],
+            checks=ONLY_ROUTES,
+        )
+    assert len(report.items) == 2
+    assert len(report.unchecked) == 1
+    assert "s3cr3t" not in str(report.as_json())

@@ -1,5 +1,6 @@
 """The contract of the repository against the one that production serves."""
 
+import json
 from pathlib import Path
 
 from oneiric.validation.drift.question import read_question
@@ -28,6 +29,21 @@ async def test_an_operation_that_production_no_longer_documents_is_told(tmp_path
     assert [(item.kind, item.severity.value) for item in broken.items] == [("openapi", "breaking")]
     assert (str(broken.outcome), str(repaired.outcome)) == ("fail", "pass")
     assert repaired.checked == {"openapi": 5}
+
+
+async def test_a_field_that_was_renamed_is_told_and_repaired(tmp_path: Path) -> None:
+    """Who reads `email` finds `mail`: what was required is gone, and that breaks."""
+    keep_contract(tmp_path)
+    async with serving() as service, detecting(tmp_path) as detect:
+        service.contract = json.loads(json.dumps(CONTRACT).replace('"email"', '"mail"'))
+        broken = await detect(service.url)
+        service.contract = CONTRACT
+        repaired = await detect(service.url)
+    worst = broken.items[0]
+    assert (worst.severity.value, worst.kind) == ("breaking", "openapi")
+    assert "GET /users" in worst.place
+    assert "email" in f"{worst.place} {worst.message}"
+    assert (str(broken.outcome), str(repaired.outcome)) == ("fail", "pass")
 
 
 async def test_a_rule_may_be_milder_here_and_an_accepted_difference_counts_no_more(
