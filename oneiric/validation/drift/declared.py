@@ -154,8 +154,10 @@ def _local_path(path: str, prober: Prober) -> str:
         return ""
     base = urlsplit(prober.address("/")).path.rstrip("/")
     parts = urlsplit(path)
-    below = parts.path.removeprefix(base) or "/"
-    return f"{below}?{parts.query}" if parts.query else below
+    below = parts.path.removeprefix(base)
+    if (below == parts.path and base) or below[:1] not in ("", "/"):
+        return ""
+    return f"{below or '/'}?{parts.query}" if parts.query else below or "/"
 
 
 def _unknown(asked: RouteAsked, prober: Prober) -> Route:
@@ -167,10 +169,7 @@ def _completed(route: Route, asked: RouteAsked, question: DriftQuestion, prober:
     path = _local_path(asked.path, prober) or asked.path
     needs_auth = route.needs_auth if asked.auth is None else asked.auth
     if not variables_of(path):
-        url, is_certain = prober.address(path), True
-        if not path.startswith("/"):
-            url = path
-        route = replace(route, url=url, is_certain=is_certain)
+        route = replace(route, url=prober.address(path), is_certain=True)
     elif not route.url:
         route = _filled(replace(route, path=path), question, prober)
     return replace(

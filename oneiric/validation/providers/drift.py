@@ -186,13 +186,15 @@ class ComparingDetector:
         if problem:
             file = question.ignore or "ignore file"
             unchecked.append(Unchecked(kind="ignore", place=file, reason=problem))
-        kept = (await view.baseline()).baseline
+        kept = await view.baseline()
+        if kept.is_broken and question.checks.config is False:
+            unchecked.append(Unchecked(kind="config", place="baseline", reason=kept.problem))
         cleaner = Cleaner(question)
         counted, left_out = judged(
             map(cleaner.item, items),
             question,
             ignored=ignored,
-            baseline=kept,
+            baseline=kept.baseline,
             today=view.at[:10],
         )
         return DriftReport(

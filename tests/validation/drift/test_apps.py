@@ -181,6 +181,15 @@ async def test_an_application_that_cannot_be_loaded_says_why(
     assert told in table.problem
 
 
+async def test_an_application_finds_no_module_of_ours_before_its_own_libraries(
+    tmp_path: Path,
+) -> None:
+    """The folder of the program that loads it is not on its path."""
+    source = "import baseline\n"
+    table = await _table(tmp_path, source, "service:app")
+    assert "No module named 'baseline'" in table.problem
+
+
 async def test_routes_of_an_application_are_compared_with_production(tmp_path: Path) -> None:
     """What the application registers and production lacks is told; its variables are masked."""
     (tmp_path / "service.py").write_text(

@@ -306,6 +306,27 @@ async def test_a_base_path_of_the_contract_stands_before_its_paths(tmp_path: Pat
     assert (codes(below), below.checked) == ([], {"route": 5})
 
 
+async def test_an_address_beside_the_base_path_of_production_is_asked_there(
+    tmp_path: Path,
+) -> None:
+    """Below it, it is the contract's route; beside it, it is an address of its own."""
+    keep_contract(tmp_path)
+    service = Service()
+    service.routes["GET", "/v1/users"] = service.routes["GET", "/users"]
+    async with serving(service), detecting(tmp_path) as detect:
+        routes = [f"GET {service.url}/{path}" for path in ("v1/users", "v10/users", "me")]
+        report = await detect(f"{service.url}/v1", routes=routes, checks=ONLY_ROUTES)
+    assert sorted(path for _, path in service.seen if path != "/openapi.json") == [
+        "/me",
+        "/v1/users",
+        "/v10/users",
+    ]
+    assert codes(report) == [
+        ("route-missing", f"GET {service.url}/v10/users"),
+        ("route-needs-auth", f"GET {service.url}/me"),
+    ]
+
+
 def test_a_method_that_does_something_cannot_be_asked() -> None:
     """The question knows it; what asks refuses to send it."""
     asked = DriftQuestion(routes=["delete /users/1"])  # type: ignore[list-item]
