@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from oneiric.errors import JSONValue
 from oneiric.ports.drift import DriftItem, DriftReport
@@ -86,6 +86,8 @@ class DriftDetector:
         executor: Executor | None = None,
         **ask: Any,
     ) -> None:
+        self.prod_url = prod_url
+        self.repo_path = str(repo_path)
         self._executor = executor
         self._asked = {"prod_url": prod_url, "repo_path": str(repo_path), **ask}
         folder = Path(repo_path) / ".oneiric_cache" / "baselines"
@@ -124,19 +126,27 @@ class DriftDetector:
         """Compare the commit that production tells with the repository's."""
         return await self._detect({**_NOTHING, "version": True})
 
+    async def detect(self, asked: Mapping[str, JSONValue]) -> DriftReport:
+        """Compare as *asked*, and return the whole report; what it leaves out is as it was made.
+
+        Raises:
+            InvalidRequestError: says everything that is wrong with what was asked.
+        """
+        detector = ComparingDetector(self._settings, executor=_Held(self._executor))
+        await detector.init()
+        try:
+            return await detector.detect({**self._asked, **asked})
+        finally:
+            await detector.cleanup()
+
     async def _detect(
         self, checks: Mapping[str, bool | None], routes: Iterable[str] | None = None
     ) -> DriftSummary:
         own = self._asked.get("checks", {})
-        asked = {**self._asked, "checks": {**own, **checks}}
+        asked: dict[str, Any] = {"checks": {**own, **checks}}
         if routes is not None:
             asked["routes"] = list(routes)
-        detector = ComparingDetector(self._settings, executor=_Held(self._executor))
-        await detector.init()
-        try:
-            return DriftSummary(await detector.detect(cast("Mapping[str, JSONValue]", asked)))
-        finally:
-            await detector.cleanup()
+        return DriftSummary(await self.detect(asked))
 
 
 _NOTHING: Mapping[str, bool] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,10 +148,20 @@ def read_contract(repository: Path, named: str) -> Contract:
     if not file:
         return Contract(problem="the repository has no OpenAPI document at the usual places")
     try:
-        data = read_bounded(confined(repository, file), limit=MAX_DOCUMENT)
-        return Contract(read_document(data, source=file), file)
+        data = _read(repository, file)
+        folder = posixpath.dirname(file)
+        document = read_document(
+            data,
+            source=file,
+            beside=lambda path: _read(repository, posixpath.join(folder, path)),
+        )
+        return Contract(document, file)
     except OneiricError as error:
         return Contract(source=file, problem=error.message, is_broken=True)
+
+
+def _read(repository: Path, file: str) -> bytes:
+    return read_bounded(confined(repository, posixpath.normpath(file)), limit=MAX_DOCUMENT)
 
 
 def _usual(repository: Path) -> Iterator[str]:

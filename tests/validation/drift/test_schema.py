@@ -112,6 +112,25 @@ async def test_the_document_is_looked_for_at_the_usual_places(tmp_path: Path) ->
     assert (codes(report), report.checked) == ([], {"route": 1})
 
 
+async def test_a_contract_may_be_spread_over_files_of_the_repository(tmp_path: Path) -> None:
+    """References beside it are followed, out of the repository never."""
+    (tmp_path / "docs" / "parts").mkdir(parents=True)
+    contract = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}}
+    user = {"$ref": "../openapi/user.json"}
+    (tmp_path / "openapi").mkdir()
+    (tmp_path / "openapi" / "user.json").write_text(json.dumps(CONTRACT["paths"]["/users"]))
+    document = {**contract, "paths": {"/users": user}}
+    (tmp_path / "docs" / "openapi.json").write_text(json.dumps(document))
+    async with serving() as service, detecting(tmp_path) as detect:
+        service.contract = {**contract, "paths": {"/users": CONTRACT["paths"]["/users"]}}
+        same = await detect(service.url, checks=ONLY_SCHEMA)
+        document["paths"] = {"/users": {"$ref": "../../outside.json"}}
+        (tmp_path / "docs" / "openapi.json").write_text(json.dumps(document))
+        outside = await detect(service.url, checks=ONLY_SCHEMA)
+    assert (codes(same), same.checked) == ([], {"openapi": 2})
+    assert [(each.kind, "'..'" in each.reason) for each in outside.unchecked] == [("openapi", True)]
+
+
 async def test_an_address_of_the_document_may_be_on_another_host_if_that_is_allowed(
     tmp_path: Path,
 ) -> None:
