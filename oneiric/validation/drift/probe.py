@@ -30,6 +30,7 @@ _HOW: Mapping[str, str] = {
     "slow": "it gave no answer in time",
     "broken": "it gave no HTTP answer",
     "late": "the time for everything was over",
+    "closed": "the detector was closed",
 }
 
 
@@ -52,7 +53,10 @@ class Answer:
     def target(self) -> str:
         """Where it redirects to, or an empty text."""
         location = self.headers.get("location", "") if self.status in REDIRECTS else ""
-        return urljoin(self.url, location) if location else ""
+        try:
+            return urljoin(self.url, location) if location else ""
+        except ValueError:
+            return location
 
     @property
     def allow(self) -> frozenset[str] | None:
@@ -79,7 +83,7 @@ class Silence:
     @property
     def is_ours(self) -> bool:
         """Whether it is for our own limits, and says nothing of production."""
-        return self.how in ("forbidden", "late")
+        return self.how in ("forbidden", "late", "closed")
 
 
 Reply: TypeAlias = Answer | Silence
@@ -140,12 +144,14 @@ class Prober:
             if origin in self._down:
                 return Silence(url=shown(url), how="unreachable")
             limit = min(self._question.timeout, self.seconds_left)
-            if limit <= 0:
-                return Silence(url=shown(url), how="late")
+            if limit <= 0 or self._session.closed:
+                return Silence(url=shown(url), how="late" if limit <= 0 else "closed")
             try:
                 return await self._answer(method, url, read, accept, limit)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 silence = _silence(url, error)
+            if self._session.closed:
+                return Silence(url=shown(url), how="closed")
         if silence.how == "unreachable":
             self._down.add(origin)
         if silence.how == "slow" and not self.seconds_left:

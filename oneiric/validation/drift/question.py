@@ -214,6 +214,13 @@ class DriftQuestion(_Model):
             raise refused("an address of production is scheme, host and path; send the rest apart")
         return url.rstrip("/")
 
+    @field_validator("repo_path")
+    @classmethod
+    def _folder(cls, path: str) -> str:
+        if "\0" in path:
+            raise refused("it holds a NUL")
+        return path
+
     @field_validator("baseline")
     @classmethod
     def _baseline(cls, name: str) -> str:

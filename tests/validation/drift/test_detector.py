@@ -1,5 +1,6 @@
 """The detector as a component, and as the brief's users call it."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,14 @@ async def test_a_question_that_is_wrong_says_everything_that_is(tmp_path: Path) 
         "timeout": 0,
         "app": "no target",
         "baseline": "../x",
+        "repo_path": "a\0b",
     }
     async with detector_in(tmp_path) as detector:
         with pytest.raises(InvalidRequestError) as told:
             await detector.detect(wrong)  # type: ignore[arg-type]
         with pytest.raises(InvalidRequestError, match="no rule route-mising"):
             await detector.detect({"overrides": {"route-mising": "info"}})
-    for key in ("prod_url", "route", "routes.0", "timeout", "app", "baseline"):
+    for key in ("prod_url", "route", "routes.0", "timeout", "app", "baseline", "repo_path"):
         assert f"{key}" in told.value.reason
     assert "did you mean routes?" in told.value.reason
     assert "hunter2" not in told.value.reason
@@ -101,6 +103,29 @@ async def test_a_detector_is_brought_up_and_down(tmp_path: Path) -> None:
     await detector.init()
     assert (await detector.detect({"checks": NOTHING})).checked == {}
     await detector.cleanup()
+
+
+async def test_what_is_under_way_ends_when_the_detector_is_closed(tmp_path: Path) -> None:
+    """With a report in which everything is unchecked; nothing hangs, nothing is called drift."""
+    begun = asyncio.Event()
+
+    async def wait(_: web.Request) -> web.Response:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    service = Service()
+    service.routes["GET", "/users"] = wait
+    async with serving(service), detector_in(tmp_path) as detector:
+        asked = {"prod_url": service.url, "repo_path": str(tmp_path), "checks": ONLY_ROUTES}
+        asked["routes"] = ["GET /users", "POST /users"]
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(detector.detect(asked))  # type: ignore[arg-type]
+            await begun.wait()
+            await detector.cleanup()
+        report = task.result()
+    assert codes(report) == []
+    assert {each.place for each in report.unchecked} == {"GET /users", "POST /users"}
 
 
 async def test_a_detector_serves_as_a_component_by_its_links(tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ async def test_defect_validation_a12_statuses_that_show_drift_are_told(
         ("/old", "route-redirect-broken"),
         ("/health", "route-redirects"),
         ("https://elsewhere.example.com/users", "route-redirects-elsewhere"),
+        ("http://[::1/broken", "route-redirects-elsewhere"),
+        ("ftp://x", "route-redirects-elsewhere"),
     ],
 )
 async def test_defect_validation_a12_redirects_are_followed_and_judged(
