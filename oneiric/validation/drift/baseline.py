@@ -11,7 +11,6 @@ from oneiric.documents import DocumentLimits, canonical, parse
 from oneiric.documents.model import validate_settings
 from oneiric.errors import InvalidError, NotFoundError
 from oneiric.files import own_folder, read_bounded, write_atomic
-from oneiric.ports.drift import DriftItem
 from oneiric.text.names import is_name
 
 DEFAULT = "default"
@@ -68,12 +67,9 @@ class Baseline(_Model):
         """Return every field by its name."""
         return self.model_dump(mode="json", by_alias=True)
 
-    def accepts(self, item: DriftItem) -> bool:
-        """Tell whether somebody accepted *item*."""
-        return any(
-            (each.kind, each.code, each.place) == (item.kind, item.code, item.place)
-            for each in self.accepted
-        )
+    def accepted_keys(self) -> frozenset[tuple[str, str, str]]:
+        """Return kind, code and place of each difference that somebody accepted."""
+        return frozenset((each.kind, each.code, each.place) for each in self.accepted)
 
 
 class Baselines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
@@ -79,7 +80,7 @@ def asked_routes(
     asked: Iterable[RouteAsked], declared: Iterable[Route], question: DriftQuestion, prober: Prober
 ) -> list[Route]:
     """Return what was asked for by name, with what the contract knows of it."""
-    known = list(declared)
+    known = _Known(declared)
     found = [
         _completed(route, each, question, prober)
         for each in asked
@@ -129,21 +130,32 @@ def _with_values(path: str, values: Mapping[str, str]) -> str:
     return path
 
 
-def _matching(asked: RouteAsked, known: list[Route], prober: Prober) -> list[Route]:
-    path = _local_path(asked.path, prober)
+class _Known:
+    """Routes by their shape, and by how many segments they have."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_shape: dict[str, list[Route]] = defaultdict(list)
+        self._by_depth: dict[int, list[Route]] = defaultdict(list)
+        for route in routes:
+            self._by_shape[unnamed(route.path)].append(route)
+            self._by_depth[route.path.count("/")].append(route)
+
+    def at(self, path: str) -> list[Route]:
+        """Return the routes of *path*, a template or a concrete one: the most concrete ones."""
+        if same := self._by_shape.get(unnamed(path)):
+            return same
+        found = [each for each in self._by_depth[path.count("/")] if matches(each.path, path)]
+        nearest = min((concreteness(each.path) for each in found), default=())
+        return [each for each in found if concreteness(each.path) == nearest]
+
+
+def _matching(asked: RouteAsked, known: _Known, prober: Prober) -> list[Route]:
+    path = _local_path(asked.path, prober).partition("?")[0]
     if not path:
         return []
-    bare = path.partition("?")[0]
-    found = [
-        route
-        for route in known
-        if (not asked.method or route.method in (asked.method, ""))
-        and (unnamed(route.path) == unnamed(bare) or matches(route.path, bare))
+    return [
+        route for route in known.at(path) if not asked.method or route.method in (asked.method, "")
     ]
-    if not found:
-        return []
-    nearest = min(concreteness(route.path) for route in found)
-    return [route for route in found if concreteness(route.path) == nearest]
 
 
 def _local_path(path: str, prober: Prober) -> str:
