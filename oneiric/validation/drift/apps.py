@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from oneiric.errors import OneiricError
 from oneiric.ports.executor import Command, Executor
@@ -18,11 +20,15 @@ _LAST = 300
 
 @dataclass(frozen=True, slots=True)
 class TableRoute:
-    """One route that an application registered; an empty method stands for any."""
+    """One route that an application registered; an empty method stands for any.
+
+    `kinds` tells what fits the places of its path: `text`, `integer`, `number`, `uuid` or `other`.
+    """
 
     method: str
     path: str
     needs_auth: bool | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +67,14 @@ async def read_route_table(app: AppAsked, folder: Path, executor: Executor) -> R
         told = json.loads(result.stdout)
         if "error" in told:
             return RouteTable(problem=str(told["error"]))
-        routes = tuple(
-            TableRoute(each["method"], each["path"], each["auth"]) for each in told["routes"]
-        )
+        routes = tuple(_route(each) for each in told["routes"])
         return RouteTable(str(told["kind"]), routes, tuple(map(str, told["left_out"])))
     except (ValueError, LookupError, TypeError):
         return RouteTable(problem=f"loading {app.target} gave no table of routes")
+
+
+def _route(told: Mapping[str, Any]) -> TableRoute:
+    return TableRoute(told["method"], told["path"], told["auth"], told["kinds"])
 
 
 def _arguments(app: AppAsked, folder: Path) -> list[str]:

@@ -14,6 +14,11 @@ from oneiric.validation.drift.view import View
 from oneiric.validation.openapi import Document, Operation, routes_of
 from oneiric.validation.openapi.paths import concreteness, matches, unnamed, variables_of
 
+_MADE_UP: Mapping[str, str] = {
+    "number": "1.0",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -25,6 +30,7 @@ class Route:
         source: who says so: `asked`, `openapi`, `app` or `baseline`.
         url: where it is asked, with values in its places.
         is_certain: whether those values were named; else nothing may be there for them.
+        is_fitting: whether they are of the form that its places take, as far as anybody says.
         needs_auth: whether it lets nobody in without credentials; None where nobody says.
         expected: what it has to answer, where somebody says.
         operation: what the contract says of it.
@@ -35,6 +41,7 @@ class Route:
     source: str
     url: str = ""
     is_certain: bool = True
+    is_fitting: bool = True
     needs_auth: bool | None = None
     expected: tuple[Status, ...] = ()
     operation: Operation | None = None
@@ -58,7 +65,15 @@ async def declared_routes(view: View) -> list[Route]:
         for route in _of_document(contract.document, view):
             found[route.method, unnamed(route.path)] = route
     for each in table.routes:
-        route = Route(method=each.method, path=each.path, source="app", needs_auth=each.needs_auth)
+        route = Route(
+            method=each.method,
+            path=each.path,
+            source="app",
+            url=view.prober.address(_with_values(each.path, _made_up(each.kinds))),
+            is_certain=not each.kinds,
+            is_fitting="other" not in each.kinds.values(),
+            needs_auth=each.needs_auth,
+        )
         found.setdefault((route.method, unnamed(route.path)), route)
     if not found:
         kept = (await view.baseline()).baseline
@@ -95,14 +110,16 @@ def _of_document(document: Document, view: View) -> Iterable[Route]:
     routes = routes_of(document)
     speaks_of_auth = any(each.required_auth for each in routes)
     for each in routes:
+        operation = operations[each.method, each.path]
         yield Route(
             method=each.method,
             path=base + each.path,
             source="openapi",
             url=view.prober.address(base + each.example),
             is_certain=not variables_of(each.path),
+            is_fitting=not any(_has_pattern(name, operation, document) for name in each.invented),
             needs_auth=each.required_auth if speaks_of_auth else None,
-            operation=operations[each.method, each.path],
+            operation=operation,
         )
 
 
@@ -115,13 +132,24 @@ def _base(document: Document, prod_url: str) -> str:
 def _filled(route: Route, question: DriftQuestion, prober: Prober) -> Route:
     """Return *route* with an address; what the contract has no value for is made up."""
     names = variables_of(route.path)
-    if route.url and not (names and all(name in question.values for name in names)):
+    is_certain = all(name in question.values for name in names)
+    if route.url and not (names and is_certain):
         return route
     return replace(
         route,
         url=prober.address(_with_values(route.path, question.values)),
-        is_certain=all(name in question.values for name in names),
+        is_certain=is_certain,
+        is_fitting=is_certain,
     )
+
+
+def _has_pattern(name: str, operation: Operation, document: Document) -> bool:
+    parameter = operation.parameters.get(("path", name))
+    return parameter is not None and "pattern" in document.references.table(parameter.schema)
+
+
+def _made_up(kinds: Mapping[str, str]) -> dict[str, str]:
+    return {name: _MADE_UP.get(kind, "1") for name, kind in kinds.items()}
 
 
 def _with_values(path: str, values: Mapping[str, str]) -> str:
@@ -181,7 +209,7 @@ def _completed(route: Route, asked: RouteAsked, question: DriftQuestion, prober:
     path = _local_path(asked.path, prober) or asked.path
     needs_auth = route.needs_auth if asked.auth is None else asked.auth
     if not variables_of(path):
-        route = replace(route, url=prober.address(path), is_certain=True)
+        route = replace(route, url=prober.address(path), is_certain=True, is_fitting=True)
     elif not route.url:
         route = _filled(replace(route, path=path), question, prober)
     return replace(

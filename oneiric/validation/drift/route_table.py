@@ -2,8 +2,9 @@
 
 It needs nothing but the standard library and the application: `route_table.py TARGET FOLDER`.
 What is printed while the application is loaded goes to stderr; the answer is one line of JSON,
-`{"kind", "routes": [{"method", "path", "auth"}], "left_out"}` or `{"error"}`. Methods are the
-ones that were registered: not HEAD beside GET, nor OPTIONS, which frameworks add.
+`{"kind", "routes": [{"method", "path", "auth", "kinds"}], "left_out"}` or `{"error"}`. Methods are
+the ones that were registered: not HEAD beside GET, nor OPTIONS, which frameworks add. Kinds tell
+what fits the places of a path: `text`, `integer`, `number`, `uuid`, or `other` for nobody knows.
 """
 
 import contextlib
@@ -17,6 +18,15 @@ from typing import Any
 
 Routes = Iterator[tuple[str, str, "bool | None"]]
 
+_PLACE = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
+_ANGLES = re.compile(r"<(?:([^<>:]+):)?([^<>]+)>")
+_GROUP = re.compile(r"\(\?P<(\w+)>((?:[^()\\]|\\.)*)\)")
+_KINDS = (
+    ("text", ("", "default", "path", "slug", "str", "string")),
+    ("integer", ("int",)),
+    ("number", ("float",)),
+    ("uuid", ("uuid",)),
+)
 _ADDED = frozenset({"HEAD", "OPTIONS"})
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 
@@ -38,7 +48,12 @@ def routes_of(app: Any) -> dict[str, Any] | None:
                 if method == "HEAD" and (path, "GET") in found:  # some are added by frameworks
                     del found[path, method]
             routes = [
-                {"method": method, "path": path, "auth": auth}
+                {
+                    "method": method,
+                    "path": _PLACE.sub(r"{\1}", path),
+                    "auth": auth,
+                    "kinds": dict(_PLACE.findall(path)),
+                }
                 for (path, method), auth in sorted(found.items())
             ]
             return {"kind": kind, "routes": routes, "left_out": sorted(set(left_out))}
@@ -60,7 +75,10 @@ def _aiohttp(app: Any, left_out: list[str], prefix: str = "") -> Routes:
         if resource is None or type(resource).__name__ == "StaticResource":
             left_out.append(f"static files {getattr(resource, 'canonical', '')}".strip())
             continue
-        path = prefix + resource.canonical
+        pattern = resource.get_info().get("pattern")
+        fits = pattern is None or pattern.fullmatch(_PLACE.sub("1", resource.canonical))
+        kind = "text" if fits else "other"
+        path = prefix + _PLACE.sub(rf"{{\1:{kind}}}", resource.canonical)
         if route.method == "*":
             view = route.handler
             methods = [each.upper() for each in _METHODS if hasattr(view, each)]
@@ -90,9 +108,9 @@ def _starlette(app: Any, left_out: list[str], prefix: str = "") -> Routes:
             if path not in own:
                 for method in _registered(route.methods):
                     needs = _needs_security(getattr(route, "dependant", None)) or None
-                    yield method, prefix + _plain_places(path), needs
+                    yield method, prefix + _with_kinds(path), needs
         elif hasattr(inner, "routes") and type(plain).__name__ == "Mount":
-            yield from _starlette(inner, left_out, prefix + _plain_places(path))
+            yield from _starlette(inner, left_out, prefix + _with_kinds(path))
         else:
             left_out.append(f"{type(plain).__name__} {prefix}{path}".strip())
 
@@ -117,7 +135,7 @@ def _flask(app: Any, left_out: list[str]) -> Routes:
             left_out.append(f"static files {rule.rule}")
             continue
         for method in _registered(rule.methods or {"GET"}):
-            yield method, re.sub(r"<(?:[^<>:]+:)?([^<>]+)>", r"{\1}", rule.rule), None
+            yield method, _ANGLES.sub(_in_braces, rule.rule), None
 
 
 def _is_django(app: Any) -> bool:
@@ -156,10 +174,22 @@ def _django_path(pattern: Any) -> str | None:
     """Return a pattern with `{name}` for its places, or None for one that cannot be said so."""
     text = str(pattern)
     if type(pattern).__name__ == "RoutePattern":
-        return re.sub(r"<(?:[^<>:]+:)?([^<>]+)>", r"{\1}", text)
-    text = re.sub(r"\(\?P<(\w+)>(?:[^()\\]|\\.)*\)", r"{\1}", text.removeprefix("^"))
+        return _ANGLES.sub(_in_braces, text)
+    text = _GROUP.sub(_of_group, text.removeprefix("^"))
     text = text.removesuffix("$").replace("\\-", "-").replace("\\.", ".")
     return None if re.search(r"[\^$*+?()|\[\]\\]", text) else text
+
+
+def _in_braces(found: re.Match[str]) -> str:
+    return f"{{{found[2]}:{_kind(found[1])}}}"
+
+
+def _of_group(found: re.Match[str]) -> str:
+    return f"{{{found[1]}:{'text' if re.fullmatch(found[2], '1') else 'other'}}}"
+
+
+def _kind(converter: str | None) -> str:
+    return next((kind for kind, names in _KINDS if (converter or "") in names), "other")
 
 
 def _django_methods(view: Any) -> list[str]:
@@ -187,8 +217,8 @@ def _registered(methods: Iterable[str]) -> list[str]:
     return sorted(chosen - _ADDED) or sorted(chosen)
 
 
-def _plain_places(path: str) -> str:
-    return re.sub(r"\{([^{}:]+):[^{}]*\}", r"{\1}", path)
+def _with_kinds(path: str) -> str:
+    return _PLACE.sub(lambda found: f"{{{found[1]}:{_kind(found[2])}}}", path)
 
 
 def _named(module: str, name: str) -> Any:

@@ -149,7 +149,7 @@ class _Look:
         evidence = await methods.evidence(route.method, route.url)
         if evidence.has in ("yes", "no"):
             self._findings.compared()
-        elif evidence.has == "missing":
+        elif evidence.has == "missing" and route.is_fitting:
             self._findings.compared()
             gone(route, status, self._findings)
         else:
@@ -164,7 +164,8 @@ class _Look:
             self._findings.unsure(route.place, reason, hint=_ASK_HINT)
             return
         evidence = await methods.evidence(route.method, route.url)
-        if evidence.has == "unknown":
+        is_vague = evidence.has == "missing" and not route.is_fitting
+        if evidence.has == "unknown" or is_vague:
             await self._told_by_document(route, evidence.reason)
             return
         self._findings.compared()

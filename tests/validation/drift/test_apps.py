@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from oneiric.adapters.executors.process import ProcessExecutor
 from oneiric.validation.drift.apps import RouteTable, TableRoute, read_route_table
 from oneiric.validation.drift.question import AppAsked
-from tests.validation.drift.service import Service, codes, detecting, serving, unsure
+from tests.validation.drift.service import (
+    ONLY_ROUTES,
+    Service,
+    codes,
+    detecting,
+    serving,
+    unsure,
+)
 
 AIOHTTP = """
 from aiohttp import web
@@ -122,6 +130,14 @@ EXPECTED: Mapping[str, set[tuple[str, str, bool | None]]] = {
 }
 
 
+KINDS: Mapping[str, Mapping[str, str]] = {
+    "aiohttp": {"name": "text"},
+    "starlette": {"user_id": "text", "path": "text"},
+    "flask": {"user_id": "integer", "name": "text"},
+    "django": {"pk": "integer", "year": "other"},
+}
+
+
 async def _table(folder: Path, source: str, target: str, **asked: object) -> RouteTable:
     (folder / "service.py").write_text(textwrap.dedent(source))
     executor = ProcessExecutor()
@@ -151,6 +167,8 @@ async def test_each_framework_tells_its_routes(
     table = await _table(tmp_path, source, target)
     assert (table.problem, table.kind) == ("", kind)
     assert set(table.routes) == {TableRoute(*each) for each in EXPECTED[kind]}
+    kinds = {name: told for each in table.routes for name, told in each.kinds.items()}
+    assert kinds == KINDS[kind]
     assert "service" not in sys.modules
 
 
@@ -207,6 +225,36 @@ async def test_routes_of_an_application_are_compared_with_production(tmp_path: P
         ("route-method-missing", "PATCH /users/{id}"),
     ]
     assert report.checked["route"] == 4
+
+
+async def test_a_place_that_takes_not_every_value_is_no_drift(tmp_path: Path) -> None:
+    """404 for a made-up value proves nothing where the route would not take it."""
+    (tmp_path / "service.py").write_text(
+        "from aiohttp import web\n"
+        "async def do(request): return web.Response()\n"
+        "app = web.Application()\n"
+        "app.add_routes([web.get('/items/{code:[A-Z]{3}}', do),"
+        " web.delete('/items/{code:[A-Z]{3}}', do)])\n"
+    )
+
+    async def item(_: web.Request) -> web.Response:
+        return web.Response()
+
+    service = Service()
+    service.contract = None
+    service.routes["GET", "/items/{code:[A-Z]{3}}"] = item
+    service.routes["DELETE", "/items/{code:[A-Z]{3}}"] = item
+    async with serving(service), detecting(tmp_path) as detect:
+        asked = {"app": "service:app", "checks": ONLY_ROUTES}
+        vague = await detect(service.url, **asked)
+        exact = await detect(service.url, values={"code": "ABC"}, **asked)
+        del service.routes["DELETE", "/items/{code:[A-Z]{3}}"]
+        await service.start()
+        broken = await detect(service.url, values={"code": "ABC"}, **asked)
+    assert codes(vague) == []
+    assert set(unsure(vague)) == {("route", "GET /items/{code}"), ("route", "DELETE /items/{code}")}
+    assert (codes(exact), exact.checked) == ([], {"route": 2})
+    assert codes(broken) == [("route-method-missing", "DELETE /items/{code}")]
 
 
 async def test_an_application_that_fails_is_unchecked(tmp_path: Path) -> None:
