@@ -66,6 +66,10 @@ DOORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "traitlets": ("oneiric/shell/*",),
         "jwt": ("oneiric/adapters/identity/*",),
         "cryptography": (),
+        "jsonpath": ("oneiric/validation/providers/json_paths.py",),
+        "jsonschema": ("oneiric/validation/providers/*",),
+        "referencing": ("oneiric/validation/providers/*",),
+        "regex": ("oneiric/validation/providers/patterns.py",),
     }
 )
 """Library to the only files that may import it."""

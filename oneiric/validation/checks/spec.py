@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 from oneiric.documents import digest
 from oneiric.documents.model import refused
+from oneiric.validation.checks.grammar import assert_problem
+from oneiric.validation.checks.notation import assert_table
 
 MAX_CHECK_SECONDS = 86_400
 _ID_LENGTH = 12
@@ -47,6 +57,16 @@ class Assert(_Spec):
     """How it is compared."""
     value: JsonValue = None
     """With what."""
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        if why := assert_problem(self.subject, self.at, self.op, self.value):
+            raise refused(why)
+        return self
+
+
+def _assert(value: Any) -> Any:
+    return assert_table(value) if isinstance(value, str) else value
 
 
 class Retries(_Spec):
@@ -152,7 +172,9 @@ class LiveCheck(_Check):
     """Bytes of the answer that are read; a longer one fails the check."""
     max_redirects: int = Field(default=0, ge=0, le=20)
     """How many redirects are followed, within the allowed hosts."""
-    asserts: list[Assert] = Field(default_factory=list, max_length=200)
+    asserts: list[Annotated[Assert, BeforeValidator(_assert)]] = Field(
+        default_factory=list, max_length=200
+    )
     """What must be so besides; texts such as `json $.status == "ok"` stand for them."""
     capture: dict[str, str] = Field(default_factory=dict)
     """What is taken from the answer: names to `json PATH`, `header NAME` or `body REGEX`."""

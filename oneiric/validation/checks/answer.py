@@ -1,0 +1,86 @@
+"""What a service answered, and why it may not have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, TypeAlias, cast
+
+from oneiric.errors import JSONValue, OneiricError
+from oneiric.ports.http import Headers, HTTPResponse
+
+NO_JSON = object()
+"""What stands for the value of an answer that is no JSON."""
+
+Silence: TypeAlias = Literal["timeout", "connection", "redirect", "refused"]
+
+
+class UnansweredError(OneiricError):
+    """A request that got no answer: why in one word, which retries go by, and in several."""
+
+    code = "unanswered"
+
+    def __init__(self, kind: Silence, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One whole answer, and what was seen on the way; its `repr` shows no content.
+
+    Args:
+        status: its status.
+        url: the address that gave it, after all redirects.
+        headers: its head.
+        body: its content, as much as may be read.
+        is_cut: whether there was more of it.
+        duration_ms: from before the request to the last byte.
+        redirect: where it was redirected to, or asked to be; empty for nowhere.
+        certificate_days: how long the certificate is still good; None without one.
+    """
+
+    status: int
+    url: str = field(repr=False)
+    headers: Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    is_cut: bool = False
+    duration_ms: float = 0.0
+    redirect: str = field(default="", repr=False)
+    certificate_days: float | None = None
+
+    @cached_property
+    def text(self) -> str:
+        """The content by the charset that it names, UTF-8 without one; bad bytes are replaced."""
+        return HTTPResponse(self.status, self.headers, self.body, self.url).text
+
+    @cached_property
+    def value(self) -> JSONValue | object:
+        """The content as JSON, or `NO_JSON`."""
+        try:
+            return _read(self.body.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            return NO_JSON
+
+    def scope(self, *, ok: bool) -> Mapping[str, JSONValue | Callable[[], JSONValue]]:
+        """Return what a condition may name."""
+        return {
+            "status": self.status,
+            "ok": ok,
+            "duration_ms": self.duration_ms,
+            "headers": lambda: dict(self.headers),
+            "json": lambda: None if self.value is NO_JSON else cast("JSONValue", self.value),
+        }
+
+
+NAMES = frozenset({"status", "ok", "duration_ms", "headers", "json"})
+"""What a condition may name."""
+
+
+def _constant(text: str) -> object:
+    raise ValueError(text)
+
+
+_read: Callable[[str], JSONValue] = json.JSONDecoder(parse_constant=_constant).decode

@@ -1,0 +1,248 @@
+"""Do one live check: ask as often as it says, and gather what was found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+from oneiric.backoff import Backoff
+from oneiric.errors import JSONValue, OneiricError, Problem
+from oneiric.expressions import Condition, ExpressionError
+from oneiric.ports.http import retry_after
+from oneiric.runs.proof import ProofOutcome
+from oneiric.validation.checks.accounts import Account
+from oneiric.validation.checks.analysis import Phase, Tally, phase_of
+from oneiric.validation.checks.answer import Answer, UnansweredError
+from oneiric.validation.checks.captures import Source
+from oneiric.validation.checks.hosts import host_of
+from oneiric.validation.checks.judge import (
+    NOTHING,
+    Finding,
+    judged,
+    percentiles,
+    status_fits,
+)
+from oneiric.validation.checks.spec import Conformance, is_status
+
+if TYPE_CHECKING:
+    from oneiric.clock import Clock
+    from oneiric.validation.checks.ask import Asker
+    from oneiric.validation.checks.pace import Pace
+    from oneiric.validation.checks.spec import LiveCheck, Retries
+
+LONGEST_WAIT_SECONDS = 600.0
+"""For how long at most a check waits before its next attempt; a service may ask for more."""
+_INLINE_BYTES = 64 << 10
+_SLOW = frozenset({"matches", "valid"})
+
+
+class Contract(Protocol):
+    """Hold an answer to the document that a check names."""
+
+    def __call__(self, wanted: Conformance, *, method: str, answer: Answer) -> Sequence[Problem]:
+        """Return what about *answer* the document does not allow.
+
+        Raises:
+            OneiricError: there is no such document, it cannot be read, or what that takes is
+                not installed: the check is inconclusive.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Do live checks, a bounded number at once; who asks decides which."""
+
+    asker: Asker
+    pace: Pace
+    slots: asyncio.Semaphore
+    clock: Clock
+    contract: Contract | None = None
+
+    async def prove(self, check: LiveCheck) -> tuple[Account, dict[str, JSONValue]]:
+        """Return what happened, and what was captured; nothing is unless the check passed.
+
+        Raises:
+            HostRefusedError: its host may not be asked; nothing was sent.
+            InvalidRequestError: it cannot be sent.
+        """
+        account = Account()
+        taken: dict[str, JSONValue] = {}
+        if check.analysis is None:
+            await self._tried(check, account)
+        else:
+            await self._analysed(check, account)
+        if check.capture and account.outcome is ProofOutcome.PASSED:
+            findings, taken = await asyncio.to_thread(_captured, check, account.answer)
+            account.add(findings)
+        return account, taken if account.outcome is ProofOutcome.PASSED else {}
+
+    async def _tried(self, check: LiveCheck, account: Account) -> None:
+        """Ask until the check passes, or there is no reason to ask again."""
+        policy = check.retry
+        backoff = Backoff(base_seconds=policy.delay_seconds, max_seconds=LONGEST_WAIT_SECONDS)
+        while True:
+            silence = await self._once(check, account)
+            reason = _again(policy, account, silence)
+            if not reason or account.attempts >= policy.attempts:
+                return
+            pause = backoff.delay(account.attempts)
+            asked = retry_after(account.answer.headers) if account.answer else None
+            if asked is not None and asked > LONGEST_WAIT_SECONDS:
+                account.retries.append(f"{reason}, and no sooner than in {asked:g} s: given up")
+                return
+            account.retries.append(reason)
+            await self.clock.sleep(max(pause, asked or 0.0))
+
+    async def _analysed(self, check: LiveCheck, account: Account) -> None:
+        """Measure until the outcome is certain."""
+        policy = check.analysis
+        assert policy is not None
+        account.tally = tally = Tally(policy)
+        success, failure = (
+            Condition.parse(text) if text else None for text in (policy.success, policy.failure)
+        )
+        if policy.initial_delay_seconds:
+            await self.clock.sleep(policy.initial_delay_seconds)
+        begin = self.clock.monotonic()
+        is_done = False
+        while not is_done:
+            silence = await self._once(check, account, percentiles=False)
+            answer = account.answer
+            if answer is None:
+                phase, why = Phase.ERROR, account.silence
+            else:
+                tally.samples.append(answer.duration_ms)
+                phase, why = _phase(account, answer, success, failure)
+            told = _measurement(phase, answer, why if not silence else silence.message)
+            is_done = tally.add(phase, told=told)
+            due = begin + policy.interval_seconds * account.attempts
+            if not is_done and (pause := due - self.clock.monotonic()) > 0:
+                await self.clock.sleep(pause)
+        account.overall = tuple(percentiles(check, tally.samples))
+
+    async def _once(
+        self, check: LiveCheck, account: Account, *, percentiles: bool = True
+    ) -> UnansweredError | None:
+        """Ask once, and note what was found; return why there was no answer."""
+        account.attempts += 1
+        account.answer, account.findings, account.silence = None, (), ""
+        try:
+            async with self.slots:
+                await self.pace.wait(host_of(check.url))
+                account.answer = answer = await self.asker.ask(check)
+        except UnansweredError as error:
+            account.silence = error.message
+            return error
+        judge = partial(self._judged, check, answer, percentiles=percentiles)
+        account.findings = await asyncio.to_thread(judge) if _is_slow(check, answer) else judge()
+        return None
+
+    def _judged(
+        self, check: LiveCheck, answer: Answer, *, percentiles: bool
+    ) -> tuple[Finding, ...]:
+        findings = judged(check, answer, percentiles=percentiles)
+        if check.conforms_to is None:
+            return tuple(findings)
+        return (*findings, self._conforms(check, check.conforms_to, answer))
+
+    def _conforms(self, check: LiveCheck, wanted: Conformance, answer: Answer) -> Finding:
+        what = "conforms_to"
+        if self.contract is None:
+            why = "nobody here reads contracts"
+            return Finding(what, wanted.document, NOTHING, ok=None, why=why)
+        try:
+            problems = self.contract(wanted, method=check.method, answer=answer)
+        except OneiricError as error:
+            return Finding(what, wanted.document, NOTHING, ok=None, why=error.message)
+        told = "; ".join(f"{each.key}: {each.what}" for each in problems)
+        return Finding(what, wanted.document, told or "it does", ok=not problems, why=told)
+
+
+def _is_slow(check: LiveCheck, answer: Answer) -> bool:
+    """Tell whether others should run while the answer is judged."""
+    if len(answer.body) > _INLINE_BYTES or check.conforms_to is not None:
+        return True
+    return any(each.op in _SLOW or "(" in each.at for each in check.asserts)
+
+
+def _again(policy: Retries, account: Account, silence: UnansweredError | None) -> str:
+    """Return why a check is to be tried again, or an empty text."""
+    if silence is not None:
+        return silence.message if silence.kind in policy.on else ""
+    if account.outcome is ProofOutcome.PASSED or account.answer is None:
+        return ""
+    status = account.answer.status
+    if any(is_status(on) and status_fits(status, on) for on in policy.on if _can_be(on)):
+        return f"it answered {status}"
+    return account.error if "assert" in policy.on else ""
+
+
+def _can_be(on: object) -> bool:
+    return on not in ("timeout", "connection", "assert")
+
+
+def _phase(
+    account: Account, answer: Answer, success: Condition | None, failure: Condition | None
+) -> tuple[Phase, str]:
+    """Return what one measurement found, and why it is no success."""
+    outcome = account.outcome_of_findings
+    if success is None and failure is None:
+        return _PHASES[outcome], account.error
+    scope = answer.scope(ok=outcome is ProofOutcome.PASSED)
+    try:
+        succeeds = None if success is None else success.evaluate(scope)
+        fails = None if failure is None else failure.evaluate(scope)
+    except ExpressionError as error:
+        return Phase.INCONCLUSIVE, error.message
+    phase = phase_of(succeeds=succeeds, fails=fails)
+    return phase, "" if phase is Phase.SUCCESSFUL else _CONDITIONS[phase]
+
+
+_PHASES: Mapping[ProofOutcome, Phase] = MappingProxyType(
+    {
+        ProofOutcome.PASSED: Phase.SUCCESSFUL,
+        ProofOutcome.FAILED: Phase.FAILED,
+        ProofOutcome.INCONCLUSIVE: Phase.INCONCLUSIVE,
+    }
+)
+_CONDITIONS: Mapping[Phase, str] = MappingProxyType(
+    {
+        Phase.FAILED: "the condition says so",
+        Phase.INCONCLUSIVE: "neither condition holds",
+    }
+)
+
+
+def _measurement(phase: Phase, answer: Answer | None, why: str) -> dict[str, JSONValue]:
+    told: dict[str, JSONValue] = {"phase": str(phase)}
+    if answer is not None:
+        told |= {"status": answer.status, "duration_ms": answer.duration_ms}
+    return {**told, "why": why} if why else told
+
+
+def _captured(
+    check: LiveCheck, answer: Answer | None
+) -> tuple[list[Finding], dict[str, JSONValue]]:
+    """Return what could be captured, and a finding for each; none of them shows a value."""
+    findings: list[Finding] = []
+    taken: dict[str, JSONValue] = {}
+    for name, text in check.capture.items():
+        why = ""
+        try:
+            value = Source.of(text).take(answer) if answer else None
+        except OneiricError as error:
+            value, why = None, error.message
+        if value is None:
+            why = why or "it is not there"
+        else:
+            taken[name] = value
+        what = f"capture {name}"
+        findings.append(Finding(what, "exists", NOTHING, ok=value is not None, why=why))
+    return findings, taken
+
+
+__all__ = ["LONGEST_WAIT_SECONDS", "Contract", "Prover"]

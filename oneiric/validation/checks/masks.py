@@ -1,0 +1,222 @@
+"""Keep what is secret about a check, and about its answer, out of its proof."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
+
+from oneiric.errors import JSONValue
+from oneiric.text.masking import Masking
+from oneiric.text.redaction import MASK, is_secret_name, redacted
+from oneiric.validation.checks.answer import NO_JSON, Answer
+from oneiric.validation.checks.spec import LiveCheck
+
+WINDOW = 64 << 10
+"""Bytes of an answer that an excerpt is made from."""
+SHORTEST = 6
+"""Characters from which on a secret that a check declares is looked for everywhere."""
+_SHOWN = 200
+
+_QUERY_NAMES = re.compile(
+    r"(?:^|[-_.])(?:key|sig|signature|auth|code|jwt|session|sid|otp|pin|hash|hmac|ticket|nonce)$",
+    re.IGNORECASE,
+)
+_LONG = re.compile(r"(?=.*\d)[A-Za-z0-9._~+/=-]{24,}")
+_SHAPES = re.compile(
+    r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"|(?<=bearer )[A-Za-z0-9._~+/=-]{8,}|(?<=basic )[A-Za-z0-9+/=]{8,}"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
+    r"|\b(?:sk|pk|rk|ghp|gho|ghs|glpat|xox[abp])[-_][A-Za-z0-9_-]{16,}|\bAKIA[A-Z0-9]{16}",
+    re.IGNORECASE,
+)
+_PAIRS = re.compile(r"""(["'])([^"'\\\n]{1,64})\1\s*:\s*("(?:[^"\\]|\\.)*"?|[^\s,}\]]+)""")
+_TRIGGERS = re.compile(r"eyJ|bearer |basic |PRIVATE KEY|[sprg][khlo]|xox|AKIA", re.IGNORECASE)
+
+
+class Masks:
+    """Mask the secrets of one check wherever they show.
+
+    Those that were captured are masked whatever they are; those that the check declares, under
+    names of secrets, where they are long enough to be nothing else by chance.
+    """
+
+    __slots__ = ("_masking",)
+
+    def __init__(self, check: LiveCheck, captured: Iterable[JSONValue] = ()) -> None:
+        self._masking = Masking({*_leaves(captured), *_declared(check)})
+
+    def text(self, text: str) -> str:
+        """Return *text* without secrets."""
+        if _TRIGGERS.search(text):
+            text = _SHAPES.sub(MASK, text)
+        text = text.encode("utf-8", "replace").decode()
+        return self._masking.text(text) if self._masking else text
+
+    def shown(self, value: object, *, name: str = "") -> JSONValue:
+        """Return *value* for people: short, and a mask where it stands under the name of a secret.
+
+        Numbers stay what they are, where nobody could mistake them for a secret.
+        """
+        if is_secret_name(name) and value is not None:
+            return MASK
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float):
+            return self._number(value)
+        text = value if isinstance(value, str) else _written(redacted(value))
+        text = self.text(_pairs(text[: 4 * _SHOWN]))
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
+
+    def _number(self, value: float) -> JSONValue:
+        text = json.dumps(value)
+        masked = self.text(text)
+        return value if masked == text and abs(value) <= 2**53 else masked
+
+    def url(self, url: str) -> str:
+        """Return an address without user, password, fragment and what is secret in its query."""
+        return self.text(self.address(url))
+
+    @staticmethod
+    def address(url: str) -> str:
+        """Return an address without user, password, fragment and what its query names as secret.
+
+        >>> Masks.address("https://me:pass@example.com/a?page=2&api_key=x#top")
+        'https://example.com/a?page=2&api_key=**********'
+        """
+        parts = urlsplit(url)
+        netloc = parts.netloc.rpartition("@")[2]
+        query = _query(parts.query) if parts.query else ""
+        return urlunsplit(parts._replace(netloc=netloc, query=query, fragment=""))
+
+    def excerpt(self, answer: Answer) -> str:
+        """Return what people may see of an answer: of JSON the values, of anything else the text.
+
+        It is made from the first `WINDOW` bytes, and no part of a secret shows at its end.
+        """
+        if len(answer.body) <= WINDOW and answer.value is not NO_JSON:
+            return self.text(_written(redacted(answer.value)))
+        text = _pairs(answer.text[:WINDOW])
+        stream = self._masking.stream()
+        data = stream.feed(_SHAPES.sub(MASK, text).encode("utf-8", "replace"))
+        if len(answer.text) <= WINDOW:
+            data += stream.end()
+        return data.decode("utf-8", "replace")
+
+    def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return a head without secrets."""
+        return {
+            name: MASK if is_secret_name(name) else self.text(text)
+            for name, text in headers.items()
+        }
+
+    def body(self, body: JSONValue) -> JSONValue:
+        """Return what is sent without secrets."""
+        text = self.text(_written(redacted(body)))
+        try:
+            value: JSONValue = json.loads(text)
+        except ValueError:
+            return text
+        return value
+
+    def curl(self, check: LiveCheck, url: str) -> str:
+        """Return a line for a shell that repeats the request, with its secrets masked."""
+        words = ["curl", "-sS", "--max-time", f"{check.timeout:g}"]
+        if check.method == "HEAD":
+            words.append("--head")
+        elif check.method != "GET":
+            words += ["-X", check.method]
+        if check.max_redirects:
+            words += ["-L", "--max-redirs", str(check.max_redirects)]
+        for name, text in self.headers(check.headers).items():
+            words += ["-H", f"{name}: {text}"]
+        if check.body is not None:
+            if not any(name.lower() == "content-type" for name in check.headers):
+                words += ["-H", "Content-Type: application/json"]
+            words += ["--data-raw", self.text(_written(redacted(check.body)))]
+        return shlex.join([*words, self.url(url)])
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _pairs(text: str) -> str:
+    return _PAIRS.sub(_pair, text) if ":" in text else text
+
+
+def _pair(found: re.Match[str]) -> str:
+    quotes, name, _ = found.groups()
+    return f'{quotes}{name}{quotes}: "{MASK}"' if is_secret_name(name) else found[0]
+
+
+def _query(query: str) -> str:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    shown = ((name, MASK if _is_query_secret(name, value) else value) for name, value in pairs)
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in shown)
+
+
+def _is_query_secret(name: str, value: str) -> bool:
+    return bool(is_secret_name(name) or _QUERY_NAMES.search(name) or _LONG.fullmatch(value))
+
+
+def _leaves(values: object) -> Iterator[str]:
+    """Yield every text and number of what was captured."""
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, Mapping):
+        for each in values.values():
+            yield from _leaves(each)
+    elif isinstance(values, Sequence | Iterable):
+        for each in values:
+            yield from _leaves(each)
+    elif isinstance(values, int | float) and not isinstance(values, bool):
+        yield json.dumps(values)
+
+
+def _declared(check: LiveCheck) -> Iterator[str]:
+    """Yield what a check sends under names of secrets."""
+    found: list[str] = []
+    for name, text in check.headers.items():
+        if is_secret_name(name):
+            found += [text, *_parts(text)]
+    parts: SplitResult = urlsplit(check.url)
+    if "@" in parts.netloc:
+        user = parts.netloc.rpartition("@")[0]
+        found += [user, *(unquote(each) for each in user.partition(":")[::2])]
+    if parts.query:
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+        found += [value for name, value in pairs if _is_query_secret(name, value)]
+    if isinstance(check.body, Mapping | list):
+        found += _secrets_in(check.body)
+    return (each for each in found if len(each) >= SHORTEST)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield the secret of a header such as `Bearer TOKEN`, and what base64 says in it."""
+    _, _, rest = text.partition(" ")
+    if rest:
+        yield rest
+        try:
+            said = base64.b64decode(rest, validate=True).decode()
+        except (binascii.Error, ValueError):
+            return
+        yield said
+        yield said.partition(":")[2]
+    yield from (each.partition("=")[2] for each in text.split("; ") if "=" in each)
+
+
+def _secrets_in(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            if is_secret_name(str(name)):
+                yield from _leaves(each)
+            else:
+                yield from _secrets_in(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _secrets_in(each)
