@@ -24,6 +24,7 @@ from tests.benchmarks import (
     runs,
     serving,
     syncs,
+    validation,
 )
 from tests.benchmarks.measure import FULL, TINY, Curve, Row, Size
 from tests.benchmarks.targets import FLOORS, target_of
@@ -45,6 +46,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], list[Row]]] = {
     "commands": commands.commands,
     "recipes": recipes.recipes,
     "serving": serving.serving,
+    "validation": validation.checks,
     "install": install.install,
 }
 """What can be measured, by the name that `--only` takes."""

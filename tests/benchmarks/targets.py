@@ -81,6 +81,7 @@ TARGETS: Mapping[str, Target] = {
     "oneiric recipe run, a further step in memory": Target(most=0.2),
     "* ready steps of a recipe in memory, a second": Target(least=5_000),
     "orchestrator until ready, *": Target(floors=3),
+    "100 instant checks*": Target(floors=2),
     "mandatory install, distributions": Target(most=36),
     "mandatory install, size": Target(most=60),
 }
@@ -102,6 +103,7 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("journaled steps, appends", "raw SQLite that commits the same two rows for each step"),
     ("verify", "one signature over the same bytes checked by PyNaCl, and `json.loads`"),
     ("orchestrator until ready", "a process that imports aiohttp.web, pydantic and the like"),
+    ("100 instant checks", "a bare aiohttp client that gets the same, as many at once"),
     ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
 )
 """What stands under each kind of row."""

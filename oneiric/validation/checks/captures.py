@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
-from oneiric.documents.model import refused
 from oneiric.errors import JSONValue, Problem
 from oneiric.expressions import ExpressionError, Template
 from oneiric.validation.checks.answer import NO_JSON, Answer
+from oneiric.validation.checks.notation import capture_source
 from oneiric.validation.checks.spec import LiveCheck
 from oneiric.validation.providers.json_paths import found_at, path_problem
 from oneiric.validation.providers.patterns import pattern_problem, searched
 
 ROOT = "captured"
 ORIGIN = "checks"
-_SOURCE = re.compile(r"(json|header|body)\s+(\S.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -29,7 +28,7 @@ class Source:
     Source(kind='json', at='$.token')
     """
 
-    kind: Literal["json", "header", "body"]
+    kind: str
     at: str
 
     @classmethod
@@ -39,10 +38,7 @@ class Source:
         Raises:
             PydanticCustomError: it is none of them.
         """
-        found = _SOURCE.fullmatch(text.strip())
-        if found is None:
-            raise refused("a capture is 'json PATH', 'header NAME' or 'body REGEX'")
-        return cls(cast("Literal['json', 'header', 'body']", found[1]), found[2])
+        return cls(*capture_source(text))
 
     @property
     def problem(self) -> str:

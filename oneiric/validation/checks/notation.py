@@ -18,6 +18,7 @@ _SUBJECT = re.compile(r"\s*([A-Za-z_]+)\s*")
 _OPERATION = re.compile(r"\s*(==|!=|<=|>=|<|>|(?:contains|matches|exists|absent|valid)(?!\S))\s*")
 _WORD = re.compile(r"[^\s=!<>]+")
 _PERCENTILE = re.compile(r"p\d{1,3}(?!\S)")
+_SOURCE = re.compile(r"(json|header|body)\s+(\S.*)", re.DOTALL)
 _AMOUNT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 _SUBJECTS: Mapping[str, str] = MappingProxyType(
@@ -93,6 +94,21 @@ def assert_table(text: str) -> dict[str, JSONValue]:
     if not rest:
         raise _wrong(text, f"nothing follows {operation}")
     return {**table, "value": _value(subject, operation, rest, text)}
+
+
+def capture_source(text: str) -> tuple[str, str]:
+    """Return what a capture looks at, `json`, `header` or `body`, and where in it.
+
+    >>> capture_source("json $.token")
+    ('json', '$.token')
+
+    Raises:
+        PydanticCustomError: it is none of them.
+    """
+    found = _SOURCE.fullmatch(text.strip())
+    if found is None:
+        raise refused("a capture is 'json PATH', 'header NAME' or 'body REGEX'")
+    return found[1], found[2]
 
 
 _NAMES = "one of " + ", ".join(name for name in _SUBJECTS if "_" not in name)

@@ -17,7 +17,7 @@ from pydantic import (
 from oneiric.documents import digest
 from oneiric.documents.model import refused
 from oneiric.validation.checks.grammar import assert_problem
-from oneiric.validation.checks.notation import assert_table
+from oneiric.validation.checks.notation import assert_table, capture_source
 
 MAX_CHECK_SECONDS = 86_400
 _ID_LENGTH = 12
@@ -189,6 +189,13 @@ class LiveCheck(_Check):
     @classmethod
     def _upper(cls, method: str) -> str:
         return method.upper()
+
+    @field_validator("capture")
+    @classmethod
+    def _captures(cls, value: dict[str, str]) -> dict[str, str]:
+        for text in value.values():
+            capture_source(text)
+        return value
 
     @field_validator("expected_status")
     @classmethod
