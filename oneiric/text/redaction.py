@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 MASK = "**********"
+_SHORT = 64
 _WORDS = re.compile(
     r"pass(word|wd|phrase|code)|pwd|secret|token|(api|private|access|signing)[-_ ]?key|credential"
     r"|authorization|cookie",
@@ -22,6 +23,12 @@ def is_secret_name(name: str) -> bool:
     >>> is_secret_name("Password"), is_secret_name("authToken"), is_secret_name("tokens_used")
     (True, True, True)
     """
+    return _is_known_secret(name) if len(name) <= _SHORT else _WORDS.search(name) is not None
+
+
+@lru_cache(maxsize=1_024)
+def _is_known_secret(name: str) -> bool:
+    """Tell the same; the names of fields come again and again."""
     return _WORDS.search(name) is not None
 
 
@@ -54,7 +61,11 @@ def redacted(value: object, *, names: Iterable[str] = (), mask: str = MASK) -> o
 
 def _redacted(value: object, names: tuple[str, ...], mask: str) -> object:
     if isinstance(value, str):
-        return _PAIRS.sub(partial(_pair, names, mask), _CREDENTIALS.sub(mask, value))
+        if "://" in value:
+            value = _CREDENTIALS.sub(mask, value)
+        return _PAIRS.sub(partial(_pair, names, mask), value) if "=" in value else value
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, Mapping):
         return {
             name: mask if _is_secret(str(name), item, names) else _redacted(item, names, mask)

@@ -114,8 +114,10 @@ def proof_of(
 ) -> Proof:
     """Return the proof of *account*, which holds no secret that *masks* know of."""
     answer = account.answer
-    url = masks.url(answer.url if answer else check.url)
-    error = masks.text(account.error)
+    asked = masks.url(check.url)
+    url = masks.url(answer.url) if answer and answer.url != check.url else asked
+    outcome = account.outcome
+    error = "" if outcome is ProofOutcome.PASSED else masks.text(account.error)
     facts: dict[str, JSONValue] = {
         "check": check.identity,
         "user": user,
@@ -124,7 +126,7 @@ def proof_of(
         "method": check.method,
         "status": answer.status if answer else None,
         "asserts": [_told(each, masks) for each in (*account.findings, *account.overall)],
-        "curl": masks.curl(check, check.url),
+        "curl": masks.curl(check, asked),
     }
     if error:
         facts["error"] = error
@@ -142,10 +144,10 @@ def proof_of(
         claim=f"{check.method} {url} answers as expected",
         subject=url,
         kind=check.kind,
-        outcome=account.outcome,
+        outcome=outcome,
         at=rfc3339(at),
         by=by,
-        digests=_digests(check, answer, masks),
+        digests=_digests(check, asked, answer, masks),
         excerpts={"response": masks.excerpt(answer)} if answer else {},
         facts=facts,
     )
@@ -183,11 +185,11 @@ def _actual(each: Finding, masks: Masks) -> JSONValue:
     return masks.shown(each.actual, name=each.at)
 
 
-def _digests(check: LiveCheck, answer: Answer | None, masks: Masks) -> dict[str, str]:
+def _digests(check: LiveCheck, url: str, answer: Answer | None, masks: Masks) -> dict[str, str]:
     """Return the digests of the request as it may be shown, and of the answer as it came."""
     request: JSONValue = {
         "method": check.method,
-        "url": masks.url(check.url),
+        "url": url,
         "headers": masks.headers(check.headers),
         "body": masks.body(check.body) if check.body is not None else None,
     }

@@ -54,6 +54,9 @@ class Answer:
     @cached_property
     def text(self) -> str:
         """The content by the charset that it names, UTF-8 without one; bad bytes are replaced."""
+        kind = self.headers.get("content-type", "").lower()
+        if "charset" not in kind or kind.endswith("charset=utf-8"):
+            return self.body.decode(errors="replace")
         return HTTPResponse(self.status, self.headers, self.body, self.url).text
 
     @cached_property

@@ -148,7 +148,7 @@ class Asker:
         started = self._clock.monotonic()
         try:
             async with asyncio.timeout(check.timeout):
-                answer, redirect = await self._followed(request, check.max_redirects)
+                answer, url, redirect = await self._followed(request, check.max_redirects)
                 try:
                     body, is_cut = await _content(answer, check.max_body_bytes)
                 finally:
@@ -157,7 +157,7 @@ class Asker:
             raise _told(error, check.timeout) from error
         return Answer(
             status=answer.status,
-            url=str(answer.url),
+            url=url,
             headers=Headers((name, _text(text)) for name, text in answer.headers.items()),
             body=body,
             is_cut=is_cut,
@@ -166,14 +166,16 @@ class Asker:
             certificate_days=self._days(answer),
         )
 
-    async def _followed(self, request: Request, most: int) -> tuple[aiohttp.ClientResponse, str]:
-        """Return the last answer, and where it, or the one before it, led to."""
+    async def _followed(
+        self, request: Request, most: int
+    ) -> tuple[aiohttp.ClientResponse, str, str]:
+        """Return the last answer, who gave it, and where it, or the one before it, led to."""
         redirect = ""
         for left in range(most, -1, -1):
             answer = await self._sent(request)
             location = answer.headers.get("Location", "")
             if answer.status not in REDIRECTS or not location:
-                return answer, redirect
+                return answer, request.url, redirect
             redirect = _joined(request.url, location)
             if not left:
                 break
@@ -186,7 +188,7 @@ class Asker:
         if most:
             answer.release()
             raise UnansweredError("redirect", f"it redirects more than {most} times")
-        return answer, redirect
+        return answer, request.url, redirect
 
     async def _sent(self, request: Request) -> aiohttp.ClientResponse:
         if self._session is None:
@@ -245,8 +247,9 @@ class _Resolver(AbstractResolver):
 
 async def _content(answer: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
     """Return what may be read of the content, and whether there is more."""
-    if answer.content.is_eof() and not answer.content.total_bytes:
-        return b"", False
+    if answer.content.is_eof():  # all of it is here
+        whole = answer.content.read_nowait()
+        return whole[:most], len(whole) > most
     content = bytearray()
     async for piece in answer.content.iter_any():
         content += piece
@@ -269,6 +272,8 @@ def _joined(url: str, location: str) -> str:
 
 
 def _text(text: str) -> str:
+    if text.isascii():
+        return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

@@ -18,7 +18,7 @@ from oneiric.validation.checks.accounts import Account
 from oneiric.validation.checks.analysis import Phase, Tally, phase_of
 from oneiric.validation.checks.answer import Answer, UnansweredError
 from oneiric.validation.checks.captures import Source
-from oneiric.validation.checks.hosts import host_of
+from oneiric.validation.checks.hosts import begin_of
 from oneiric.validation.checks.judge import (
     NOTHING,
     Finding,
@@ -78,17 +78,18 @@ class Prover:
         if check.capture and account.outcome is ProofOutcome.PASSED:
             findings, taken = await asyncio.to_thread(_captured, check, account.answer)
             account.add(findings)
-        return account, taken if account.outcome is ProofOutcome.PASSED else {}
+            taken = taken if account.outcome is ProofOutcome.PASSED else {}
+        return account, taken
 
     async def _tried(self, check: LiveCheck, account: Account) -> None:
         """Ask until the check passes, or there is no reason to ask again."""
         policy = check.retry
-        backoff = Backoff(base_seconds=policy.delay_seconds, max_seconds=LONGEST_WAIT_SECONDS)
         while True:
             silence = await self._once(check, account)
             reason = _again(policy, account, silence)
             if not reason or account.attempts >= policy.attempts:
                 return
+            backoff = Backoff(base_seconds=policy.delay_seconds, max_seconds=LONGEST_WAIT_SECONDS)
             pause = backoff.delay(account.attempts)
             asked = retry_after(account.answer.headers) if account.answer else None
             if asked is not None and asked > LONGEST_WAIT_SECONDS:
@@ -132,7 +133,7 @@ class Prover:
         account.answer, account.findings, account.silence = None, (), ""
         try:
             async with self.slots:
-                await self.pace.wait(host_of(check.url))
+                await self.pace.wait(begin_of(check.url))
                 account.answer = answer = await self.asker.ask(check)
         except UnansweredError as error:
             account.silence = error.message

@@ -81,13 +81,16 @@ def filled(check: LiveCheck, captured: Mapping[str, JSONValue]) -> LiveCheck:
     Raises:
         ExpressionError: it refers to what is not there.
     """
+    texts = (check.url, *check.headers.values())
+    if check.body is None and not any("${" in text for text in texts):
+        return check
     made = template(check)
     if not made.references:
         return check
     values = cast("Mapping[str, JSONValue]", made.evaluate({ROOT: dict(captured)}))
     headers = cast("Mapping[str, JSONValue]", values["headers"])
-    texts = {name: each if isinstance(each, str) else str(each) for name, each in headers.items()}
-    update = {"url": str(values["url"]), "headers": texts, "body": values["body"]}
+    head = {name: each if isinstance(each, str) else str(each) for name, each in headers.items()}
+    update = {"url": str(values["url"]), "headers": head, "body": values["body"]}
     return check.model_copy(update={"id": check.identity, **update})
 
 

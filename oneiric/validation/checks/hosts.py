@@ -17,6 +17,7 @@ _METADATA = frozenset(
     map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"))
 )
 _METADATA_NAMES = frozenset({"metadata.google.internal", "metadata.goog", "instance-data"})
+_MOST_KNOWN = 1_000
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 
@@ -41,6 +42,7 @@ class AllowedHosts:
 
     def __init__(self, listed: Iterable[str]) -> None:
         self._listed = frozenset(each.strip().lower() for each in listed if each.strip())
+        self._passed: set[str] = set()
 
     @property
     def is_open(self) -> bool:
@@ -58,17 +60,28 @@ class AllowedHosts:
         Raises:
             HostRefusedError: it may not.
         """
+        begin = begin_of(url)
+        if begin in self._passed and not after:
+            return
         parts = urlsplit(url)
         host, port = _host(parts), parts.port or _PORTS.get(parts.scheme, 0)
         if self._names(host, port):
+            self._pass(begin)
             return
         if host in _METADATA_NAMES or is_metadata(host):
             raise HostRefusedError(f"{host} gives machines their credentials; it is never asked")
         before = urlsplit(after)
         if self.is_open and (not after or _host(before) == host):
+            self._pass(begin)
             return
         hint = "list it in validation.allow_hosts"
         raise HostRefusedError(f"{host} is none of the hosts that may be asked", hint=hint)
+
+    def _pass(self, begin: str) -> None:
+        """Remember that addresses which begin so may be asked."""
+        if len(self._passed) >= _MOST_KNOWN:
+            self._passed.clear()
+        self._passed.add(begin)
 
     def resolves(self, host: str, port: int, address: str) -> bool:
         """Tell whether *host* may lead to *address*."""
@@ -114,5 +127,13 @@ def _host(parts: SplitResult) -> str:
 
 def host_of(url: str) -> str:
     """Return `host` or `host:port` of an address, as a list of hosts would name it."""
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2].lower()
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
+
+
+def begin_of(url: str) -> str:
+    """Return the begin of an address, up to its path: all that says which host it is of.
+
+    >>> begin_of("https://api.example.com/health")
+    'https://api.example.com'
+    """
+    return "/".join(url.split("/", 3)[:3])

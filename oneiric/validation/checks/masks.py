@@ -21,11 +21,13 @@ WINDOW = 64 << 10
 SHORTEST = 6
 """Characters from which on a secret that a check declares is looked for everywhere."""
 _SHOWN = 200
+_EXACT = 2**53 - 1
 
 _QUERY_NAMES = re.compile(
     r"(?:^|[-_.])(?:key|sig|signature|auth|code|jwt|session|sid|otp|pin|hash|hmac|ticket|nonce)$",
     re.IGNORECASE,
 )
+_PARTED = re.compile(r"[@?#]")
 _LONG = re.compile(r"(?=.*\d)[A-Za-z0-9._~+/=-]{24,}")
 _SHAPES = re.compile(
     r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
@@ -54,7 +56,8 @@ class Masks:
         """Return *text* without secrets."""
         if _TRIGGERS.search(text):
             text = _SHAPES.sub(MASK, text)
-        text = text.encode("utf-8", "replace").decode()
+        if not text.isascii():
+            text = text.encode("utf-8", "replace").decode()
         return self._masking.text(text) if self._masking else text
 
     def shown(self, value: object, *, name: str = "") -> JSONValue:
@@ -73,9 +76,11 @@ class Masks:
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
 
     def _number(self, value: float) -> JSONValue:
+        if not self._masking and abs(value) <= _EXACT:
+            return value
         text = json.dumps(value)
         masked = self.text(text)
-        return value if masked == text and abs(value) <= 2**53 else masked
+        return value if masked == text and abs(value) <= _EXACT else masked
 
     def url(self, url: str) -> str:
         """Return an address without user, password, fragment and what is secret in its query."""
@@ -88,6 +93,8 @@ class Masks:
         >>> Masks.address("https://me:pass@example.com/a?page=2&api_key=x#top")
         'https://example.com/a?page=2&api_key=**********'
         """
+        if not _PARTED.search(url):
+            return url
         parts = urlsplit(url)
         netloc = parts.netloc.rpartition("@")[2]
         query = _query(parts.query) if parts.query else ""
@@ -98,8 +105,10 @@ class Masks:
 
         It is made from the first `WINDOW` bytes, and no part of a secret shows at its end.
         """
+        if len(answer.body) <= WINDOW and _is_plain(answer.text):
+            return self.text(answer.text)
         if len(answer.body) <= WINDOW and answer.value is not NO_JSON:
-            return self.text(_written(redacted(answer.value)))
+            return self.text(json.dumps(redacted(answer.value), ensure_ascii=False))
         text = _pairs(answer.text[:WINDOW])
         stream = self._masking.stream()
         data = stream.feed(_SHAPES.sub(MASK, text).encode("utf-8", "replace"))
@@ -124,8 +133,11 @@ class Masks:
         return value
 
     def curl(self, check: LiveCheck, url: str) -> str:
-        """Return a line for a shell that repeats the request, with its secrets masked."""
-        words = ["curl", "-sS", "--max-time", f"{check.timeout:g}"]
+        """Return a line for a shell that repeats the request, with its secrets masked.
+
+        *url* is its address, masked already.
+        """
+        words: list[str] = []
         if check.method == "HEAD":
             words.append("--head")
         elif check.method != "GET":
@@ -138,7 +150,12 @@ class Masks:
             if not any(name.lower() == "content-type" for name in check.headers):
                 words += ["-H", "Content-Type: application/json"]
             words += ["--data-raw", self.text(_written(redacted(check.body)))]
-        return shlex.join([*words, self.url(url)])
+        return f"curl -sS --max-time {check.timeout:g} {shlex.join([*words, url])}"
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a text names no secret, not even by escapes, and holds no address."""
+    return not ("\\" in text or "=" in text or "://" in text or is_secret_name(text))
 
 
 def _written(value: object) -> str:
@@ -184,7 +201,7 @@ def _declared(check: LiveCheck) -> Iterator[str]:
     for name, text in check.headers.items():
         if is_secret_name(name):
             found += [text, *_parts(text)]
-    parts: SplitResult = urlsplit(check.url)
+    parts = urlsplit(check.url) if _PARTED.search(check.url) else SplitResult("", "", "", "", "")
     if "@" in parts.netloc:
         user = parts.netloc.rpartition("@")[0]
         found += [user, *(unquote(each) for each in user.partition(":")[::2])]

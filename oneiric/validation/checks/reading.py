@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from oneiric.expressions import Condition, ExpressionError
 from oneiric.ports.errors import DependencyMissingError, InvalidRequestError
 from oneiric.validation.checks.answer import NAMES
 from oneiric.validation.checks.captures import ORIGIN, ROOT, Source, capture_problems
+from oneiric.validation.checks.hosts import begin_of
 from oneiric.validation.checks.spec import Analysis, Check, LiveCheck, SpecCheck, UICheck
 from oneiric.validation.providers.json_paths import path_problem
 from oneiric.validation.providers.json_schemas import schema_problem
@@ -62,6 +64,11 @@ def absolute(check: LiveCheck, prod_url: str) -> LiveCheck:
 
 def is_address(url: str) -> bool:
     """Tell whether *url* begins with http:// or https:// and a host, and can be read in one way."""
+    return _is_origin(begin_of(url))
+
+
+@lru_cache(maxsize=1_024)
+def _is_origin(url: str) -> bool:
     try:
         parts = urlsplit(url)
         is_read = bool(parts.hostname) and parts.port != 0

@@ -21,6 +21,7 @@ from oneiric.validation.checks.notation import assert_table, capture_source
 
 MAX_CHECK_SECONDS = 86_400
 _ID_LENGTH = 12
+_UNASKED = frozenset({"id", "name", "required", "weight"})
 
 Status: TypeAlias = int | str
 """A status code, `200`, or a class of them, `"2xx"`."""
@@ -137,11 +138,15 @@ class _Check(_Spec):
 
     @property
     def identity(self) -> str:
-        """The id that was given, or one derived from what is asked: the same for the same."""
+        """The id that was given, or one derived from what is asked: the same for the same.
+
+        What is as by default does not count, so that it stays when checks learn to ask for more.
+        """
         if self.id:
             return self.id
-        asked = self.model_dump(mode="json", exclude={"id", "name", "required", "weight"})
-        return f"{asked['kind']}-{digest(asked).removeprefix('sha256:')[:_ID_LENGTH]}"
+        asked = self.model_dump(mode="json", exclude=set(_UNASKED), exclude_defaults=True)
+        kind = str(getattr(self, "kind", "check"))
+        return f"{kind}-{digest(asked).removeprefix('sha256:')[:_ID_LENGTH]}"
 
 
 class LiveCheck(_Check):
