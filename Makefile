@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS := oidc,otel-otlp,redis,shell,validation
+EXTRAS := database,oidc,otel-otlp,redis,shell,ui,validation
 PYTEST_ARGS ?=
 
 EXAMPLE := $(wildcard examples/plugin/pyproject.toml)

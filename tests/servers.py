@@ -2,21 +2,28 @@
 
 import asyncio
 import os
+import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 PATIENCE_SECONDS = 10.0
+_POSTGRES = Path("/usr/lib/postgresql")  # where Debian keeps its programs, outside of PATH
 
 
 def require(program: str) -> str:
     """Return the path of *program*; without it skip the test by name, but fail in CI."""
-    found = shutil.which(program)
+    places = [os.environ.get("PATH", ""), *map(str, sorted(_POSTGRES.glob("*/bin"), reverse=True))]
+    found = shutil.which(program, path=os.pathsep.join(places))
     if found is None:
         message = f"needs {program}, which is not installed"
         if os.environ.get("CI", "").lower() == "true":
@@ -85,6 +92,82 @@ def _packed(*words: str) -> bytes:
         data = word.encode()
         parts.append(b"$%d\r\n%s\r\n" % (len(data), data))
     return b"".join(parts)
+
+
+class PostgresServer:
+    """A PostgreSQL of the tests' own, with a password, and no care for a loss of power."""
+
+    user = "oneiric"
+    password = "correct horse/battery"  # it has to be quoted in an address
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._folder = Path()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Make its files, start it, and return when it answers."""
+        program = require("postgres")
+        initdb = str(Path(program).resolve().with_name("initdb"))
+        self._folder = Path(tempfile.mkdtemp(prefix="oneiric-postgres-", dir="/tmp"))
+        secret, data = self._folder / "password", self._folder / "data"
+        secret.write_text(self.password)
+        who = self._who()
+        if "user" in who:  # the server refuses to be root
+            shutil.chown(self._folder, who["user"])
+            shutil.chown(secret, who["user"])
+        words = ["-D", str(data), "-U", self.user, "--pwfile", str(secret), "--no-sync"]
+        words += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
+        made = subprocess.run([initdb, *words], capture_output=True, check=False, **who)
+        assert made.returncode == 0, made.stderr.decode()
+        words = ["-D", str(data), "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-F"]
+        null = subprocess.DEVNULL
+        self._process = subprocess.Popen([program, *words], stdout=null, stderr=null, **who)
+        deadline = time.monotonic() + 3 * PATIENCE_SECONDS
+        while not self._answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                self.stop()
+                pytest.fail("postgres did not start")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it, and remove its files."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGQUIT)
+            process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def url(self, database: str = "postgres", *, scheme: str = "postgresql+psycopg") -> str:
+        """Return the address of a database, password included."""
+        secret = quote(self.password, safe="")
+        return f"{scheme}://{self.user}:{secret}@127.0.0.1:{self.port}/{database}"
+
+    def make(self, database: str) -> str:
+        """Make a database, and return its address."""
+        import psycopg
+
+        with psycopg.connect(self.url(scheme="postgresql"), autocommit=True) as line:
+            line.execute(f'create database "{database}"'.encode())
+        return self.url(database)
+
+    def _answers(self) -> bool:
+        import psycopg
+
+        try:
+            psycopg.connect(self.url(scheme="postgresql"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    @staticmethod
+    def _who() -> dict[str, Any]:
+        """Return how to be somebody else than root, whom the server refuses."""
+        if os.geteuid() != 0:
+            return {}
+        names = {each.pw_name for each in pwd.getpwall()}
+        user = "postgres" if "postgres" in names else "nobody"
+        return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": [], "cwd": "/"}
 
 
 class TcpProxy:

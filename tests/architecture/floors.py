@@ -61,9 +61,12 @@ DOORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "opentelemetry": ("oneiric/adapters/monitoring/*",),
         "redis": ("oneiric/adapters/*",),
-        "jsonschema": ("oneiric/validation/providers/*",),
         "IPython": ("oneiric/shell/*",),
         "traitlets": ("oneiric/shell/*",),
+        "playwright": ("oneiric/validation/providers/browsing/*",),
+        "sqlalchemy": ("oneiric/validation/providers/databases/*",),
+        "alembic": ("oneiric/validation/providers/databases/*",),
+        "psycopg": ("oneiric/validation/providers/databases/*",),
         "jwt": ("oneiric/adapters/identity/*",),
         "cryptography": (),
         "jsonpath": ("oneiric/validation/providers/json_paths.py",),
@@ -119,6 +122,7 @@ LOADERS = (
     "oneiric/documents/reader.py",  # its own table of languages
     "oneiric/remote/wheels/modules.py",  # a wheel's own modules, under its digest
     "oneiric/validation/drift/route_table.py",  # a program of its own, for somebody's application
+    "oneiric/validation/providers/databases/probe.py",  # models, as a program of its own
 )
 """Files that may import a module whose name is made at run time."""
 

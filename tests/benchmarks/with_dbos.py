@@ -7,7 +7,7 @@ from pathlib import Path
 
 # Installed beside the benchmark only, in an environment of its own.
 from dbos import DBOS  # type: ignore[import-not-found]
-from sqlalchemy import Engine, event  # type: ignore[import-not-found]
+from sqlalchemy import Engine, event
 
 from tests.benchmarks.contest import DEFAULT, PAYLOAD, SYNCHRONOUS, Body, compete
 
