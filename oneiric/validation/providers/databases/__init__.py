@@ -1,0 +1,1 @@
+"""Whether a database has the schema that was meant: one tool a file."""
