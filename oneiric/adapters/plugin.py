@@ -170,5 +170,18 @@ PLUGIN = Plugin(
             capabilities=("notifications", "chatops"),
             requires=_HTTP,
         ),
+        _offer(
+            "adapter:knowledge@sqlite-fts",
+            "knowledge.sqlite:SqliteKnowledge",
+            priority=EMBEDDED,
+            capabilities=("context", "memory", "swarm", "htask"),
+        ),
+        _offer(
+            "adapter:knowledge@snipara",
+            "knowledge.snipara:SniparaKnowledge",
+            priority=REMOTE,
+            capabilities=("context", "memory", "swarm", "htask", "shared"),
+            requires=_HTTP,
+        ),
     ]
 )

@@ -44,6 +44,7 @@ class Surroundings:
     redis_port: int = 0
     http_port: int = 0
     issuer_keys: str = ""
+    project: str = ""
     namespace: str = field(default_factory=lambda: f"contract:{uuid4().hex}:")
     changes: dict[str, Settings] = field(default_factory=dict)
 
@@ -141,6 +142,16 @@ def _redis_queue(here: Surroundings) -> Settings:
     return {"port": here.redis_port, "host": "127.0.0.1", "stream": here.namespace + "queue"}
 
 
+def _sqlite_knowledge(here: Surroundings) -> Settings:
+    kept = here.folder / "state" / "knowledge.sqlite"
+    return {"path": str(kept), "folder": str(here.folder), "durable": False}
+
+
+def _snipara(here: Surroundings) -> Settings:
+    site = f"http://127.0.0.1:{here.http_port}"
+    return {"base_url": site, "api_key": f"snp-{TOKEN}", "project": here.project, **_QUICK}
+
+
 def _files(here: Surroundings) -> Settings:
     return {"folder": str(here.folder / "cache")}
 
@@ -161,6 +172,8 @@ _ALL = [
     ProviderCase("adapter:monitoring@otel-otlp", _otlp, server="collector"),
     ProviderCase("adapter:identity@token", _tokens),
     ProviderCase("adapter:identity@oidc", _oidc, server="issuer"),
+    ProviderCase("adapter:knowledge@sqlite-fts", _sqlite_knowledge),
+    ProviderCase("adapter:knowledge@snipara", _snipara, server="snipara"),
     ProviderCase("adapter:messaging@log", _nothing),
     ProviderCase("adapter:messaging@webhook", _webhook, server="chat"),
     ProviderCase("adapter:messaging@teams", _teams, server="chat"),

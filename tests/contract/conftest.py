@@ -10,6 +10,7 @@ from tests.contract.cases import SECRETS, Find, ProviderCase, Surroundings, brou
 from tests.contract.chat import Chat
 from tests.contract.collector import Collector
 from tests.contract.issuer import Issuer
+from tests.contract.snipara import PROJECT, Snipara
 from tests.contract.website import website
 from tests.servers import RedisServer
 
@@ -70,6 +71,22 @@ async def collector() -> AsyncIterator[Collector]:
 
 
 @pytest.fixture
+async def snipara(tmp_path: Path) -> AsyncIterator[Snipara]:
+    """Snipara on loopback; `snipara.port` is where."""
+    found = Snipara(tmp_path)
+    runner = web.AppRunner(
+        found.app(), shutdown_timeout=0.1, access_log=None, handler_cancellation=True
+    )
+    await runner.setup()
+    place = web.TCPSite(runner, "127.0.0.1", 0)
+    await place.start()
+    found.port = place.port
+    yield found
+    await runner.cleanup()
+    assert found.problems == []
+
+
+@pytest.fixture
 def issuer() -> Iterator[Issuer]:
     """An issuer of tokens on loopback."""
     with Issuer() as found:
@@ -100,6 +117,9 @@ def here(
         found.http_port = request.getfixturevalue("chat").port
     elif case.server == "collector":
         found.http_port = request.getfixturevalue("collector").port
+    elif case.server == "snipara":
+        found.http_port = request.getfixturevalue("snipara").port
+        found.project = PROJECT
     elif case.server == "issuer":
         found.issuer_keys = request.getfixturevalue("issuer").address
     elif case.server == "http":

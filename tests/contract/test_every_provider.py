@@ -73,6 +73,12 @@ async def _identity(identity: Any) -> object:
     return (await identity.authenticate(shown)).subject in ("ci", "1150")
 
 
+async def _knowledge(knowledge: Any) -> object:
+    await knowledge.remember("one call", ttl_days=None)
+    found = await knowledge.recall("call", limit=1)
+    return found["memories"][0]["content"]
+
+
 ONE_CALL: Mapping[str, tuple[Callable[[Any], Awaitable[object]], object]] = {
     "cache": (_cache, "call"),
     "secrets": (_secrets, PASSWORD),
@@ -81,6 +87,7 @@ ONE_CALL: Mapping[str, tuple[Callable[[Any], Awaitable[object]], object]] = {
     "executor": (_executor, 0),
     "http": (_http, 204),
     "identity": (_identity, True),
+    "knowledge": (_knowledge, "one call"),
     "messaging": (_messaging, True),
     "monitoring": (_monitoring, True),
 }

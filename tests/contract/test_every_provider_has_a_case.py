@@ -14,6 +14,8 @@ from oneiric.adapters.executors.process import ProcessExecutor
 from oneiric.adapters.http.aiohttp import AiohttpClient
 from oneiric.adapters.identity.oidc import OidcIdentity
 from oneiric.adapters.identity.token import TokenIdentity
+from oneiric.adapters.knowledge.snipara import SniparaKnowledge
+from oneiric.adapters.knowledge.sqlite import SqliteKnowledge
 from oneiric.adapters.messaging.log import LogMessenger
 from oneiric.adapters.messaging.slack import SlackMessenger
 from oneiric.adapters.messaging.teams import TeamsMessenger
@@ -34,6 +36,7 @@ from oneiric.ports import (
     EXECUTOR,
     HTTP,
     IDENTITY,
+    KNOWLEDGE,
     MESSAGING,
     MONITORING,
     QUEUE,
@@ -45,6 +48,7 @@ from oneiric.ports.cache import Cache, InvalidationFeed
 from oneiric.ports.executor import Executor
 from oneiric.ports.http import HTTPClient
 from oneiric.ports.identity import Identity
+from oneiric.ports.knowledge import Knowledge
 from oneiric.ports.messaging import Messenger
 from oneiric.ports.monitoring import Monitor
 from oneiric.ports.queue import Queue
@@ -60,6 +64,7 @@ PORTS: Mapping[str, type] = {
     HTTP: HTTPClient,
     QUEUE: Queue,
     IDENTITY: Identity,
+    KNOWLEDGE: Knowledge,
     MESSAGING: Messenger,
     MONITORING: Monitor,
 }
@@ -176,6 +181,8 @@ def typed_as_the_port_says(
     otlp: OtelOtlpMonitor,
     token: TokenIdentity,
     oidc: OidcIdentity,
+    notes: SqliteKnowledge,
+    snipara: SniparaKnowledge,
 ) -> None:
     """Never called: mypy checks here that each provider is what its port says."""
     caches: tuple[Cache, ...] = (memory, redis, tiers)
@@ -188,6 +195,7 @@ def typed_as_the_port_says(
     messengers: tuple[Messenger, ...] = (log, webhook, teams, slack)
     monitors: tuple[Monitor, ...] = (kept, otlp)
     identities: tuple[Identity, ...] = (token, oidc)
+    knowledge: tuple[Knowledge, ...] = (notes, snipara)
     managed: tuple[Managed, ...] = (memory, redis, tiers, env, file, local, client, queue, streams)
     also: tuple[Managed, ...] = (log, webhook, teams, slack, kept, otlp, token, oidc, process)
     assert caches, (
@@ -200,5 +208,7 @@ def typed_as_the_port_says(
         messengers,
         monitors,
         identities,
+        knowledge,
     )
-    assert managed, also
+    knowing: tuple[Managed, ...] = (notes, snipara)
+    assert managed, (also, knowing)
