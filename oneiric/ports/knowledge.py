@@ -242,6 +242,8 @@ class Knowledge(Adapter, Notes, Swarm, HierarchicalTasks, Protocol):
     Documents are in the words of the hosted service, whoever keeps them; a provider may add
     fields. What no service takes is refused before anything is sent or written.
 
+    Where the capability `shared` is announced, several machines see the same.
+
     Every call may raise `InvalidRequestError`, `NotFoundError` (no such swarm or task),
     `ConflictError`, `PermissionDeniedError`, `RateLimitedError`, `UnavailableError`, and
     `AdapterError` for what has no better name; no other error, whatever the other side answers.

@@ -352,6 +352,16 @@ async def test_what_was_learned_is_remembered(knowledge: Any, swarm_id: str) -> 
     assert quiet["linked_memory_id"] is None
 
 
+async def test_odd_text_is_kept_or_refused_in_the_words_of_the_port(knowledge: Any) -> None:
+    """What steers a terminal is text; half of a character is none."""
+    for text in ("a\0b", "\x1b[2J", "\ufeff", "😀" * 1_000, "\r\n x"):
+        await knowledge.remember(text)
+        assert (await knowledge.list_memories(limit=1))["memories"][0]["content"] == text
+    for call in (knowledge.remember, knowledge.recall, knowledge.create_swarm):
+        with pytest.raises(InvalidRequestError):
+            await call("half \ud800")
+
+
 @pytest.mark.parametrize(
     "call",
     [

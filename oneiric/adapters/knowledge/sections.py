@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,15 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """A file as it was read, or one that is gone."""
+
+    path: str
+    facts: tuple[int, int] | None
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """Which files are read, and how much of them at most."""
 
@@ -79,13 +88,15 @@ class Folder:
                     found[name] = facts
         return found
 
-    def text(self, name: str) -> str:
-        """Return what a file says; nothing where it cannot be read, or is too long."""
+    def page(self, name: str, facts: tuple[int, int] | None) -> Page:
+        """Return a file in its sections; in none where it cannot be read, or is too long."""
+        if facts is None:
+            return Page(name, None, ())
         try:
             found = read_bounded(confined(self.path, name), limit=self.max_file_bytes)
         except OneiricError:
-            return ""
-        return found.decode(errors="replace")
+            return Page(name, facts, ())
+        return Page(name, facts, tuple(sections_of(found.decode(errors="replace"), name=name)))
 
     def _facts(self, root: Path, name: str) -> tuple[int, int] | None:
         try:
@@ -114,24 +125,27 @@ def sections_of(text: str, *, name: str) -> Iterator[Section]:
     yield from _section(title, held, first)
 
 
-def is_stale(
-    transaction: Transaction, folder: Folder, files: Mapping[str, tuple[int, int]]
-) -> bool:
-    """Tell whether the files are others than those that were read."""
-    return _known(transaction, str(folder.path)) != files
+def known(transaction: Transaction, folder: Folder) -> dict[str, tuple[int, int]]:
+    """Return when each file that was read had been changed, and its size."""
+    rows = transaction.rows(_KNOWN, {"root": str(folder.path)})
+    return {path: (changed, size) for path, changed, size in rows}
 
 
-def refresh(transaction: Transaction, folder: Folder, files: Mapping[str, tuple[int, int]]) -> None:
-    """Read the files that changed, and forget those that are gone."""
-    root = str(folder.path)
-    known = _known(transaction, root)
-    for name in known.keys() | files.keys():
-        if known.get(name) == files.get(name):
-            continue
+def replace(transaction: Transaction, folder: Folder, pages: Iterable[Page]) -> None:
+    """Put files in the place of what was known of them; those that are gone are forgotten."""
+    for page in pages:
+        place = {"root": str(folder.path), "path": page.path}
         for statement in _FORGET:
-            transaction.rows(statement, {"root": root, "path": name})
-        if name in files:
-            _keep(transaction, folder, name, files[name])
+            transaction.rows(statement, place)
+        if page.facts is None:
+            continue
+        changed, size = page.facts
+        transaction.rows(_KEEP_FILE, {**place, "changed": changed, "size": size})
+        for each in page.sections:
+            values = {"title": each.title, "content": each.content}
+            lines = {"first": each.first, "last": each.last}
+            transaction.rows(_KEEP, {**place, **values, **lines})
+        transaction.rows(_WORDS, place)
 
 
 def query(transaction: Transaction, folder: Folder, given: Given) -> Document:
@@ -166,25 +180,6 @@ def query(transaction: Transaction, folder: Folder, given: Given) -> Document:
         "search_mode_downgraded": given["search_mode"] != "keyword",
         "suggestions": [],
     }
-
-
-def _known(transaction: Transaction, root: str) -> dict[str, tuple[int, int]]:
-    rows = transaction.rows(_KNOWN, {"root": root})
-    return {path: (changed, size) for path, changed, size in rows}
-
-
-def _keep(transaction: Transaction, folder: Folder, name: str, facts: tuple[int, int]) -> None:
-    place = {"root": str(folder.path), "path": name}
-    transaction.rows(_KEEP_FILE, {**place, "changed": facts[0], "size": facts[1]})
-    for each in sections_of(folder.text(name), name=name):
-        values = {
-            "title": each.title,
-            "content": each.content,
-            "first": each.first,
-            "last": each.last,
-        }
-        transaction.rows(_KEEP, {**place, **values})
-    transaction.rows(_WORDS, place)
 
 
 def _section(title: str, held: list[str], first: int) -> Iterator[Section]:

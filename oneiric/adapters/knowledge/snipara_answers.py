@@ -23,7 +23,7 @@ from oneiric.text.masking import Masking
 from oneiric.text.printable import printable
 from oneiric.text.redaction import MASK
 
-LIMITS = DocumentLimits(max_bytes=16 << 20, max_nodes=1_000_000)
+LIMITS = DocumentLimits(max_bytes=4 << 20)
 LONGEST_REASON = 200
 WRONG_PARAMETERS = -32602
 _KEY = re.compile(r"\bsnp-[A-Za-z0-9_-]+")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Annotated, ClassVar, TypeAlias
@@ -20,6 +21,7 @@ from oneiric.ports.errors import AdapterError
 from oneiric.ports.knowledge import Document
 from oneiric.ports.knowledge_calls import KnowledgeCalls
 
+BATCH = 20
 Work: TypeAlias = Callable[[Transaction, Given], Document]
 """What one request does in its transaction."""
 
@@ -125,15 +127,21 @@ class SqliteKnowledge(KnowledgeCalls):
         return await self._file.write(lambda each: _WRITES[tool](each, given))
 
     async def _query(self, given: Given) -> Document:
-        """Answer from the documents, after those that changed are read again."""
+        """Answer from the documents, after those that changed are read again.
+
+        They are read before the file is held, a few at a time, so nobody waits for that.
+        """
         folder = self._folder
-
-        def is_stale(transaction: Transaction) -> bool:
-            return sections.is_stale(transaction, folder, folder.files())
-
-        def refreshed(transaction: Transaction) -> None:
-            sections.refresh(transaction, folder, folder.files())
-
-        if await self._file.read(is_stale):
-            await self._file.write(refreshed)
+        files = await asyncio.to_thread(folder.files)
+        known = await self._file.read(lambda each: sections.known(each, folder))
+        names = known.keys() | files.keys()
+        changed = sorted(name for name in names if known.get(name) != files.get(name))
+        for start in range(0, len(changed), BATCH):
+            batch = changed[start : start + BATCH]
+            await self._refresh([(name, files.get(name)) for name in batch])
         return await self._file.read(lambda each: sections.query(each, folder, given))
+
+    async def _refresh(self, files: Sequence[tuple[str, tuple[int, int] | None]]) -> None:
+        folder = self._folder
+        pages = await asyncio.to_thread(lambda: [folder.page(*each) for each in files])
+        await self._file.write(lambda each: sections.replace(each, folder, pages))
