@@ -187,6 +187,14 @@ async def test_wrong_arguments_are_no_reason_for_other_names(
     assert len(snipara.received) == 1
 
 
+async def test_of_two_refusals_the_telling_one_is_told(knowledge: Any, snipara: Snipara) -> None:
+    """Where no names are known yet, and one of them was right, but the arguments were not."""
+    snipara.family, knowledge._family = "rlm_", ""
+    snipara.modes = [lambda id_, _: web.json_response(error(id_, -32602, "text is too odd"))]
+    with pytest.raises(InvalidRequestError, match="text is too odd"):
+        await knowledge.remember("x")
+
+
 @pytest.mark.parametrize(
     ("said", "kind"),
     [

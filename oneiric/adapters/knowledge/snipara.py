@@ -160,17 +160,17 @@ class SniparaKnowledge(KnowledgeCalls):
 
     async def _call(self, tool: str, arguments: dict[str, JSONValue]) -> Document:
         """Call a tool by the names that the endpoint knows, which the first call finds out."""
-        first: UnknownToolError | None = None
+        refusals: list[UnknownToolError] = []
         for family in [self._family] if self._family else [HOSTED, OPEN]:
             params: dict[str, JSONValue] = {"name": family + tool, "arguments": arguments}
             try:
                 result = await self._line.call("tools/call", params, is_repeatable=tool in READS)
             except UnknownToolError as error:
-                first = first or error
+                refusals.append(error)
                 continue
             self._family = family
             return self._answers.document(result)
-        raise first or AdapterError(self._backend, "knows no tools")
+        raise next((each for each in refusals if not each.is_about_name), refusals[0])
 
     def _learn(self, listed: JSONValue) -> None:
         tools = listed.get("tools") if isinstance(listed, dict) else None

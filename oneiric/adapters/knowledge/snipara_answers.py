@@ -26,6 +26,7 @@ from oneiric.text.redaction import MASK
 LIMITS = DocumentLimits(max_bytes=4 << 20)
 LONGEST_REASON = 200
 WRONG_PARAMETERS = -32602
+_NO_TOOL = re.compile(r"not available|not found|unknown tool|no such tool", re.IGNORECASE)
 _KEY = re.compile(r"\bsnp-[A-Za-z0-9_-]+")
 _Kind: TypeAlias = Callable[[str, str], AdapterError]
 
@@ -51,6 +52,11 @@ class UnknownToolError(InvalidRequestError):
     """It takes no such tool, or not these arguments; it says the same of both."""
 
     code = "unknown-tool"
+
+    @property
+    def is_about_name(self) -> bool:
+        """Whether its words are about the tool, and not about the arguments."""
+        return _NO_TOOL.search(self.reason) is not None
 
 
 @dataclass(frozen=True, slots=True)

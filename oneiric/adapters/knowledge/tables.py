@@ -12,6 +12,7 @@ TABLES = (
         expires_at TEXT
     )
     """,
+    "CREATE INDEX memories_by_end ON memories (expires_at) WHERE expires_at IS NOT NULL",
     """
     CREATE VIRTUAL TABLE memory_words USING fts5 (
         content, category, tokenize = 'porter unicode61 remove_diacritics 2'
