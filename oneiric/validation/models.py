@@ -18,18 +18,21 @@ from pydantic import (
 from oneiric.documents.model import refused
 from oneiric.text.names import is_name
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
+from oneiric.validation.config import OrchestratorConfig
 from oneiric.validation.proof import Proof
-from oneiric.validation.states import TaskStatus
+from oneiric.validation.states import TaskOutcome, TaskStatus
 
 __all__ = [
     "Deployment",
     "DriftCriteria",
     "LiveCheck",
     "LocalTest",
+    "OrchestratorConfig",
     "Proof",
     "SpecCheck",
     "StandardCheck",
     "Task",
+    "TaskOutcome",
     "TaskStatus",
     "UICheck",
     "ValidationCriteria",
@@ -188,6 +191,8 @@ class Task(_Model):
     """What else belongs to it."""
     run_id: str = ""
     """The run that gave it its status."""
+    outcome: TaskOutcome | None = None
+    """What came of that run; null where there was none."""
 
     def passing_proofs(self) -> list[Proof]:
         """Return the proofs that passed."""

@@ -39,6 +39,35 @@ class TaskStatus(StrEnum):
         return after
 
 
+class TaskOutcome(StrEnum):
+    """What came of trying to get a task done."""
+
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+    CANCELED = "canceled"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command that ends with it.
+
+        >>> [outcome.exit_code for outcome in TaskOutcome]
+        [4, 0, 1, 4, 5, 1]
+        """
+        return _EXIT_CODES.get(self, 4)
+
+
+_EXIT_CODES: Mapping[TaskOutcome, int] = MappingProxyType(
+    {
+        TaskOutcome.DONE: 0,
+        TaskOutcome.FAILED: 1,
+        TaskOutcome.CANCELED: 1,
+        TaskOutcome.ERROR: 5,
+    }
+)
+
 _T = TaskStatus
 MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = MappingProxyType(
     {

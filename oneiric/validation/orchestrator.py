@@ -1,0 +1,360 @@
+"""Try tasks: each as a run, of which the journal is the only truth."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from oneiric.core.guard import Guard
+from oneiric.core.precedence import Selection
+from oneiric.domains.host import Host, host
+from oneiric.domains.settings import DomainSettings
+from oneiric.errors import (
+    ClosedError,
+    InvalidError,
+    JSONValue,
+    LockedError,
+    NotFoundError,
+    OneiricError,
+    Problem,
+)
+from oneiric.kept import Kept
+from oneiric.ports.validator import VALIDATOR
+from oneiric.runs import proof as kernel
+from oneiric.validation.compiling import PREFIX, Compiled, compile_task
+from oneiric.validation.config import OrchestratorConfig
+from oneiric.validation.errors import TaskBusyError
+from oneiric.validation.given import GivenSettings
+from oneiric.validation.lent import Lent
+from oneiric.validation.models import Proof, Task, TaskOutcome
+from oneiric.validation.plugin import (
+    DRIFT,
+    EXECUTOR,
+    GATEKEEPER,
+    KNOWLEDGE,
+    LEDGER,
+    SESSIONS,
+)
+from oneiric.validation.projection import Projection, project
+from oneiric.validation.sessions import Session, Sessions
+from oneiric.validation.settings import ValidationSettings
+
+if TYPE_CHECKING:
+    from oneiric.runs.engine import RunHandle
+    from oneiric.validation.ledger import Ledger
+
+_POLL_SECONDS = 0.25
+_END_SECONDS = 20.0
+
+
+class Orchestrator:
+    """Try tasks until production has proved them, and not call any done before.
+
+    Use it as `async with`, or call `initialize` first and `close` last. A task is one run, whose
+    journal, with the ledger, is kept in `.oneiric_cache` of the repository. One task has one run
+    under way at a time; a second one is refused as long as the first is held by a process that
+    lives. A run that was left by a process that died goes on with `resume`; to try its task anew
+    begins another run, with proofs of its own.
+
+    Args:
+        config: where production and the repository are.
+        path: the configuration file, if it is not the repository's own.
+    """
+
+    def __init__(self, config: OrchestratorConfig, *, path: Path | None = None) -> None:
+        self.config = config
+        self._path = path
+        self._host: Host | None = None
+        self._stack = AsyncExitStack()
+        self._under_way: set[str] = set()
+        self._kept = Kept()
+
+    async def initialize(self) -> None:
+        """Bring up what tasks are done with; knowledge that cannot be asked stops nothing.
+
+        Raises:
+            ConfigError: the configuration is wrong.
+        """
+        if self._host is not None:
+            return
+        on = host(path=self._path, folder=self.config.repo_path)
+        builder = on.lifecycle.builder
+        builder.settings = GivenSettings(builder.settings, self._given(on))
+        self._host = await self._stack.enter_async_context(on)
+        self._choose(on)
+
+    async def close(self) -> None:
+        """Let go of everything; runs under way can be resumed."""
+        await self._stack.aclose()
+        await self._kept.settle(_END_SECONDS)
+        self._host = None
+
+    async def __aenter__(self) -> Self:
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def host(self) -> Host:
+        """What runs are done on: its components, engine and journal.
+
+        Raises:
+            ClosedError: it was not initialized, or is closed.
+        """
+        if self._host is None:
+            raise ClosedError("the orchestrator is not up", hint="await orchestrator.initialize()")
+        return self._host
+
+    @property
+    def settings(self) -> ValidationSettings:
+        """The section `[validation]`, with what this orchestrator was told laid over it."""
+        found = self.host.section("validation")
+        assert isinstance(found, ValidationSettings)
+        return self.config.over(found)
+
+    @property
+    def snipara(self) -> Any:
+        """What is known and remembered: the methods of the port, done by whoever serves it."""
+        return Lent(self.host.lifecycle, KNOWLEDGE)
+
+    async def compile(self, task: Task) -> Compiled:
+        """Return the plan that a run of *task* would have; nothing is begun.
+
+        Raises:
+            TaskError: everything that is wrong with the task.
+        """
+        resolver = self.host.lifecycle.resolver
+        notes = resolver.explain("task:validation.note").winner is not None
+        async with self.host.lifecycle.use(VALIDATOR) as validator:
+
+            def faults(checks: Sequence[Mapping[str, JSONValue]]) -> Iterable[Problem]:
+                return validator.problems(checks)
+
+            return compile_task(task, self.settings, faults=faults, notes=notes)
+
+    async def execute_task(self, task: Task) -> Task:
+        """Try *task* in a new run, and return it as it stands then.
+
+        What the task brings of status and proofs counts for nothing. That it failed is no error:
+        the task tells. Whoever stops waiting does not stop the run.
+
+        Raises:
+            TaskError: everything that is wrong with it; nothing was begun.
+            TaskBusyError: another run of it is under way.
+        """
+        await self.initialize()
+        compiled = await self.compile(task)
+        with self._alone(task.id):
+            await self._check_alone(compiled.plan.name, task.id)
+            run_id = self.host.clock.new_id()
+            begin = partial(self._begun, compiled, run_id)
+            await asyncio.shield(self._kept.start(self._carried(run_id, begin)))
+        return await self.task(run_id)
+
+    async def run_batch(self, tasks: Sequence[Task], *, parallel: bool = False) -> list[Task]:
+        """Try tasks, and return them in their order; what becomes of one is nothing to others.
+
+        One that could not be tried is as it was given, with the reason as its `error`.
+        """
+        await self.initialize()
+        most = self.settings.max_parallel_tasks if parallel else 1
+        places, guard = asyncio.Semaphore(most), Guard()
+
+        async def tried(task: Task) -> Task:
+            async with places:
+                work = partial(self.execute_task, task)
+                outcome = await guard.call(work, limit=math.inf)
+            if isinstance(outcome.value, Task):
+                return outcome.value
+            error = outcome.error
+            why = str(error) if isinstance(error, OneiricError) else outcome.reason
+            return task.model_copy(update={"error": why, "outcome": TaskOutcome.ERROR})
+
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(tried(task)) for task in tasks]
+        return [each.result() for each in waiting]
+
+    async def resume(self, run_id: str) -> Task:
+        """Go on with a run that was left open, and return its task as it stands then.
+
+        What was recorded is not done again.
+
+        Raises:
+            NotFoundError: there is no such run, or it is no task's.
+            InvalidError: it has ended.
+            LockedError: a process that lives holds it.
+            TaskBusyError: another run of its task is under way.
+        """
+        await self.initialize()
+        found = await self.standing(run_id)
+        if found.state.is_over:
+            hint = "to try the task anew, run it again"
+            raise InvalidError(f"the run {run_id} is {found.state}", hint=hint)
+        task = str((found.task or {}).get("id", ""))
+        with self._alone(task):
+            await self._check_alone(f"{PREFIX}{task}", task, but=run_id)
+            begin = partial(self._taken_up, run_id)
+            await asyncio.shield(self._kept.start(self._carried(run_id, begin)))
+        return await self.task(run_id)
+
+    async def standing(self, run_id: str) -> Projection:
+        """Return how the task of a run stands, as its journal says.
+
+        Raises:
+            NotFoundError: there is no such run, or it is no task's.
+        """
+        found = project(await self.host.journal.read(run_id))
+        if found.task is None:
+            raise NotFoundError("run of a task:", run_id, hint="oneiric run list")
+        return found
+
+    async def task(self, run_id: str) -> Task:
+        """Return the task of a run, with its status, proofs and error.
+
+        Raises:
+            NotFoundError: as for `standing`.
+            LedgerError: its ledger was touched.
+        """
+        found = await self.standing(run_id)
+        assert found.task is not None
+        task = Task.model_validate(found.task)
+        proofs = await self.proofs(task.id, run_id, found)
+        facts: dict[str, Any] = {"outcome": found.outcome, "code": found.code}
+        if warnings := found.warnings:
+            facts["warnings"] = warnings
+        if context := found.results.get("context", {}).get("titles"):
+            facts["context"] = context
+        return task.model_copy(
+            update={
+                "status": found.status,
+                "outcome": found.outcome,
+                "proofs": [Proof.of(proof) for proof in proofs],
+                "error": found.reason or None,
+                "created_at": task.created_at or found.created_at,
+                "completed_at": found.ended_at if found.outcome is TaskOutcome.DONE else None,
+                "run_id": run_id,
+                "metadata": {**task.metadata, **facts},
+            }
+        )
+
+    async def proofs(
+        self, task: str, run_id: str, found: Projection | None = None
+    ) -> list[kernel.Proof]:
+        """Return the proofs of a run that its journal and the ledger both know, in order.
+
+        Raises:
+            LedgerError: the ledger was touched; not for a task whose gate said so itself.
+        """
+        found = found or await self.standing(run_id)
+        made = [str(proof["digest"]) for proof in found.proofs]
+        if not made or found.code == "ledger-broken":
+            return []
+        async with self.host.lifecycle.use(LEDGER) as lent:
+            book = cast("Ledger", lent)
+            known = {each.digest: each for each in await asyncio.to_thread(book.read, task, run_id)}
+        return [known[digest] for digest in made if digest in known]
+
+    async def _carried(self, run_id: str, begin: Callable[[], Awaitable[RunHandle]]) -> None:
+        lifecycle, key = self.host.lifecycle, self.config.snipara_api_key
+        mask = [key.get_secret_value()] if key else []
+        async with lifecycle.use(SESSIONS) as found:
+            sessions = cast("Sessions", found)
+            with sessions.held(run_id, Session(lifecycle.resolver, mask)):
+                await (await begin())
+
+    async def _begun(self, compiled: Compiled, run_id: str) -> RunHandle:
+        told = compiled.task.model_dump(mode="json", exclude=set(_CAME_OF_IT))
+        return await self.host.engine.start(
+            compiled.plan, compiled.input, run_id=run_id, metadata={"task": told}
+        )
+
+    async def _taken_up(self, run_id: str) -> RunHandle:
+        """Take a run up; one whose process has died is free once its lease has ended."""
+        engine, clock = self.host.engine, self.host.clock
+        until = clock.monotonic() + self.host.lease_seconds + _POLL_SECONDS
+        while True:
+            try:
+                return await engine.resume(run_id)
+            except LockedError:
+                if clock.monotonic() > until:
+                    raise
+                await clock.sleep(_POLL_SECONDS)
+
+    @contextmanager
+    def _alone(self, task: str) -> Iterator[None]:
+        if task in self._under_way:
+            raise TaskBusyError(task, "")
+        self._under_way.add(task)
+        try:
+            yield
+        finally:
+            self._under_way.discard(task)
+
+    async def _check_alone(self, name: str, task: str, *, but: str = "") -> None:
+        """Pass if no living process has a run of the task under way."""
+        for record in await self.host.journal.runs(name=name, open_only=True):
+            if record.is_held and record.run_id != but:
+                raise TaskBusyError(task, record.run_id)
+
+    def _given(self, on: Host) -> dict[str, dict[str, object]]:
+        """Return what the parts are told, where the configuration does not say it."""
+        config, cache = self.config, on.folder / ".oneiric_cache"
+        found = on.section("validation")
+        assert isinstance(found, ValidationSettings)
+        said = config.over(found)
+        here = {name: getattr(said, name) for name in _TOLD}
+        hosted = {
+            "api_key": config.snipara_api_key,
+            "project": config.snipara_project,
+            "base_url": config.snipara_api_url,
+        }
+        return {
+            str(VALIDATOR): here,
+            DRIFT: here,
+            f"{GATEKEEPER}@strict": {"id": config.gatekeeper_id},
+            f"{EXECUTOR}@process": {"root": config.repo_path},
+            f"{LEDGER}@files": {
+                "folder": cache / "ledger",
+                "key": cache / "keys" / "ledger.json",
+            },
+            f"{KNOWLEDGE}@snipara": {name: each for name, each in hosted.items() if each},
+        }
+
+    def _choose(self, on: Host) -> None:
+        """Have the hosted knowledge serve where there is a key, unless somebody chose."""
+        adapters, resolver = on.section("adapters"), on.lifecycle.resolver
+        assert isinstance(adapters, DomainSettings)
+        offers = resolver.registry.offers(KNOWLEDGE)
+        is_there = any(each.provider == "snipara" for each in offers)
+        if self.config.snipara_api_key and is_there and "knowledge" not in adapters.selections:
+            resolver.select(Selection.of(KNOWLEDGE, "snipara", origin="snipara_api_key"))
+
+
+_CAME_OF_IT = ("completed_at", "error", "outcome", "proofs", "run_id", "status")
+_TOLD = ("prod_url", "repo_path", "test_user", "allow_hosts", "read_only")
+
+
+async def create_orchestrator(
+    config: OrchestratorConfig | None = None, **fields: Any
+) -> Orchestrator:
+    """Return an orchestrator that is up, made from *config* or from the fields of one.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+    """
+    found = Orchestrator(config or OrchestratorConfig(**fields))
+    await found.initialize()
+    return found

@@ -1,0 +1,126 @@
+"""Do the checks of a task one after another, and hold each proof to what was asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from oneiric.core.guard import Guard
+from oneiric.errors import JSONValue, OneiricError
+from oneiric.expressions import ExpressionError, Template
+from oneiric.ports.validator import Evidence
+from oneiric.runs.body import NOBODY, Provenance
+from oneiric.runs.proof import Proof, ProofOutcome
+
+if TYPE_CHECKING:
+    from oneiric.ports.validator import Validator
+
+CAPTURED = "captured"
+"""What texts of a check refer to that take something from the answers before it."""
+
+KINDS: Mapping[str, str] = {"live": "live", "ui": "ui", "spec": "ui"}
+"""The kinds of checks to those of their proofs."""
+
+Lent: TypeAlias = "tuple[Validator, Provenance, frozenset[str]]"
+"""A validator that is held, who it is, and what it can do; nothing where it does not say."""
+Lend: TypeAlias = "Callable[[], AbstractAsyncContextManager[Lent]]"
+
+
+def captured_in(check: Mapping[str, JSONValue]) -> frozenset[str]:
+    """Return the names that the texts of a check refer to.
+
+    >>> sorted(captured_in({"url": "/u/${ captured.id }", "headers": {"A": "${ captured.t }"}}))
+    ['id', 't']
+    """
+    try:
+        found = Template.parse(dict(check)).references
+    except ExpressionError:
+        return frozenset()  # whoever does the check says what is wrong with it
+    return frozenset(path[1] for path in found if path[0] == CAPTURED and len(path) > 1)
+
+
+async def proofs_of(
+    checks: Sequence[Mapping[str, Any]],
+    *,
+    lend: Lend,
+    user: str,
+    now: Callable[[], str],
+    is_one_enough: bool = False,
+) -> list[Proof]:
+    """Do *checks* in order and return their proofs; what one captures the next may refer to.
+
+    A check whose names nobody has captured is not done: that is inconclusive. So is one that
+    cannot be done, for whatever reason. A validator is held for one check at a time. Where one is
+    enough, those after the first that passes are not done.
+    """
+    captured: dict[str, JSONValue] = {}
+    proofs: list[Proof] = []
+    for check in checks:
+        by, found = NOBODY, _missing(check, captured)
+        if not found:
+            async with lend() as (validator, by, can):
+                found = await _evidence(validator, check, captured, can)
+        if isinstance(found, str):
+            proofs.append(_unsure(check, found, user=user, at=now(), by=by))
+            continue
+        captured.update(found.captured)
+        proofs.append(_held(check, found.proof, user=user, by=by))
+        if is_one_enough and proofs[-1].outcome is ProofOutcome.PASSED:
+            break
+    return proofs
+
+
+def _missing(check: Mapping[str, Any], captured: Mapping[str, JSONValue]) -> Evidence | str:
+    missing = sorted(captured_in(check) - captured.keys())
+    return f"what it needs was not captured: {', '.join(missing)}" if missing else ""
+
+
+async def _evidence(
+    validator: Validator,
+    check: Mapping[str, Any],
+    captured: Mapping[str, JSONValue],
+    can: frozenset[str],
+) -> Evidence | str:
+    """Return what a validator found, or why it found nothing."""
+    kind = str(check.get("kind", "live"))
+    if can & KINDS.keys() and kind not in can:
+        return f"the validator does no checks of the kind {kind}"
+    asked = partial(validator.prove, dict(check), captured=dict(captured))
+    outcome = await Guard().call(asked, limit=math.inf)
+    if isinstance(outcome.value, Evidence):
+        return outcome.value
+    error = outcome.error
+    if isinstance(error, OneiricError):
+        return error.message
+    return outcome.reason or "the validator gave no evidence"
+
+
+def _held(check: Mapping[str, Any], proof: Proof, *, user: str, by: Provenance) -> Proof:
+    """Return a proof with what is not the validator's to say: for which check, by whom."""
+    facts = {"user": user, **proof.facts, "check": check["id"]}
+    return replace(proof, facts=facts, kind=KINDS[check["kind"]], by=by, previous="")
+
+
+def _unsure(
+    check: Mapping[str, Any], why: str, *, user: str, at: str, by: Provenance = NOBODY
+) -> Proof:
+    subject = str(check.get("url") or check.get("path") or check["id"])
+    facts: dict[str, JSONValue] = {
+        "check": check["id"],
+        "user": user,
+        "attempts": 0,
+        "error": why,
+    }
+    return Proof(
+        claim=f"{check.get('name') or check['id']} holds",
+        subject=subject.partition("?")[0],
+        kind=KINDS[check["kind"]],
+        outcome=ProofOutcome.INCONCLUSIVE,
+        at=at,
+        by=by,
+        facts=facts,
+    )

@@ -1,0 +1,57 @@
+"""Steps that ask production: checks that hand something on, or of which one is enough."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from oneiric.errors import JSONValue
+from oneiric.validation.proving import Lent, proofs_of
+from oneiric.validation.recording import recorded
+
+if TYPE_CHECKING:
+    from oneiric.core.handle import Link
+    from oneiric.ports.validator import Validator
+    from oneiric.runs.context import StepContext
+    from oneiric.validation.ledger import Ledger
+    from oneiric.validation.sessions import Sessions
+
+
+class CheckStep:
+    """Have checks done, and record what they found; that one failed is for the gate to judge.
+
+    Each check is done by the validator that serves at that time.
+    """
+
+    def __init__(
+        self, sessions: Link[Sessions], ledger: Link[Ledger], validator: Link[Validator]
+    ) -> None:
+        self.sessions = sessions
+        self.ledger = ledger
+        self.validator = validator
+
+    async def run(self, payload: JSONValue, *, context: StepContext) -> JSONValue:
+        """Return where the proofs stand in the ledger; none where the deployment failed."""
+        asked = cast("dict[str, Any]", payload)
+        given, deployed = asked["given"], asked.get("deploy") or {}
+        if why := deployed.get("failed"):
+            return {"proofs": [], "head": None, "reason": f"not asked, for {why}"}
+        async with self.sessions.use() as sessions:
+            proofs = await proofs_of(
+                given["checks"],
+                lend=partial(self._lent, sessions, context.run_id),
+                user=given["user"],
+                now=sessions.now,
+                is_one_enough=bool(given.get("is_one_enough")),
+            )
+        return await recorded(self.ledger, given["task"], context.run_id, proofs)
+
+    @asynccontextmanager
+    async def _lent(self, sessions: Sessions, run_id: str) -> AsyncIterator[Lent]:
+        handle = self.validator.use()
+        async with handle as validator:
+            candidate = handle.candidate
+            can = candidate.capabilities if candidate else frozenset[str]()
+            yield validator, sessions.provenance(handle, run_id), can

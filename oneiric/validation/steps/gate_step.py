@@ -1,0 +1,119 @@
+"""Steps that are gates: the gatekeeper decides, and a gate that stays shut ends the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from oneiric.core.guard import Guard
+from oneiric.core.policy import Effect, Verdict
+from oneiric.errors import JSONValue
+from oneiric.ports.drift import DriftReport
+from oneiric.ports.gatekeeper import Asked, Gate, GateCode, GateQuestion
+from oneiric.runs.proof import ProofOutcome
+from oneiric.validation.recording import seen_proofs
+from oneiric.validation.states import TaskStatus
+from oneiric.validation.steps.drift_step import detected
+
+if TYPE_CHECKING:
+    from oneiric.core.handle import Link
+    from oneiric.ports.drift import DriftDetector
+    from oneiric.ports.gatekeeper import Gatekeeper
+    from oneiric.runs.context import StepContext
+    from oneiric.validation.ledger import Ledger
+
+_ASKED: Mapping[str, tuple[Gate, TaskStatus]] = {
+    "local": (Gate.VALIDATION, TaskStatus.LOCAL_OK),
+    "validation": (Gate.VALIDATION, TaskStatus.LOCAL_OK),
+    "production": (Gate.PRODUCTION, TaskStatus.VALIDATING),
+}
+"""Each gate of a plan, the gate that it asks, and how the task stands if it opens so far."""
+
+DRIFT_SECONDS = 300.0
+"""How long it may take to find out whether production said no because it had drifted."""
+
+
+class GateStep:
+    """Ask the gatekeeper, who sees nothing but what was seen made in this run.
+
+    A refusal is the step's error, with the verdict in its details. Where production was refused,
+    the drift detector is asked again, and its report is among the facts of the verdict.
+    """
+
+    def __init__(
+        self, ledger: Link[Ledger], gatekeeper: Link[Gatekeeper], drift: Link[DriftDetector]
+    ) -> None:
+        self.ledger = ledger
+        self.gatekeeper = gatekeeper
+        self.drift = drift
+        self._guard = Guard()
+
+    async def run(self, payload: JSONValue, *, context: StepContext) -> JSONValue:
+        """Return the verdict that opened the gate, and which proofs it was given.
+
+        Raises:
+            PolicyRefusedError: the gate stays shut; its details hold the verdict.
+        """
+        asked = cast("dict[str, Any]", payload)
+        given = asked["given"]
+        question = await self._question(asked, context.run_id)
+        async with self.gatekeeper.use() as gatekeeper:
+            verdict = overruled(gatekeeper.check(question), question)
+        if question.gate is Gate.PRODUCTION and verdict.effect is Effect.DENY and given["ask"]:
+            verdict = await self._explained(verdict, given["ask"])
+        verdict.enforce(f"the gate {given['gate']} of {given['task']}")
+        async with self.ledger.use() as book:
+            head = await asyncio.to_thread(book.head, given["task"])
+        return {
+            "verdict": verdict.as_json(),
+            "seen": [proof.digest for proof in question.seen],
+            "head": head.as_json() if question.seen else None,
+        }
+
+    async def _question(self, asked: Mapping[str, Any], run_id: str) -> GateQuestion:
+        given = asked["given"]
+        gate, status = _ASKED[given["gate"]]
+        seen, problems = await seen_proofs(
+            self.ledger, given["task"], run_id, [*asked["made"], *asked["heads"]]
+        )
+        drift = asked.get("drift")
+        deployed = asked.get("deploy") or {}
+        return GateQuestion(
+            gate=gate,
+            status=str(status),
+            checks=[Asked(**each) for each in given["checks"]],
+            seen=seen,
+            required_proofs=given["required_proofs"],
+            minimum_score=given["minimum_score"],
+            without_local_tests=given["without_local_tests"],
+            drift=None if drift is None else DriftReport.from_json(drift),
+            fail_fast_on_drift=given["fail_fast_on_drift"],
+            ledger=problems,
+            deployment_failed=str(deployed.get("failed") or ""),
+        )
+
+    async def _explained(self, verdict: Verdict, ask: Mapping[str, JSONValue]) -> Verdict:
+        """Return a refusal with what has drifted; that nobody could tell is a fact too."""
+        outcome = await self._guard.call(partial(detected, self.drift, ask), limit=DRIFT_SECONDS)
+        if outcome.error is None:
+            more: dict[str, JSONValue] = {"drift": cast("JSONValue", outcome.value)}
+        else:
+            more = {"drift": None, "drift_error": outcome.reason}
+        return replace(verdict, facts={**verdict.facts, **more})
+
+
+def overruled(verdict: Verdict, question: GateQuestion) -> Verdict:
+    """Return the verdict, or a refusal where production was let pass with nothing of it seen.
+
+    Whoever is the gatekeeper: no task is done that production has not proved.
+    """
+    is_seen = any(
+        proof.kind != "local" and proof.outcome is ProofOutcome.PASSED for proof in question.seen
+    )
+    if question.gate is Gate.VALIDATION or not verdict or is_seen:
+        return verdict
+    reason = "no proof is from production, whatever the gatekeeper says"
+    return Verdict(Effect.DENY, GateCode.NO_LIVE_PROOF, reason, dict(verdict.facts))

@@ -1,0 +1,61 @@
+"""Where a check asks: an address, or a path below that of production."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from oneiric.errors import InvalidError
+from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
+
+C = TypeVar("C", bound=LiveCheck | UICheck | SpecCheck)
+
+
+def placed(check: C, prod_url: str) -> C:
+    """Return *check* with a whole address, so that it means the same to everybody.
+
+    >>> placed(LiveCheck(url="users"), "https://api.example.com/").url
+    'https://api.example.com/users'
+
+    Raises:
+        InvalidError: it is a path, and the address of production is not known; or no address.
+    """
+    if isinstance(check, SpecCheck):
+        return check
+    return check.model_copy(update={"url": whole_url(check.url, prod_url)})
+
+
+def whole_url(url: str, prod_url: str) -> str:
+    """Return *url*, or where it is a path, the address below that of production.
+
+    Raises:
+        InvalidError: as for `placed`.
+    """
+    if url.startswith("${"):
+        return url  # what was captured may be a whole address
+    if "://" in url.partition("?")[0]:
+        return checked_url(url)
+    if not prod_url:
+        hint = "set prod_url in [validation], in .snipara-orchestrator.json or PROD_URL"
+        raise InvalidError(f"{url} is a path, and the address of production is not set", hint=hint)
+    return f"{prod_url.rstrip('/')}/{url.lstrip('/')}"
+
+
+def checked_url(url: str) -> str:
+    """Return *url* if it is an address of the web.
+
+    >>> checked_url("ftp://example.com")
+    Traceback (most recent call last):
+    oneiric.errors.InvalidError: no address such as https://api.example.com
+
+    Raises:
+        InvalidError: it is none; it is not repeated, for it may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = "${" in url  # such as a port that is captured
+    if not usable:
+        raise InvalidError("no address such as https://api.example.com")
+    return url
