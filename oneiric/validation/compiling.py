@@ -236,9 +236,9 @@ class _Making:
         for each, name in lost:
             self.wrong(each.key, f"no check before it captures {name}")
         for fault in faults([each.check for each in placed_checks]):
-            number, _, rest = fault.key.partition(".")
-            is_known = number.isdecimal() and int(number) < len(placed_checks)
-            key = placed_checks[int(number)].key if is_known else "criteria"
+            index, _, rest = fault.key.partition(".")
+            is_known = index.isdecimal() and int(index) < len(placed_checks)
+            key = placed_checks[int(index)].key if is_known else "criteria"
             self.wrong(f"{key}.{rest}".rstrip("."), fault.what)
         for group in groups:
             kind = "live" if all(each.check["kind"] == "live" for each in group) else "ui"

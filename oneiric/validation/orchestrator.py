@@ -272,7 +272,7 @@ class Orchestrator:
         mask = [key.get_secret_value()] if key else []
         async with lifecycle.use(SESSIONS) as found:
             sessions = cast("Sessions", found)
-            with sessions.held(run_id, Session(lifecycle.resolver, mask)):
+            with sessions.held(run_id, Session(lifecycle, mask)):
                 await (await begin())
 
     async def _begun(self, compiled: Compiled, run_id: str) -> RunHandle:

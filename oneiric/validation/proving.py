@@ -25,9 +25,10 @@ CAPTURED = "captured"
 KINDS: Mapping[str, str] = {"live": "live", "ui": "ui", "spec": "ui"}
 """The kinds of checks to those of their proofs."""
 
-Lent: TypeAlias = "tuple[Validator, Provenance, frozenset[str]]"
-"""A validator that is held, who it is, and what it can do; nothing where it does not say."""
-Lend: TypeAlias = "Callable[[], AbstractAsyncContextManager[Lent]]"
+Held: TypeAlias = "tuple[Validator | None, Provenance]"
+"""A validator that is held, and who it is; None where nobody does checks of that kind."""
+Lend: TypeAlias = "Callable[[str], AbstractAsyncContextManager[Held]]"
+"""Lends a validator for checks of a kind."""
 
 
 def captured_in(check: Mapping[str, JSONValue]) -> frozenset[str]:
@@ -62,8 +63,8 @@ async def proofs_of(
     for check in checks:
         by, found = NOBODY, _missing(check, captured)
         if not found:
-            async with lend() as (validator, by, can):
-                found = await _evidence(validator, check, captured, can)
+            async with lend(check["kind"]) as (validator, by):
+                found = await _evidence(validator, check, captured)
         if isinstance(found, str):
             proofs.append(_unsure(check, found, user=user, at=now(), by=by))
             continue
@@ -80,15 +81,11 @@ def _missing(check: Mapping[str, Any], captured: Mapping[str, JSONValue]) -> Evi
 
 
 async def _evidence(
-    validator: Validator,
-    check: Mapping[str, Any],
-    captured: Mapping[str, JSONValue],
-    can: frozenset[str],
+    validator: Validator | None, check: Mapping[str, Any], captured: Mapping[str, JSONValue]
 ) -> Evidence | str:
     """Return what a validator found, or why it found nothing."""
-    kind = str(check.get("kind", "live"))
-    if can & KINDS.keys() and kind not in can:
-        return f"the validator does no checks of the kind {kind}"
+    if validator is None:
+        return f"nobody does checks of the kind {check['kind']}"
     asked = partial(validator.prove, dict(check), captured=dict(captured))
     outcome = await Guard().call(asked, limit=math.inf)
     if isinstance(outcome.value, Evidence):

@@ -15,14 +15,14 @@ from oneiric.runs.body import NOBODY, Provenance
 if TYPE_CHECKING:
     from oneiric.core.candidate import Candidate
     from oneiric.core.handle import Handle
-    from oneiric.core.resolver import Resolver
+    from oneiric.core.lifecycle import LifecycleManager
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One run under way here: who decides about its parts, and which texts nobody may see."""
+    """One run under way here: who brings up its parts, and which texts nobody may see."""
 
-    resolver: Resolver | None = None
+    lifecycle: LifecycleManager | None = None
     mask: Sequence[str] = field(default=(), repr=False)
 
 
@@ -68,12 +68,13 @@ class Sessions:
             candidate.provider,
             candidate.version or candidate.source.version,
             candidate.source.detail if is_from_afar else "",
-            self._decision(candidate, self.of(run_id).resolver),
+            self._decision(candidate, self.of(run_id).lifecycle),
         )
 
-    def _decision(self, candidate: Candidate, resolver: Resolver | None) -> str:
-        if resolver is None:
+    def _decision(self, candidate: Candidate, lifecycle: LifecycleManager | None) -> str:
+        if lifecycle is None:
             return ""
+        resolver = lifecycle.resolver
         asked = candidate, resolver.registry.generation
         if asked not in self._digests:
             if any(generation != asked[1] for _, generation in self._digests):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from oneiric.errors import InvalidError
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
 
-C = TypeVar("C", bound=LiveCheck | UICheck | SpecCheck)
+Asking: TypeAlias = LiveCheck | UICheck | SpecCheck
 
 
-def placed(check: C, prod_url: str) -> C:
+def placed(check: Asking, prod_url: str) -> Asking:
     """Return *check* with a whole address, so that it means the same to everybody.
 
     >>> placed(LiveCheck(url="users"), "https://api.example.com/").url

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from oneiric.errors import JSONValue
-from oneiric.validation.proving import Lent, proofs_of
+from oneiric.errors import JSONValue, NoCandidateError
+from oneiric.ports.validator import VALIDATOR
+from oneiric.runs.body import NOBODY
+from oneiric.validation.proving import KINDS, Held, proofs_of
 from oneiric.validation.recording import recorded
 
 if TYPE_CHECKING:
@@ -49,9 +51,21 @@ class CheckStep:
         return await recorded(self.ledger, given["task"], context.run_id, proofs)
 
     @asynccontextmanager
-    async def _lent(self, sessions: Sessions, run_id: str) -> AsyncIterator[Lent]:
+    async def _lent(self, sessions: Sessions, run_id: str, kind: str) -> AsyncIterator[Held]:
+        """Lend who serves, or where they do no checks of that kind, the next best who does."""
         handle = self.validator.use()
         async with handle as validator:
-            candidate = handle.candidate
-            can = candidate.capabilities if candidate else frozenset[str]()
-            yield validator, sessions.provenance(handle, run_id), can
+            can = handle.candidate.capabilities if handle.candidate else frozenset[str]()
+            if kind in can or not can & KINDS.keys():
+                yield validator, sessions.provenance(handle, run_id)
+                return
+        lifecycle = sessions.of(run_id).lifecycle
+        try:
+            other = lifecycle.use(VALIDATOR, needs=(kind,)) if lifecycle else None
+        except NoCandidateError:
+            other = None
+        if other is None:
+            yield None, NOBODY
+            return
+        async with other as validator:
+            yield validator, sessions.provenance(other, run_id)
