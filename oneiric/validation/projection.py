@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -26,6 +27,8 @@ _OPENED: Mapping[str, TaskStatus] = MappingProxyType(
 _SHUT: Mapping[str, TaskStatus] = MappingProxyType(
     {"local": TaskStatus.LOCAL_FAIL, "gate.production": TaskStatus.PROD_FAIL}
 )
+_LAST = "gate.production"
+_PROVED = (TaskStatus.PROD_OK, TaskStatus.DONE)
 _SURE = frozenset((Effect.DENY.value,))
 
 
@@ -163,6 +166,8 @@ def _started(found: Projection, _event: RunEvent) -> None:
 def _succeeded(found: Projection, event: RunEvent) -> None:
     result = event.data.get("result")
     told = cast("Mapping[str, Any]", result) if isinstance(result, Mapping) else {}
+    if event.step in found.results:
+        raise IllegalMoveError(f"{event.step} has succeeded already")
     found.results[event.step] = told
     if after := _OPENED.get(event.step):
         if after is TaskStatus.PROD_OK and not _has_production(found, told):
@@ -170,9 +175,9 @@ def _succeeded(found: Projection, event: RunEvent) -> None:
         found.move(event.step, after)
 
 
-def _has_production(found: Projection, opened: Mapping[str, Any]) -> bool:
+def _has_production(found: Projection, opened: Mapping[str, Any] | None) -> bool:
     """Tell whether the gate was given a proof from production that its run made, and it passed."""
-    seen = set(opened.get("seen") or ())
+    seen = set((opened or {}).get("seen") or ())
     return any(
         proof["digest"] in seen and proof["kind"] != "local" and proof["outcome"] == "pass"
         for proof in found.proofs
@@ -211,12 +216,25 @@ def _is_for_drift(gate: str, verdict: Mapping[str, Any]) -> bool:
 
 def _reopened(found: Projection, event: RunEvent) -> None:
     """Forget what is to be done again, and where it led."""
-    again = set(cast("Iterable[str]", event.data.get("steps") or ()))
     found.state, found.ended_at = RunState.RUNNING, ""
     found.error = found.verdict = None
+    _forget(found, cast("Iterable[str]", event.data.get("steps") or ()))
+
+
+def _extended(found: Projection, event: RunEvent) -> None:
+    """Forget what another plan did not keep."""
+    if "plan" in event.data:
+        kept = cast("Iterable[str]", event.data.get("kept") or ())
+        _forget(found, found.results.keys() - set(kept))
+
+
+def _forget(found: Projection, steps: Iterable[str]) -> None:
+    again = set(steps)
     found.results = {name: told for name, told in found.results.items() if name not in again}
-    found.trail = [(step, status) for step, status in found.trail if step not in again]
-    found.status = found.trail[-1][1] if found.trail else TaskStatus.PENDING
+    kept = list(takewhile(lambda moved: moved[0] not in again, found.trail))
+    while kept and kept[-1][1] in _PROVED and not _has_production(found, found.results.get(_LAST)):
+        kept.pop()
+    found.trail, found.status = kept, kept[-1][1] if kept else TaskStatus.PENDING
 
 
 def _ended(found: Projection, event: RunEvent) -> None:
@@ -241,6 +259,7 @@ _RULES: Mapping[EventKind, Callable[[Projection, RunEvent], None]] = MappingProx
         EventKind.RUN_CREATED: _created,
         EventKind.RUN_STARTED: _started,
         EventKind.RUN_REOPENED: _reopened,
+        EventKind.RUN_EXTENDED: _extended,
         EventKind.RUN_ENDED: _ended,
         EventKind.STEP_SUCCEEDED: _succeeded,
         EventKind.STEP_FAILED: _failed,

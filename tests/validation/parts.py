@@ -37,6 +37,7 @@ class Service:
         self.asked: list[str] = []
         self.hold: asyncio.Event | None = None
         self.arrived = asyncio.Event()
+        self.held = asyncio.Event()
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -44,6 +45,7 @@ class Service:
         self.asked.append(f"{request.method} {request.path}")
         self.arrived.set()
         if self.hold is not None and request.path == "/held":
+            self.held.set()
             await self.hold.wait()
         status = self.answers.get(request.path, 404)
         given = {"token": "t-1", "auth": request.headers.get("Authorization", "")}

@@ -1,0 +1,124 @@
+"""A process that is killed in the middle of a task: another one goes on where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from oneiric.validation.errors import TaskBusyError
+from oneiric.validation.models import OrchestratorConfig, Task
+from oneiric.validation.orchestrator import Orchestrator
+from tests.validation.parts import Parts, Service, served
+from tests.validation.test_trunk import task, told
+
+ROOT = Path(__file__).parents[2]
+CHILD = """
+    import asyncio, sys
+    sys.path.insert(0, {root!r})
+    from pathlib import Path
+    from oneiric.validation.models import OrchestratorConfig
+    from oneiric.validation.orchestrator import Orchestrator
+    from tests.validation.parts import Parts, Service
+    from tests.validation.test_task_resume import held_task
+
+    async def recorded(engine):
+        names = ("test.1", "check.1", "cutover.health", "cutover.root")
+        while True:
+            await asyncio.sleep(0.02)
+            for run in engine.under_way:
+                if all(run.steps[name].state == "succeeded" for name in names):
+                    Path({folder!r}, "recorded").touch()
+
+    async def main():
+        config = OrchestratorConfig(prod_url={url!r}, repo_path={folder!r})
+        async with Orchestrator(config) as orchestrator:
+            Parts(orchestrator, Service()).offer()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(recorded(orchestrator.host.engine))
+                await orchestrator.execute_task(held_task())
+
+    asyncio.run(main())
+"""
+
+
+def held_task() -> Task:
+    """Return a task of which one check waits until the service lets it go."""
+    return task(
+        live_checks=[{"url": "/a"}, {"url": "/held"}],
+        local_tests=["sh -c 'echo once >> tested'"],
+    )
+
+
+@asynccontextmanager
+async def killed(folder: Path) -> AsyncIterator[Service]:
+    """Give the service of a process that was killed while a check was under way."""
+    (folder / "oneiric.toml").write_text("[runs]\nlease_seconds = 2.0\n")
+    async with served() as service:
+        service.answers["/held"] = 200
+        service.hold = asyncio.Event()
+        text = dedent(CHILD).format(root=str(ROOT), url=service.url, folder=str(folder))
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", text, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            async with asyncio.timeout(60):
+                await service.held.wait()
+                while not (folder / "recorded").exists():  # noqa: ASYNC110  a process makes it
+                    await asyncio.sleep(0.02)
+        finally:
+            os.killpg(child.pid, signal.SIGKILL)
+            await child.wait()
+        service.hold.set()
+        service.hold = None
+        service.asked.clear()
+        yield service
+
+
+@asynccontextmanager
+async def another(folder: Path, service: Service) -> AsyncIterator[Orchestrator]:
+    """Give the orchestrator of another process, as it were."""
+    config = OrchestratorConfig(prod_url=service.url, repo_path=folder)
+    async with Orchestrator(config) as orchestrator:
+        Parts(orchestrator, service).offer()
+        yield orchestrator
+
+
+async def test_promise_task_a_killed_run_goes_on_and_repeats_no_recorded_check(
+    tmp_path: Path,
+) -> None:
+    """What was recorded is not done again; the task gets done."""
+    async with killed(tmp_path) as service, another(tmp_path, service) as orchestrator:
+        (record,) = await orchestrator.host.journal.runs()
+        left = await orchestrator.standing(record.run_id)
+        done = await orchestrator.resume(record.run_id)
+    assert (str(left.status), str(left.outcome)) == ("validating", "open")
+    assert told(done) == ("done", "done", "")
+    assert done.run_id == record.run_id
+    assert (tmp_path / "tested").read_text() == "once\n"
+    assert service.asked == ["GET /held"]
+
+
+async def test_a_task_whose_process_died_may_be_tried_anew(tmp_path: Path) -> None:
+    """As another run with proofs of its own; until the lease has ended it is refused."""
+    async with killed(tmp_path) as service, another(tmp_path, service) as orchestrator:
+        given = held_task()
+        (left,) = await orchestrator.host.journal.runs()
+        if left.is_held:
+            with pytest.raises(TaskBusyError, match=left.run_id):
+                await orchestrator.execute_task(given)
+        while (await orchestrator.host.journal.runs())[-1].is_held:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        done = await orchestrator.execute_task(given)
+    assert told(done) == ("done", "done", "")
+    assert done.run_id > left.run_id
+    assert (tmp_path / "tested").read_text() == "once\nonce\n"
+    assert len(done.proofs) == 5
