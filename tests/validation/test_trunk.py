@@ -315,6 +315,25 @@ async def test_a_detector_that_fails_is_an_error_and_later_a_fact(tmp_path: Path
     assert told(second) == ("prod_fail", "failed", "required-check-failed")
 
 
+async def test_defect_validation_c4_no_local_test_shows_the_key(tmp_path: Path) -> None:
+    """Where it got it from whatsoever: it is masked before anybody sees it."""
+    (tmp_path / "key").write_text("snp-sekrit-key")
+    async with parts(tmp_path, snipara_api_key="snp-sekrit-key") as found:
+        done = await found.orchestrator.execute_task(
+            task(local_tests=["sh -c 'cat key; env; exit 1'", "echo --token snp-sekrit-key"])
+        )
+        events = await found.orchestrator.host.journal.read(done.run_id)
+    cat, echo = (proof.evidence for proof in done.proofs)
+    assert cat is not None
+    assert echo is not None
+    assert cat.excerpts["stdout"].startswith("**********")
+    assert echo.facts["command"] == ["echo", "--token", "**********"]
+    ledger = (tmp_path / ".oneiric_cache" / "ledger" / "deploy-auth.jsonl").read_text()
+    assert "snp-sekrit" not in ledger + done.model_dump_json(exclude={"proofs"}, include={"error"})
+    recorded = [event.as_json() for event in events if event.step != "test.2"]
+    assert "snp-sekrit" not in json.dumps(recorded[1:])
+
+
 async def test_defect_validation_b5_knowledge_that_cannot_be_asked_stops_nothing(
     tmp_path: Path,
 ) -> None:
