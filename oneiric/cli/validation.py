@@ -1,0 +1,262 @@
+"""Commands of prod-first validation: try a task, check one endpoint, look for drift."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneiric.cli import baseline, knowledge, proofs
+from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, tell
+from oneiric.errors import InvalidError
+
+if TYPE_CHECKING:
+    from oneiric.errors import JSONValue
+    from oneiric.validation.desk import ValidationDesk
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Validate in production.")
+app.add_typer(proofs.app, name="proofs")
+app.add_typer(baseline.app, name="baseline")
+knowledge.register(app)
+
+KEY = "SNIPARA_API_KEY"
+_HIDDEN = "Snipara API key (empty for the embedded knowledge)"
+
+
+@app.callback()
+def group() -> None:
+    """Validate tasks in production: checks give proofs, gates judge them, a ledger keeps them."""
+
+
+@app.command("init")
+def init(
+    context: typer.Context,
+    *,
+    project: Annotated[str, typer.Option("--project", "-p", help="The project of Snipara.")] = "",
+    prod_url: Annotated[
+        str, typer.Option("--prod-url", "-u", help="The address of production.")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Write `.snipara-orchestrator.json`, mode 0600, in the working directory.
+
+    A key is stored in no file: it is read from the variable SNIPARA_API_KEY.
+    """
+    answer = _desk(context).init(Path.cwd(), prod_url=prod_url, project=project, force=force)
+    show_answer(answer, as_json=as_json)
+
+
+@app.command("run")
+def run(
+    context: typer.Context,
+    title: Annotated[
+        str, typer.Argument(help="What shall be done; its id is made of it unless given.")
+    ] = "",
+    *,
+    description: Annotated[str, typer.Option("--description", "-d", help="The same, at length.")]
+    = "",
+    test: Annotated[
+        list[str] | None,
+        typer.Option("--test", "-t", help="A command that must pass first.", metavar="COMMAND"),
+    ] = None,
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--endpoint", "-e", help="What production must answer with 200.", metavar="URL"
+        ),
+    ] = None,
+    ui: Annotated[
+        list[str] | None,
+        typer.Option("--ui", help="A page, or a file of Playwright tests.", metavar="URL|FILE"),
+    ] = None,
+    required_proofs: Annotated[
+        int | None,
+        typer.Option(
+            "--required-proofs", "-r", help="So many different checks must be proved.", min=1
+        ),
+    ] = None,
+    without_tests: Annotated[
+        str, typer.Option(help="Why there are no local tests.", metavar="REASON")
+    ] = "",
+    no_drift: Annotated[bool, typer.Option("--no-drift", help="Do not look for drift.")] = False,
+    task_id: Annotated[str, typer.Option("--id", help="The id of the task.")] = "",
+    task_file: Annotated[
+        Path | None,
+        typer.Option("--task", help="The whole task as a YAML, JSON or TOML file."),
+    ] = None,
+    resume: Annotated[str, typer.Option(help="Go on with this run.", metavar="RUN")] = "",
+    report: Annotated[
+        list[str] | None,
+        typer.Option(help="Write a report: html, markdown, junit or json.", metavar="FORMAT=PATH"),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only how it ended.")] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Try a task: local tests, drift, production; it is done when production has proved it.
+
+    It ends with 1 if something failed or has drifted, 3 if a gate had nothing to judge, and 4 if
+    something could not be checked.
+    """
+    from oneiric.cli.reports import reports_of
+
+    reports = reports_of(report or [])
+    asked: dict[str, Any] = {
+        "title": title,
+        "description": description,
+        "tests": test or [],
+        "endpoints": endpoint or [],
+        "ui": ui or [],
+        "required_proofs": required_proofs,
+        "without_tests": without_tests,
+        "drift": not no_drift,
+        "id": task_id,
+    }
+    desk = _desk(context)
+    watches = sys.stderr.isatty() and not quiet and not as_json
+    with foreign_aside():
+        if resume:
+            answer = desk.resume(resume, tell=_teller() if watches else None)
+        else:
+            task = desk.task(task_file, asked)
+            answer = desk.run(task, tell=_teller() if watches else None)
+        for form, path in reports:
+            desk.write_report(answer, form, path)
+    show_answer(answer.short if quiet else answer, as_json=as_json, coloured=True)
+
+
+@app.command("check-drift")
+def check_drift(
+    context: typer.Context,
+    *,
+    route: Annotated[
+        list[str] | None,
+        typer.Option("--route", "-r", help="A route, as /users or POST /users."),
+    ] = None,
+    schema: Annotated[
+        bool | None,
+        typer.Option("--schema/--no-schema", help="Compare contract and database; else if any."),
+    ] = None,
+    health: Annotated[
+        bool | None, typer.Option("--health/--no-health", help="Ask whether it is well.")
+    ] = None,
+    version: Annotated[
+        bool | None, typer.Option("--version/--no-version", help="Compare the commit.")
+    ] = None,
+    config: Annotated[
+        bool | None, typer.Option("--config/--no-config", help="Compare with the baseline.")
+    ] = None,
+    openapi: Annotated[
+        str, typer.Option(help="The OpenAPI document of the repository.", metavar="FILE")
+    ] = "",
+    served: Annotated[
+        str, typer.Option(help="Where production serves its own.", metavar="URL")
+    ] = "",
+    application: Annotated[
+        str, typer.Option("--app", help="Whose routes to take.", metavar="MODULE:ATTR")
+    ] = "",
+    baseline: Annotated[str, typer.Option(help="Which baseline to compare with.")] = "",
+    ignore: Annotated[
+        str, typer.Option(help="Differences that are accepted.", metavar="FILE")
+    ] = "",
+    fail_on: Annotated[str, typer.Option(help="info, warning or breaking.")] = "",
+    prod_url: Annotated[str, typer.Option(help="The address of production.")] = "",
+    as_json: AsJSON = False,
+) -> None:
+    """Compare production with the repository: routes, contract, database, version, configuration.
+
+    It ends with 1 for drift, and with 4 when something could not be checked, or nothing was.
+    """
+    asked: dict[str, JSONValue] = {
+        "routes": route or None,
+        "schema": schema,
+        "health": health,
+        "version": version,
+        "config": config,
+        "openapi": openapi or None,
+        "served": served or None,
+        "app": application or None,
+        "baseline": baseline or None,
+        "ignore": ignore or None,
+        "fail_on": fail_on or None,
+        "prod_url": prod_url or None,
+    }
+    desk = _desk(context)
+    with foreign_aside():
+        answer = desk.drift({name: value for name, value in asked.items() if value is not None})
+    show_answer(answer, as_json=as_json, coloured=True)
+
+
+@app.command("validate")
+def validate(
+    context: typer.Context,
+    url: Annotated[str, typer.Argument(help="What to ask.", metavar="URL")],
+    *,
+    method: Annotated[str, typer.Option("--method", "-m", help="By which method.")] = "GET",
+    expected: Annotated[
+        str, typer.Option("--expected", "-e", help="A status, 2xx, or several: 200,204.")
+    ] = "200",
+    user: Annotated[str, typer.Option("--user", "-u", help="As whom it is tested.")] = "",
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", help="Sent too.", metavar="NAME: VALUE")
+    ] = None,
+    body: Annotated[str, typer.Option(help="Sent as JSON.", metavar="JSON")] = "",
+    assertion: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assert", "-a", help="What must be so, as in 'json $.status == \"ok\"'."
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that it may take in all.")] = 30.0,
+    retries: Annotated[int, typer.Option(help="Further attempts.", min=0, max=19)] = 0,
+    samples: Annotated[int, typer.Option(help="How often to measure.", min=1, max=10_000)] = 1,
+    as_json: AsJSON = False,
+) -> None:
+    """Check one endpoint, and print the proof; nothing is stored."""
+    asked: dict[str, Any] = {
+        "url": url,
+        "method": method,
+        "expected_status": _statuses(expected),
+        "headers": _headers(header or []),
+        "body": body,
+        "asserts": assertion or [],
+        "timeout": timeout,
+        "retries": retries,
+        "samples": samples,
+    }
+    desk = _desk(context)
+    with foreign_aside():
+        answer = desk.check(asked, user=user)
+    show_answer(answer, as_json=as_json, coloured=True)
+
+
+@app.command("status")
+def status(context: typer.Context, *, as_json: AsJSON = False) -> None:
+    """Show what is validated here, who checks, and how the latest tasks stand; no secrets."""
+    show_answer(_desk(context).status(), as_json=as_json, coloured=True)
+
+
+def _desk(context: typer.Context) -> ValidationDesk:
+    from oneiric.validation.desk import ValidationDesk
+
+    return ValidationDesk(session_of(context).operator.host)
+
+
+def _teller() -> Any:
+    from oneiric.cli.recipe_run import Progress
+
+    return Progress(sys.stderr)
+
+
+def _statuses(text: str) -> list[JSONValue]:
+    return [int(each) if each.isdigit() else each for each in text.replace(" ", "").split(",")]
+
+
+def _headers(texts: list[str]) -> dict[str, JSONValue]:
+    pairs = [text.partition(":") for text in texts]
+    if any(not found or not name.strip() for name, found, _ in pairs):
+        raise InvalidError("--header takes NAME: VALUE")
+    return {name.strip(): value.strip() for name, _, value in pairs}

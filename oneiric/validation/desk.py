@@ -1,0 +1,378 @@
+"""What a person can ask of validation: one method a verb."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from oneiric.documents import canonical, parse
+from oneiric.documents.model import validate_settings
+from oneiric.errors import ConfigError, InvalidError, JSONValue, NotFoundError
+from oneiric.files import read_bounded, write_atomic
+from oneiric.ports.drift import DRIFT
+from oneiric.ports.validator import VALIDATOR
+from oneiric.reports.forms import write_report
+from oneiric.reports.report import RunReport
+from oneiric.to_end import run_to_end
+from oneiric.validation.answers import (
+    CheckAnswer,
+    DriftAnswer,
+    KnowledgeAnswer,
+    LedgersAnswer,
+    ProofsAnswer,
+    TaskAnswer,
+    Told,
+    Verification,
+    Written,
+)
+from oneiric.validation.compiling import PREFIX
+from oneiric.validation.config import NAMES, OrchestratorConfig, found_file
+from oneiric.validation.ledger import Head, Ledger
+from oneiric.validation.models import LiveCheck, Proof, Task
+from oneiric.validation.orchestrator import Orchestrator
+from oneiric.validation.plugin import LEDGER
+from oneiric.validation.projection import project
+
+if TYPE_CHECKING:
+    from oneiric.runs.event import RunEvent
+
+    Tell = Callable[[RunEvent], object]
+
+_MOST_BYTES = 4 << 20
+_RUNS = 100
+_NO_WORD = re.compile(r"[^a-z0-9]+")
+_KINDS = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
+
+
+class ValidationDesk:
+    """Answer for commands about validation, in this process.
+
+    Raises (each verb): ConfigError where the configuration, or the file of this folder, is wrong.
+
+    Args:
+        path: the configuration file, if one was named.
+        profile: the profile laid over it.
+    """
+
+    def __init__(self, path: Path | None = None, profile: str | None = None) -> None:
+        self._path = path
+        self._profile = profile
+
+    def run(self, task: Task, *, tell: Tell | None = None) -> TaskAnswer:
+        """Try a task, and return what came of it; *tell* is told each event as it is stored.
+
+        Raises:
+            TaskError: everything that is wrong with it; nothing was begun.
+            TaskBusyError: another run of it is under way.
+        """
+
+        async def ran(orchestrator: Orchestrator) -> TaskAnswer:
+            done = await orchestrator.execute_task(task, tell=tell)
+            return TaskAnswer(done, await _report(orchestrator, done.run_id))
+
+        return run_to_end(self._on(ran))
+
+    def resume(self, run_id: str, *, tell: Tell | None = None) -> TaskAnswer:
+        """Go on with a run that was left open, and return what came of it."""
+
+        async def ran(orchestrator: Orchestrator) -> TaskAnswer:
+            done = await orchestrator.resume(run_id, tell=tell)
+            return TaskAnswer(done, await _report(orchestrator, done.run_id))
+
+        return run_to_end(self._on(ran))
+
+    def task(self, path: Path | None, asked: Mapping[str, Any]) -> Task:
+        """Return the task in a file, or the one that options describe; these lie over the file.
+
+        Raises:
+            ConfigError: everything that is wrong with it, each with its place.
+            InvalidError: neither a file nor a title was given.
+        """
+        told: dict[str, Any] = {}
+        if path is not None:
+            kind: Any = _KINDS.get(path.suffix.lower(), "yaml")
+            read = parse(read_bounded(path, limit=_MOST_BYTES), kind, source=str(path))
+            if not isinstance(read, dict):
+                raise InvalidError(f"{path} is no table with a title and criteria")
+            told = cast("dict[str, Any]", read)
+        title = asked["title"] or told.get("title", "")
+        if not title:
+            raise InvalidError("name the task", hint='oneiric validation run "Deploy Auth"')
+        criteria = dict(told.get("criteria") or {})
+        for name, ours in _CRITERIA.items():
+            if asked[name]:
+                criteria[ours] = asked[name]
+        if asked["endpoints"]:
+            criteria["live_checks"] = [
+                *criteria.get("live_checks", []),
+                *({"url": url} for url in asked["endpoints"]),
+            ]
+        if not asked["drift"]:
+            criteria["drift"] = {**criteria.get("drift", {}), "enabled": False}
+        names = {"title": title, "criteria": criteria}
+        names["id"] = asked["id"] or told.get("id") or slug(title)
+        if asked["description"]:
+            names["description"] = asked["description"]
+        where = str(path or "the options")
+        return validate_settings(Task, {**told, **names}, key="task", origin_of=lambda _: where)
+
+    def write_report(self, answer: TaskAnswer, form: str, path: Path) -> None:
+        """Write a report of a run: `html`, `markdown`, `junit` or `json`."""
+        write_report(answer.report, form, path)
+
+    def drift(self, asked: Mapping[str, JSONValue]) -> DriftAnswer:
+        """Compare what runs with what was meant.
+
+        Raises:
+            InvalidRequestError: what was asked is wrong; nothing was compared.
+        """
+
+        async def looked(orchestrator: Orchestrator) -> DriftAnswer:
+            async with orchestrator.host.lifecycle.use(DRIFT) as detector:
+                return DriftAnswer(await detector.detect(self._question(orchestrator, asked)))
+
+        return run_to_end(self._on(looked))
+
+    def _question(
+        self, orchestrator: Orchestrator, asked: Mapping[str, JSONValue]
+    ) -> dict[str, JSONValue]:
+        """Return what the detector is asked, from options as commands have them."""
+        settings = orchestrator.settings
+        told = dict(asked)
+        checks = {name: told.pop(name) for name in _CHECKS if name in told}
+        contract = {"file": told.pop("openapi", ""), "url": told.pop("served", "")}
+        found: dict[str, JSONValue] = {
+            "prod_url": settings.prod_url,
+            "repo_path": settings.repo_path,
+            "allow_hosts": settings.allow_hosts,
+            **told,
+        }
+        if checks:
+            found["checks"] = checks
+        if any(contract.values()):
+            found["openapi"] = {name: value for name, value in contract.items() if value}
+        return found
+
+    def check(self, asked: Mapping[str, Any], *, user: str = "") -> CheckAnswer:
+        """Do one check, and return its proof; nothing is stored.
+
+        Raises:
+            InvalidError: the check itself is wrong; nothing was sent.
+        """
+        fields = {name: asked[name] for name in ("url", "method", "headers", "asserts", "timeout")}
+        statuses = asked["expected_status"]
+        fields["expected_status"] = statuses if len(statuses) > 1 else statuses[0]
+        if asked["body"]:
+            fields["body"] = parse(asked["body"].encode(), "json", source="--body")
+        if asked["retries"]:
+            fields["retry"] = {"attempts": asked["retries"] + 1}
+        if asked["samples"] > 1:
+            fields["analysis"] = {"count": asked["samples"], "interval_seconds": 0}
+        check = validate_settings(
+            LiveCheck, fields, key="check", origin_of=lambda _: "the options"
+        )
+        told = check.model_dump(mode="json")
+
+        async def checked(orchestrator: Orchestrator) -> CheckAnswer:
+            async with orchestrator.host.lifecycle.use(VALIDATOR) as validator:
+                if problems := validator.problems([told]):
+                    raise ConfigError("the check is wrong", problems=problems)
+                evidence = await validator.prove(told, captured={})
+            return CheckAnswer(Proof.of(evidence.proof))
+
+        return run_to_end(self._on(checked, test_user=user, also=check.url))
+
+    def knowledge(self, verb: str, asked: Mapping[str, JSONValue]) -> KnowledgeAnswer:
+        """Ask whoever knows: one of the methods of the port, with its arguments.
+
+        Raises:
+            AdapterError: they refuse, or cannot be asked.
+        """
+
+        async def known(orchestrator: Orchestrator) -> KnowledgeAnswer:
+            return KnowledgeAnswer(verb, await getattr(orchestrator.snipara, verb)(**asked))
+
+        return run_to_end(self._on(known))
+
+    def ledgers(self) -> LedgersAnswer:
+        """Return the ledgers of this repository."""
+
+        async def found(orchestrator: Orchestrator) -> LedgersAnswer:
+            async with _ledger(orchestrator) as book:
+                heads = {task: book.head(task) for task in book.tasks()}
+            return LedgersAnswer(heads)
+
+        return run_to_end(self._on(found))
+
+    def proofs(self, task: str, run: str = "") -> ProofsAnswer:
+        """Return the proofs in the ledger of a task, those of one run alone if it is named.
+
+        Raises:
+            NotFoundError: there is no ledger of that task.
+        """
+
+        async def found(orchestrator: Orchestrator) -> ProofsAnswer:
+            async with _ledger(orchestrator) as book:
+                if task not in book.tasks():
+                    raise NotFoundError("ledger", task, known=book.tasks())
+                entries = await asyncio.to_thread(book.entries, task)
+            kept = [(each.seq, each.run, each.proof) for each in entries if run in ("", each.run)]
+            return ProofsAnswer(task, kept)
+
+        return run_to_end(self._on(found))
+
+    def verify(self, task: str, head: str = "") -> Verification:
+        """Verify the ledger of a task against its own end and those that journals keep.
+
+        Args:
+            task: the id of the task.
+            head: one more end, as `ENTRIES:DIGEST`.
+
+        Raises:
+            NotFoundError: there is no ledger of that task.
+            InvalidError: *head* is none.
+        """
+        given = [_head(head)] if head else []
+
+        async def verified(orchestrator: Orchestrator) -> Verification:
+            journal = orchestrator.host.journal
+            heads = list(given)
+            for record in await journal.runs(name=f"{PREFIX}{task}", limit=_RUNS):
+                kept = project(await journal.read(record.run_id)).heads
+                heads += [Head(int(each["entries"]), str(each["digest"])) for each in kept]
+            async with _ledger(orchestrator) as book:
+                problems = await asyncio.to_thread(partial(book.problems, task, heads=heads))
+                return Verification(task, book.head(task), len(heads), problems)
+
+        return run_to_end(self._on(verified))
+
+    def init(self, folder: Path, *, prod_url: str, project: str, force: bool) -> Written:
+        """Write the file that names production and the project, readable for its owner alone.
+
+        Raises:
+            InvalidError: there is one already, or the address is none.
+        """
+        path = folder / NAMES[0]
+        if path.exists() and not force:
+            raise InvalidError(f"{path} is there already", hint="--force replaces it")
+        told: dict[str, JSONValue] = {
+            "snipara_project": project,
+            "prod_url": prod_url,
+            "repo_path": ".",
+            "test_user": "test@example.com",
+            "fail_fast_on_drift": True,
+            "auto_remember": True,
+            "verbose": True,
+        }
+        checked = {**told, "repo_path": str(folder)}
+        validate_settings(
+            OrchestratorConfig, checked, key="orchestrator", origin_of=lambda _: "the options"
+        )
+        write_atomic(path, canonical(told) + b"\n", mode=0o600)
+        return Written(path)
+
+    def status(self) -> Told:
+        """Return what is validated here, who does it, and how the latest tasks stand."""
+
+        async def stood(orchestrator: Orchestrator) -> Told:
+            resolver, settings = orchestrator.host.lifecycle.resolver, orchestrator.settings
+            serving = {}
+            for ref in _PARTS:
+                winner = resolver.explain(ref).winner
+                serving[ref] = str(winner.offer) if winner else ""
+            runs = await orchestrator.host.journal.runs(prefix=PREFIX, limit=10)
+            tasks: list[JSONValue] = []
+            for record in runs:
+                found = project(await orchestrator.host.journal.read(record.run_id))
+                name = record.name.removeprefix(PREFIX)
+                tasks.append({"id": name, "status": str(found.status), "run": record.run_id})
+            document: dict[str, JSONValue] = {
+                "prod_url": settings.prod_url,
+                "repo_path": settings.repo_path,
+                "project": orchestrator.config.snipara_project,
+                "serving": cast("dict[str, JSONValue]", serving),
+                "tasks": tasks,
+            }
+            return Told(
+                "oneiric.validation-status/1",
+                document,
+                _status_lines(document),
+                orchestrator.config.warnings,
+            )
+
+        return run_to_end(self._on(stood))
+
+    async def _on(
+        self,
+        work: Callable[[Orchestrator], Any],
+        *,
+        test_user: str = "",
+        also: str = "",
+    ) -> Any:
+        """Do *work* on an orchestrator that is up; *also* is an address that may be asked too."""
+        config = self._config(Path.cwd(), test_user)
+        async with Orchestrator(config, path=self._path, profile=self._profile) as orchestrator:
+            return await work(orchestrator)
+
+    def _config(self, folder: Path, test_user: str) -> OrchestratorConfig:
+        config = OrchestratorConfig.load(folder, path=self._path, profile=self._profile)
+        return config.model_copy(update={"test_user": test_user}) if test_user else config
+
+
+_PARTS = (
+    "adapter:validator",
+    "adapter:drift",
+    "adapter:gatekeeper",
+    "adapter:executor",
+    "adapter:knowledge",
+)
+_CRITERIA = {
+    "tests": "local_tests",
+    "ui": "ui_tests",
+    "required_proofs": "required_proofs",
+    "without_tests": "without_local_tests",
+}
+_CHECKS = ("routes", "schema", "health", "version", "config")
+
+
+def slug(title: str) -> str:
+    """Return the id that is made of a title.
+
+    >>> slug("Deploy Auth Feature!")
+    'deploy-auth-feature'
+    """
+    return _NO_WORD.sub("-", title.lower()).strip("-")[:100] or "task"
+
+
+def _head(text: str) -> Head:
+    entries, found, digest = text.partition(":")
+    if not found or not entries.isdecimal():
+        raise InvalidError(f"{text} is no end of a ledger", hint="write it as ENTRIES:DIGEST")
+    return Head(int(entries), digest)
+
+
+async def _report(orchestrator: Orchestrator, run_id: str) -> RunReport:
+    return RunReport.of(await orchestrator.host.journal.read(run_id))
+
+
+@asynccontextmanager
+async def _ledger(orchestrator: Orchestrator) -> AsyncIterator[Ledger]:
+    async with orchestrator.host.lifecycle.use(LEDGER) as book:
+        yield cast("Ledger", book)
+
+
+def _status_lines(document: Mapping[str, Any]) -> Sequence[str]:
+    serving = [f"  {ref:<20} {offer or 'nobody'}" for ref, offer in document["serving"].items()]
+    tasks = [f"  {each['id']}: {each['status']} ({each['run']})" for each in document["tasks"]]
+    return [
+        f"production  {document['prod_url'] or 'not named'}",
+        f"repository  {document['repo_path']}",
+        "parts",
+        *serving,
+        *(["tasks", *tasks] if tasks else ["no task was tried yet"]),
+    ]
