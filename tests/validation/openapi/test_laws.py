@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from oneiric.errors import DocumentError
 from oneiric.ports.drift import Severity
 from oneiric.validation.openapi import Document, conformance, diff, read_document, routes_of
+from oneiric.validation.openapi.json_schema import json_schema
+from oneiric.validation.providers.contract_schemas import faults
 from tests.validation.openapi.documents import JSON, carrying, read
 
 SPECS = Path("/work/shared/specs/arp/v1/openapi")
@@ -217,6 +219,45 @@ def test_promise_any_answer_can_be_held_to_any_schema(schema: Any, value: Any) -
             body=json.dumps(value).encode(),
         )
         assert all(each.key.startswith("$") and each.what for each in problems)
+
+
+def _plain(schema: Any) -> Any:
+    """Say the types that go without saying, and leave out what no validator knows."""
+    if isinstance(schema, list):
+        return [_plain(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    structure = {"properties", "required", "additionalProperties", "items"}
+    untyped = structure & schema.keys() and "type" not in schema
+    told = {"type": ["object", "array"], **schema} if untyped else schema
+    return {
+        key: _plain(each)
+        for key, each in told.items()
+        if not (key in ("readOnly", "writeOnly", "exclusiveMaximum") and isinstance(each, bool))
+    }
+
+
+@settings(ANY, max_examples=40)
+@given(
+    SCHEMAS.map(_plain),
+    SCHEMAS.map(_plain),
+    st.lists(
+        st.recursive(st.sampled_from([None, 1, 2.5, "x", "aaa", True, -3]), _values, max_leaves=4),
+        min_size=3,
+        max_size=8,
+    ),
+)
+def test_promise_what_a_validator_tells_apart_is_told(old: Any, new: Any, values: Any) -> None:
+    """Where nothing is told, whatever could be sent still can, and whatever comes is expected."""
+    schemas = {"A": {"type": "string"}, "B": {"type": "integer", "maximum": 3}, "C": {}}
+    for side in ("request", "response"):
+        one, other = (carrying(each, side, schemas=schemas) for each in (old, new))
+        if any(each.severity is not Severity.INFO for each in diff(one, other)):
+            continue
+        before, after = json_schema(one, old, hidden=""), json_schema(other, new, hidden="")
+        narrow, wide = (before, after) if side == "request" else (after, before)
+        for value in values:
+            assert faults(narrow, value) or not faults(wide, value)
 
 
 def _tables(value: Any) -> list[Any]:
