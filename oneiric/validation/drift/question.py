@@ -16,6 +16,7 @@ from oneiric.ports.errors import InvalidRequestError
 from oneiric.targets import is_target
 from oneiric.text.names import is_name
 from oneiric.validation.checks.spec import Status, is_status
+from oneiric.validation.drift.database import DatabaseQuestion
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"})
 MAX_ROUTES = 5_000
@@ -132,21 +133,6 @@ def _openapi(value: Any) -> Any:
     return {"file": value} if isinstance(value, str) else value
 
 
-class DatabaseAsked(_Model):
-    """Which database is compared, and with what; what is left out is looked for."""
-
-    url: SecretStr | None = None
-    """Its address, as SQLAlchemy spells it."""
-    models: str = Field(default="", max_length=500)
-    """`package.module:metadata`: what SQLAlchemy was told of the tables."""
-    alembic: str = Field(default="", max_length=1_000)
-    """The configuration of Alembic, below the repository."""
-    prisma: str = Field(default="", max_length=1_000)
-    """The schema of Prisma, below the repository."""
-    timeout: float = Field(default=60.0, gt=0, le=600)
-    """Seconds that it may take."""
-
-
 Headers: TypeAlias = dict[str, SecretStr]
 
 
@@ -171,7 +157,7 @@ class DriftQuestion(_Model):
     """Where the contract is; a text is its file."""
     app: Annotated[AppAsked, BeforeValidator(_app)] | None = None
     """An application whose routes count as the contract too; a text is its target."""
-    database: DatabaseAsked = DatabaseAsked()
+    database: DatabaseQuestion = DatabaseQuestion()
     """Which database is compared."""
     health: list[str] | None = Field(default=None, min_length=1, max_length=100)
     """Paths of which one has to say that production is well."""
