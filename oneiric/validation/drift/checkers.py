@@ -24,7 +24,7 @@ SCHEMAS = frozenset({"openapi", "database"})
 
 def checkers(view: View, further: Mapping[str, Checker]) -> dict[str, Checker]:
     """Return who compares each kind: those of this room, and *further* ones, which outrank them."""
-    return {
+    table: dict[str, Checker] = {
         "route": partial(check_routes, view),
         "openapi": partial(check_openapi, view),
         "health": partial(check_health, view),
@@ -32,6 +32,8 @@ def checkers(view: View, further: Mapping[str, Checker]) -> dict[str, Checker]:
         "config": partial(check_config, view),
         **further,
     }
+    left_out = SCHEMAS if view.question.checks.schemas is False else frozenset()
+    return {kind: check for kind, check in table.items() if kind not in left_out}
 
 
 async def run_checkers(

@@ -14,8 +14,6 @@ from oneiric.validation.openapi import compare, read_document
 async def check_openapi(view: View, question: DriftQuestion, _executor: Executor) -> Found:
     """Compare what production serves with the repository's document, else with the baseline's."""
     findings = Findings("openapi")
-    if question.checks.schemas is False:
-        return findings.found()
     is_asked = bool(question.openapi.file or question.openapi.url)
     meant = await _meant(view)
     if meant.document is None:

@@ -177,6 +177,11 @@ async def test_a_checker_of_another_kind_joins_by_the_table(tmp_path: Path) -> N
         assert [each.place for each in report.items] == expected
         assert {each.kind for each in report.unchecked} == {"database"}
     assert report.unchecked[0].reason == "database at db:5432: cannot be reached"
+    detector = ComparingDetector(executor=Programs(), further={"database": database})
+    await detector.init()
+    left_out = await detector.detect({"checks": NOTHING})
+    await detector.cleanup()
+    assert (left_out.items, left_out.checked) == ((), {})
 
 
 async def test_accepted_differences_are_left_out_until_their_day(tmp_path: Path) -> None:
