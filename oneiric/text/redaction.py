@@ -67,13 +67,21 @@ def _redacted(value: object, names: tuple[str, ...], mask: str) -> object:
     if value is None or isinstance(value, int | float):
         return value
     if isinstance(value, Mapping):
-        return {
-            name: mask if _is_secret(str(name), item, names) else _redacted(item, names, mask)
-            for name, item in value.items()
-        }
+        return {name: _item(str(name), item, names, mask) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_redacted(item, names, mask) for item in value]
     return value
+
+
+def _item(name: str, value: object, names: tuple[str, ...], mask: str) -> object:
+    if (
+        _is_secret(name, value, names)
+        if names or len(name) > _SHORT
+        else (_is_known_secret(name) and not _is_count(name, value))
+    ):
+        return mask
+    is_single = value is None or isinstance(value, int | float)
+    return value if is_single else _redacted(value, names, mask)
 
 
 def _pair(names: tuple[str, ...], mask: str, found: re.Match[str]) -> str:

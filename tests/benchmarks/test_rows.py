@@ -77,6 +77,7 @@ def test_every_target_is_of_a_row_that_is_measured() -> None:
         "1,000 ready steps of a recipe in memory, a second",
         "orchestrator until ready, serverless, nothing",
         "100 instant checks",
+        "100 instant checks, CPU",
         "mandatory install, distributions",
         "mandatory install, size",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from oneiric.validation.checks.analysis import Tally
     from oneiric.validation.checks.answer import Answer
     from oneiric.validation.checks.spec import LiveCheck
+
+_ENCODED = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -187,13 +190,17 @@ def _actual(each: Finding, masks: Masks) -> JSONValue:
 
 def _digests(check: LiveCheck, url: str, answer: Answer | None, masks: Masks) -> dict[str, str]:
     """Return the digests of the request as it may be shown, and of the answer as it came."""
-    request: JSONValue = {
+    request: dict[str, JSONValue] = {
         "method": check.method,
         "url": url,
         "headers": masks.headers(check.headers),
-        "body": masks.body(check.body) if check.body is not None else None,
+        "body": None,
     }
-    found = {"request": digest(request)}
+    if check.body is None:  # texts alone, whose canonical form is this one
+        data = _ENCODED(request).encode()
+        found = {"request": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+    else:
+        found = {"request": digest({**request, "body": masks.body(check.body)})}
     if answer is not None:
         found["response"] = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
     return found

@@ -78,7 +78,7 @@ class Prover:
         if check.capture and account.outcome is ProofOutcome.PASSED:
             findings, taken = await asyncio.to_thread(_captured, check, account.answer)
             account.add(findings)
-            taken = taken if account.outcome is ProofOutcome.PASSED else {}
+            taken = taken if all(each.ok for each in findings) else {}
         return account, taken
 
     async def _tried(self, check: LiveCheck, account: Account) -> None:
@@ -145,9 +145,9 @@ class Prover:
     def _judged(
         self, check: LiveCheck, answer: Answer, *, percentiles: bool
     ) -> tuple[Finding, ...]:
-        findings = judged(check, answer, percentiles=percentiles)
+        findings = tuple(judged(check, answer, percentiles=percentiles))
         if check.conforms_to is None:
-            return tuple(findings)
+            return findings
         return (*findings, self._conforms(check, check.conforms_to, answer))
 
     def _conforms(self, check: LiveCheck, wanted: Conformance, answer: Answer) -> Finding:
@@ -167,7 +167,7 @@ def _is_slow(check: LiveCheck, answer: Answer) -> bool:
     """Tell whether others should run while the answer is judged."""
     if len(answer.body) > _INLINE_BYTES or check.conforms_to is not None:
         return True
-    return any(each.op in _SLOW or "(" in each.at for each in check.asserts)
+    return bool(check.asserts) and any(each.op in _SLOW or "(" in each.at for each in check.asserts)
 
 
 def _again(policy: Retries, account: Account, silence: UnansweredError | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
@@ -14,13 +16,13 @@ from pydantic import (
     model_validator,
 )
 
-from oneiric.documents import digest
 from oneiric.documents.model import refused
 from oneiric.validation.checks.grammar import assert_problem
 from oneiric.validation.checks.notation import assert_table, capture_source
 
 MAX_CHECK_SECONDS = 86_400
 _ID_LENGTH = 12
+_ENCODED = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _UNASKED = frozenset({"id", "name", "required", "weight"})
 
 Status: TypeAlias = int | str
@@ -146,7 +148,8 @@ class _Check(_Spec):
             return self.id
         asked = self.model_dump(mode="json", exclude=set(_UNASKED), exclude_defaults=True)
         kind = str(getattr(self, "kind", "check"))
-        return f"{kind}-{digest(asked).removeprefix('sha256:')[:_ID_LENGTH]}"
+        data = _ENCODED(asked).encode("utf-8", "surrogatepass")
+        return f"{kind}-{hashlib.sha256(data).hexdigest()[:_ID_LENGTH]}"
 
 
 class LiveCheck(_Check):
