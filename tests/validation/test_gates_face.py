@@ -14,7 +14,7 @@ from oneiric.validation.executor import Executor
 from oneiric.validation.gates import Gatekeeper
 from oneiric.validation.models import Deployment, LiveCheck, Proof, Task, TaskStatus
 from tests.validation.parts import Notebook, PlainDetector, PlainValidator, Service, served
-from tests.validation.test_trunk import task as usual
+from tests.validation.tasks import task as usual
 
 
 class Face:

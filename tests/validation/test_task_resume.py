@@ -18,7 +18,7 @@ from oneiric.validation.errors import TaskBusyError
 from oneiric.validation.models import OrchestratorConfig, Task
 from oneiric.validation.orchestrator import Orchestrator
 from tests.validation.parts import Parts, Service, served
-from tests.validation.test_trunk import task, told
+from tests.validation.tasks import task, told
 
 ROOT = Path(__file__).parents[2]
 CHILD = """
