@@ -44,6 +44,7 @@ class Projection:
         task: the task, as the run was begun with it.
         results: what each step gave.
         trail: the steps that moved the status, and where to.
+        order: the place of each step in the plan.
     """
 
     status: TaskStatus = TaskStatus.PENDING
@@ -56,6 +57,7 @@ class Projection:
     task: Mapping[str, Any] | None = None
     results: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     trail: list[tuple[str, TaskStatus]] = field(default_factory=list)
+    order: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def outcome(self) -> TaskOutcome:
@@ -103,8 +105,13 @@ class Projection:
 
     @property
     def proofs(self) -> list[Mapping[str, Any]]:
-        """What the journal knows of each proof: its digest, check, kind and outcome, in order."""
-        return [proof for result in self.results.values() for proof in result.get("proofs") or ()]
+        """What the journal knows of each proof: its digest, check, kind and outcome.
+
+        They come in the order of the plan, whichever was made first.
+        """
+        last = len(self.order)
+        names = sorted(self.results, key=lambda name: self.order.get(name, last))
+        return [proof for name in names for proof in self.results[name].get("proofs") or ()]
 
     @property
     def heads(self) -> list[Mapping[str, Any]]:
@@ -155,6 +162,9 @@ def _created(found: Projection, event: RunEvent) -> None:
     told = metadata.get("task") if isinstance(metadata, Mapping) else None
     found.task = told if isinstance(told, Mapping) else None
     found.run_id, found.created_at = event.run_id, event.at
+    plan = event.data.get("plan")
+    steps = cast("Any", plan.get("steps")) if isinstance(plan, Mapping) else ()
+    found.order = {str(step["id"]): place for place, step in enumerate(steps or ())}
 
 
 def _started(found: Projection, _event: RunEvent) -> None:

@@ -48,7 +48,7 @@ class Service:
             self.held.set()
             await self.hold.wait()
         status = self.answers.get(request.path, 404)
-        given = {"token": "t-1", "auth": request.headers.get("Authorization", "")}
+        given = {"token": "captured-sekrit", "auth": request.headers.get("Authorization", "")}
         return web.json_response(given, status=status)
 
 
