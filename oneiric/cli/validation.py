@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneiric.cli import baseline, knowledge, proofs
-from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, tell
+from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
 from oneiric.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -57,8 +56,9 @@ def run(
         str, typer.Argument(help="What shall be done; its id is made of it unless given.")
     ] = "",
     *,
-    description: Annotated[str, typer.Option("--description", "-d", help="The same, at length.")]
-    = "",
+    description: Annotated[
+        str, typer.Option("--description", "-d", help="The same, at length.")
+    ] = "",
     test: Annotated[
         list[str] | None,
         typer.Option("--test", "-t", help="A command that must pass first.", metavar="COMMAND"),
@@ -206,9 +206,7 @@ def validate(
     body: Annotated[str, typer.Option(help="Sent as JSON.", metavar="JSON")] = "",
     assertion: Annotated[
         list[str] | None,
-        typer.Option(
-            "--assert", "-a", help="What must be so, as in 'json $.status == \"ok\"'."
-        ),
+        typer.Option("--assert", "-a", help="What must be so, as in 'json $.status == \"ok\"'."),
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that it may take in all.")] = 30.0,
     retries: Annotated[int, typer.Option(help="Further attempts.", min=0, max=19)] = 0,

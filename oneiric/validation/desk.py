@@ -31,7 +31,7 @@ from oneiric.validation.answers import (
     Written,
 )
 from oneiric.validation.compiling import PREFIX
-from oneiric.validation.config import NAMES, OrchestratorConfig, found_file
+from oneiric.validation.config import NAMES, OrchestratorConfig
 from oneiric.validation.ledger import Head, Ledger
 from oneiric.validation.models import LiveCheck, Proof, Task
 from oneiric.validation.orchestrator import Orchestrator
@@ -173,9 +173,7 @@ class ValidationDesk:
             fields["retry"] = {"attempts": asked["retries"] + 1}
         if asked["samples"] > 1:
             fields["analysis"] = {"count": asked["samples"], "interval_seconds": 0}
-        check = validate_settings(
-            LiveCheck, fields, key="check", origin_of=lambda _: "the options"
-        )
+        check = validate_settings(LiveCheck, fields, key="check", origin_of=lambda _: "the options")
         told = check.model_dump(mode="json")
 
         async def checked(orchestrator: Orchestrator) -> CheckAnswer:

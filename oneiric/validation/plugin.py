@@ -42,11 +42,14 @@ def _step(kind: str, target: str, *needs: str) -> Candidate:
     )
 
 
-def _offer(ref: str, provider: str, target: str, *capabilities: str) -> Candidate:
+def _offer(
+    ref: str, provider: str, target: str, *capabilities: str, needs: tuple[str, ...] = ()
+) -> Candidate:
     return Candidate(
         ref,
         provider,
         f"oneiric.validation.{target}",
+        requires={name: NEEDS[name] for name in needs},
         settings_model=f"oneiric.validation.{target}Settings",
         capabilities=capabilities,
         priority=EMBEDDED,
@@ -57,6 +60,20 @@ ADAPTERS = Plugin(
     [
         Candidate(SESSIONS, "in-process-runs", "oneiric.validation.sessions:Sessions"),
         _offer(LEDGER, "files", "ledger:Ledger", "signed"),
+        _offer(
+            VALIDATOR,
+            "live",
+            "providers.validator:LiveValidator",
+            *("live", "ui", "spec"),
+            needs=("executor",),
+        ),
+        _offer(
+            DRIFT,
+            "compare",
+            "providers.drift:ComparingDetector",
+            *("routes", "openapi", "database", "health", "version", "config", "baseline"),
+            needs=("executor",),
+        ),
         _offer(GATEKEEPER, "strict", "providers.gatekeeper:StrictGatekeeper", "gates"),
     ]
 )

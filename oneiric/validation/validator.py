@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 from oneiric.errors import InvalidError, JSONValue, OneiricError
@@ -44,7 +43,7 @@ class Validator:
         executor: Link[Executor] | None = None,
         *,
         settings: LiveValidatorSettings | None = None,
-        provers: Mapping[str, Prover] = MappingProxyType({}),
+        provers: Mapping[str, Prover] | None = None,
     ) -> None:
         if not timeout > 0:
             raise InvalidError("the timeout is seconds above zero")

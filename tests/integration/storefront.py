@@ -121,7 +121,9 @@ class Storefront:
             await runner.cleanup()
 
     @web.middleware
-    async def _faults(self, request: web.Request, handler: web.RequestHandler) -> web.StreamResponse:  # type: ignore[type-arg]
+    async def _faults(
+        self, request: web.Request, handler: web.RequestHandler
+    ) -> web.StreamResponse:  # type: ignore[type-arg]
         self.asked.append(f"{request.method} {request.path}")
         if request.path in self.gone:
             raise web.HTTPNotFound

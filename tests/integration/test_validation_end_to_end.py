@@ -167,8 +167,9 @@ async def test_a_whole_service_is_done(front: Storefront) -> None:
     assert (done.status, done.error) == (TaskStatus.DONE, None)
     assert len(done.passing_proofs()) >= 5
     kept = b"".join(
-        path.read_bytes() for path in (front.shop.folder / ".oneiric_cache").rglob("*") if
-        path.is_file() and "keys" not in path.parts
+        path.read_bytes()
+        for path in (front.shop.folder / ".oneiric_cache").rglob("*")
+        if path.is_file() and "keys" not in path.parts
     )
     for secret in (TOKEN, PASSWORD):
         assert secret.encode() not in kept

@@ -90,6 +90,7 @@ class BrowserProver:
         *,
         user: str,
         prod_url: str,
+        repo_path: str = "",
         captured: Mapping[str, JSONValue] = _NOTHING,
     ) -> Proof:
         """Look at a page and prove what was found; a failure is a proof that says so.

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import ClassVar, Protocol, cast
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from oneiric.clock import Clock, SystemClock, rfc3339
 from oneiric.core.health import HealthReport
@@ -23,21 +23,31 @@ from oneiric.validation.drift.accepting import check_overrides, judged, read_acc
 from oneiric.validation.drift.baseline import DEFAULT, Accepted, Baseline, Baselines
 from oneiric.validation.drift.checkers import checkers, run_checkers
 from oneiric.validation.drift.cleaning import Cleaner
-from oneiric.validation.drift.findings import Checker
+from oneiric.validation.drift.findings import Checker, Found
 from oneiric.validation.drift.probe import Prober
 from oneiric.validation.drift.question import DriftQuestion, read_question
 from oneiric.validation.drift.recording import look
 from oneiric.validation.drift.view import View
+from oneiric.validation.providers.database import database_drift
 
 BACKEND = "drift"
-_NOBODY: Mapping[str, Checker] = MappingProxyType({})
+
+
+async def _database(question: DriftQuestion, executor: Executor) -> Found:
+    nothing: Found = [], [], {}, {}
+    return nothing if question.checks.schemas is False else await database_drift(question, executor)
+
+
+FURTHER: Mapping[str, Checker] = MappingProxyType({"database": _database})
+"""Who compares kinds that need more than requests and files."""
 
 
 class ComparingDetectorSettings(BaseModel):
     """Bound what a detection may do, and say where baselines are kept.
 
     `allow_hosts` are asked besides production, for every question. `ca_file` names the
-    authorities to trust instead of the system's.
+    authorities to trust instead of the system's. `database_url` is the database that is compared
+    where a question names none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -46,6 +56,7 @@ class ComparingDetectorSettings(BaseModel):
     allow_hosts: tuple[str, ...] = ()
     max_at_once: int = Field(default=8, ge=1, le=100)
     ca_file: Path | None = None
+    database_url: SecretStr | None = None
 
 
 class ExecutorLink(Protocol):
@@ -70,7 +81,7 @@ class ComparingDetector:
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset(
-        {"routes", "openapi", "health", "version", "config", "baseline"}
+        {"routes", "openapi", "database", "health", "version", "config", "baseline"}
     )
 
     def __init__(
@@ -78,7 +89,7 @@ class ComparingDetector:
         settings: ComparingDetectorSettings | None = None,
         *,
         executor: ExecutorLink,
-        further: Mapping[str, Checker] = _NOBODY,
+        further: Mapping[str, Checker] = FURTHER,
         clock: Clock | None = None,
     ) -> None:
         self._settings = settings or ComparingDetectorSettings()
@@ -127,7 +138,7 @@ class ComparingDetector:
             InvalidRequestError: the question itself is wrong; nothing was compared.
             UnavailableError: the detector is not up.
         """
-        question = _checked(asked)
+        question = self._asked(asked)
         return await self._detect(question, self._view(question))
 
     async def record(self, asked: Mapping[str, JSONValue]) -> Baseline:
@@ -137,7 +148,7 @@ class ComparingDetector:
             InvalidRequestError: the question itself is wrong.
             UnavailableError: production gives no answer, or the baseline cannot be kept.
         """
-        question = _checked(asked)
+        question = self._asked(asked)
         seen = await look(self._view(question))
         told = cast("dict[str, JSONValue]", Cleaner(question).value(seen.as_json()))
         baseline = Baseline.model_validate(told)
@@ -160,7 +171,7 @@ class ComparingDetector:
             InvalidRequestError: the question itself is wrong.
             NotFoundError: no baseline was recorded.
         """
-        question = _checked(asked)
+        question = self._asked(asked)
         view = self._view(question)
         kept = await view.baseline()
         if kept.baseline is None:
@@ -175,6 +186,13 @@ class ComparingDetector:
         baseline = kept.baseline.model_copy(update={"accepted": told})
         await self._keep(baseline)
         return baseline
+
+    def _asked(self, asked: Mapping[str, JSONValue]) -> DriftQuestion:
+        question, url = _checked(asked), self._settings.database_url
+        if question.database.url is not None or url is None:
+            return question
+        database = question.database.model_copy(update={"url": url})
+        return question.model_copy(update={"database": database})
 
     async def _detect(self, question: DriftQuestion, view: View) -> DriftReport:
         limit = question.total_timeout + question.timeout

@@ -111,6 +111,9 @@ class SpecProver:
         self._clock = clock or SystemClock()
         self._by = by
 
+    async def cleanup(self) -> None:
+        """Let go of nothing: programs end with their check."""
+
     async def prove(
         self,
         check: SpecCheck,

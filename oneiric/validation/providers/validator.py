@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from importlib_metadata import version
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +36,9 @@ from oneiric.validation.checks.reading import (
     refuse,
 )
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
+from oneiric.validation.providers.browser import BrowserProver, BrowserSettings
+from oneiric.validation.providers.contracts import RepositoryContract
+from oneiric.validation.providers.specs import SpecProver
 
 if TYPE_CHECKING:
     from oneiric.core.handle import Link
@@ -51,6 +54,8 @@ class LiveValidatorSettings(BaseModel):
 
     prod_url: str = ""
     """The address of production, below which checks name paths; its host may be asked."""
+    repo_path: str = ""
+    """The repository, where contracts and files of tests are; empty for the working folder."""
     test_user: str = "test@example.com"
     """As whom checks say that they test; nobody is logged in by it."""
     allow_hosts: list[str] = Field(default_factory=list, max_length=1_000)
@@ -65,13 +70,26 @@ class LiveValidatorSettings(BaseModel):
     """What services are told of who asks."""
     ca_file: Path | None = None
     """The authorities to trust besides the system's, for private ones."""
+    browser: BrowserSettings = BrowserSettings()
+    """How pages are looked at."""
 
 
 class Prover(Protocol):
     """Do checks of one kind that is not `live`."""
 
-    async def prove(self, check: UICheck | SpecCheck) -> Proof:
+    async def prove(
+        self,
+        check: Any,
+        *,
+        user: str,
+        prod_url: str,
+        repo_path: str,
+        captured: Mapping[str, JSONValue],
+    ) -> Proof:
         """Do one check and return its proof, whatever it found."""
+
+    async def cleanup(self) -> None:
+        """Let go of everything that it began."""
 
 
 class LiveValidator:
@@ -82,27 +100,27 @@ class LiveValidator:
     Args:
         settings: whom checks may ask.
         executor: who runs programs, for the provers of other kinds.
-        provers: who does the checks of each other kind.
-        contract: who holds answers to OpenAPI documents.
+        provers: who does the checks of each other kind; else a browser, and Playwright for Node
+            where there is an *executor*.
+        contract: who holds answers to OpenAPI documents; else those of the repository.
         clock: the source of time.
     """
 
-    capabilities: ClassVar[frozenset[str]] = frozenset({PROVIDER})
+    capabilities: ClassVar[frozenset[str]] = frozenset({PROVIDER, "ui", "spec"})
 
     def __init__(
         self,
         settings: LiveValidatorSettings | None = None,
         executor: Link[Executor] | None = None,
         *,
-        provers: Mapping[str, Prover] = MappingProxyType({}),
+        provers: Mapping[str, Prover] | None = None,
         contract: Contract | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._settings = settings = settings or LiveValidatorSettings()
-        self._executor = executor
-        self._provers = provers
         self._clock = clock or SystemClock()
         self._by = Provenance(PROVIDER, version("oneiric"))
+        self._provers = self._usual(executor) if provers is None else provers
         listed = [*settings.allow_hosts, *filter(None, (host_of(settings.prod_url),))]
         self._hosts = AllowedHosts(listed)
         self._asker = Asker(
@@ -117,8 +135,17 @@ class LiveValidator:
             pace=Pace(settings.requests_per_second, self._clock),
             slots=asyncio.Semaphore(settings.max_concurrent),
             clock=self._clock,
-            contract=contract,
+            contract=contract or RepositoryContract(Path(settings.repo_path)),
         )
+
+    def _usual(self, executor: Link[Executor] | None) -> dict[str, Prover]:
+        settings, clock, by = self._settings, self._clock, self._by
+        hosts = [*settings.browser.allow_hosts, *settings.allow_hosts]
+        browser = settings.browser.model_copy(update={"allow_hosts": hosts})
+        found: dict[str, Prover] = {"ui": BrowserProver(browser, clock=clock, by=by)}
+        if executor is not None:
+            found["spec"] = SpecProver(executor, clock=clock, by=by)
+        return found
 
     async def init(self) -> None:
         """Make the pool of connections.
@@ -134,8 +161,10 @@ class LiveValidator:
         return HealthReport(up, detail="" if up else "the validator is not up")
 
     async def cleanup(self) -> None:
-        """Close every connection."""
+        """Close every connection, and end what the provers began."""
         await self._asker.close()
+        for prover in self._provers.values():
+            await prover.cleanup()
 
     def problems(self, checks: Sequence[Mapping[str, JSONValue]]) -> list[Problem]:
         """Return everything that is wrong with *checks*, before any of them is done."""
@@ -189,7 +218,15 @@ class LiveValidator:
         if prover is None:
             what = f"nobody here does checks of kind {check.kind}"
             return Evidence(proof=self.undone(check, what))
-        return Evidence(proof=await prover.prove(check))
+        settings = self._settings
+        proof = await prover.prove(
+            check,
+            user=settings.test_user,
+            prod_url=settings.prod_url,
+            repo_path=settings.repo_path,
+            captured=captured,
+        )
+        return Evidence(proof=proof)
 
     async def _prove_live(self, declared: LiveCheck, captured: Mapping[str, JSONValue]) -> Evidence:
         try:
