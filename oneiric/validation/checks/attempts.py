@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from oneiric.backoff import Backoff
 from oneiric.errors import JSONValue, OneiricError, Problem
 from oneiric.expressions import Condition, ExpressionError
+from oneiric.ports.errors import DependencyMissingError
 from oneiric.ports.http import retry_after
 from oneiric.runs.proof import ProofOutcome
 from oneiric.validation.checks.accounts import Account
@@ -27,6 +28,7 @@ from oneiric.validation.checks.judge import (
     status_fits,
 )
 from oneiric.validation.checks.spec import Conformance, is_status
+from oneiric.validation.providers.patterns import PatternTooSlowError
 
 if TYPE_CHECKING:
     from oneiric.clock import Clock
@@ -230,19 +232,19 @@ def _captured(
 ) -> tuple[list[Finding], dict[str, JSONValue]]:
     """Return what could be captured, and a finding for each; none of them shows a value."""
     findings: list[Finding] = []
+    ok: bool | None
     taken: dict[str, JSONValue] = {}
     for name, text in check.capture.items():
-        why = ""
+        value, ok, why = None, False, "it is not there"
         try:
             value = Source.of(text).take(answer) if answer else None
+        except (DependencyMissingError, PatternTooSlowError) as error:
+            ok, why = None, "; ".join(filter(None, (error.message, error.hint)))
         except OneiricError as error:
-            value, why = None, error.message
-        if value is None:
-            why = why or "it is not there"
-        else:
-            taken[name] = value
-        what = f"capture {name}"
-        findings.append(Finding(what, "exists", NOTHING, ok=value is not None, why=why))
+            why = error.message
+        if value is not None:
+            taken[name], ok, why = value, True, ""
+        findings.append(Finding(f"capture {name}", "exists", NOTHING, ok=ok, why=why))
     return findings, taken
 
 
