@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import json
 import os
@@ -92,6 +93,16 @@ class LazyGroup(TyperGroup):
 
 
 def _loaded(name: str) -> Any:
+    """Return a command; what is made while it is imported stays, so none of it is searched."""
+    gc.disable()
+    try:
+        return _imported(name)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _imported(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):

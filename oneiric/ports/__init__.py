@@ -3,87 +3,106 @@
 Nothing here touches network, disk, database, terminal or environment.
 """
 
-from oneiric.ports.adapter import Adapter, Managed
-from oneiric.ports.cache import (
-    CACHE,
-    TTL_LIMIT,
-    Cache,
-    CacheValue,
-    InvalidationFeed,
-    check_counter,
-    check_key,
-    check_ttl,
-    pack_value,
-    unpack_value,
-)
-from oneiric.ports.dead_letters import DeadLetter, DeadLetters
-from oneiric.ports.errors import (
-    AdapterError,
-    ConflictError,
-    DependencyMissingError,
-    InvalidRequestError,
-    NotFoundError,
-    NotSupportedError,
-    PermissionDeniedError,
-    RateLimitedError,
-    UnauthenticatedError,
-    UnavailableError,
-)
-from oneiric.ports.executor import (
-    EXECUTOR,
-    Command,
-    CommandResult,
-    Executor,
-    OutputCallback,
-    StreamName,
-    check_command,
-)
-from oneiric.ports.http import (
-    HTTP,
-    Headers,
-    HTTPClient,
-    HTTPResponse,
-    HTTPStream,
-    HTTPVerbs,
-    RequestOptions,
-    origin,
-    retry_after,
-)
-from oneiric.ports.identity import IDENTITY, Identity, Principal
-from oneiric.ports.knowledge import (
-    KNOWLEDGE,
-    Document,
-    HierarchicalTasks,
-    Knowledge,
-    Notes,
-    Swarm,
-)
-from oneiric.ports.knowledge_calls import KnowledgeCalls
-from oneiric.ports.messaging import (
-    MESSAGING,
-    MessageLevel,
-    Messenger,
-    NotificationMessage,
-    SendResult,
-)
-from oneiric.ports.monitoring import MONITORING, Monitor
-from oneiric.ports.queue import QUEUE, Queue, QueueConsumer, QueueMessage, QueueProducer
-from oneiric.ports.schedules import Progress, ScheduleProgress
-from oneiric.ports.secrets import SECRETS, SecretStore, SecretWriter
-from oneiric.ports.storage import (
-    STORAGE,
-    ObjectAliases,
-    ObjectData,
-    ObjectStore,
-    Presign,
-    StoredObject,
-    check_object_key,
-    check_range,
-)
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from oneiric.front import opener
+
+if TYPE_CHECKING:
+    from oneiric.ports.adapter import Adapter, Managed
+    from oneiric.ports.cache import (
+        CACHE,
+        TTL_LIMIT,
+        Cache,
+        CacheValue,
+        InvalidationFeed,
+        check_counter,
+        check_key,
+        check_ttl,
+        pack_value,
+        unpack_value,
+    )
+    from oneiric.ports.dead_letters import DeadLetter, DeadLetters
+    from oneiric.ports.drift import (
+        DRIFT,
+        DriftDetector,
+        DriftItem,
+        DriftReport,
+        Severity,
+        Unchecked,
+    )
+    from oneiric.ports.errors import (
+        AdapterError,
+        ConflictError,
+        DependencyMissingError,
+        InvalidRequestError,
+        NotFoundError,
+        NotSupportedError,
+        PermissionDeniedError,
+        RateLimitedError,
+        UnauthenticatedError,
+        UnavailableError,
+    )
+    from oneiric.ports.executor import (
+        EXECUTOR,
+        Command,
+        CommandResult,
+        Executor,
+        OutputCallback,
+        StreamName,
+        check_command,
+    )
+    from oneiric.ports.gatekeeper import GATEKEEPER, Asked, Gate, GateCode, Gatekeeper, GateQuestion
+    from oneiric.ports.http import (
+        HTTP,
+        Headers,
+        HTTPClient,
+        HTTPResponse,
+        HTTPStream,
+        HTTPVerbs,
+        RequestOptions,
+        origin,
+        retry_after,
+    )
+    from oneiric.ports.identity import IDENTITY, Identity, Principal
+    from oneiric.ports.knowledge import (
+        KNOWLEDGE,
+        Document,
+        HierarchicalTasks,
+        Knowledge,
+        Notes,
+        Swarm,
+    )
+    from oneiric.ports.knowledge_calls import KnowledgeCalls
+    from oneiric.ports.messaging import (
+        MESSAGING,
+        MessageLevel,
+        Messenger,
+        NotificationMessage,
+        SendResult,
+    )
+    from oneiric.ports.monitoring import MONITORING, Monitor
+    from oneiric.ports.queue import QUEUE, Queue, QueueConsumer, QueueMessage, QueueProducer
+    from oneiric.ports.schedules import Progress, ScheduleProgress
+    from oneiric.ports.secrets import SECRETS, SecretStore, SecretWriter
+    from oneiric.ports.storage import (
+        STORAGE,
+        ObjectAliases,
+        ObjectData,
+        ObjectStore,
+        Presign,
+        StoredObject,
+        check_object_key,
+        check_range,
+    )
+    from oneiric.ports.validator import VALIDATOR, Evidence, Validator
 
 __all__ = [
     "CACHE",
+    "DRIFT",
     "EXECUTOR",
+    "GATEKEEPER",
     "HTTP",
     "IDENTITY",
     "KNOWLEDGE",
@@ -93,8 +112,10 @@ __all__ = [
     "SECRETS",
     "STORAGE",
     "TTL_LIMIT",
+    "VALIDATOR",
     "Adapter",
     "AdapterError",
+    "Asked",
     "Cache",
     "CacheValue",
     "Command",
@@ -104,7 +125,15 @@ __all__ = [
     "DeadLetters",
     "DependencyMissingError",
     "Document",
+    "DriftDetector",
+    "DriftItem",
+    "DriftReport",
+    "Evidence",
     "Executor",
+    "Gate",
+    "GateCode",
+    "GateQuestion",
+    "Gatekeeper",
     "HTTPClient",
     "HTTPResponse",
     "HTTPStream",
@@ -142,11 +171,14 @@ __all__ = [
     "SecretStore",
     "SecretWriter",
     "SendResult",
+    "Severity",
     "StoredObject",
     "StreamName",
     "Swarm",
     "UnauthenticatedError",
     "UnavailableError",
+    "Unchecked",
+    "Validator",
     "check_command",
     "check_counter",
     "check_key",
@@ -158,3 +190,105 @@ __all__ = [
     "retry_after",
     "unpack_value",
 ]
+
+_HOMES: Mapping[str, str] = MappingProxyType(
+    {
+        "CACHE": "oneiric.ports.cache",
+        "DRIFT": "oneiric.ports.drift",
+        "EXECUTOR": "oneiric.ports.executor",
+        "GATEKEEPER": "oneiric.ports.gatekeeper",
+        "HTTP": "oneiric.ports.http",
+        "IDENTITY": "oneiric.ports.identity",
+        "KNOWLEDGE": "oneiric.ports.knowledge",
+        "MESSAGING": "oneiric.ports.messaging",
+        "MONITORING": "oneiric.ports.monitoring",
+        "QUEUE": "oneiric.ports.queue",
+        "SECRETS": "oneiric.ports.secrets",
+        "STORAGE": "oneiric.ports.storage",
+        "TTL_LIMIT": "oneiric.ports.cache",
+        "VALIDATOR": "oneiric.ports.validator",
+        "Adapter": "oneiric.ports.adapter",
+        "AdapterError": "oneiric.ports.errors",
+        "Asked": "oneiric.ports.gatekeeper",
+        "Cache": "oneiric.ports.cache",
+        "CacheValue": "oneiric.ports.cache",
+        "Command": "oneiric.ports.executor",
+        "CommandResult": "oneiric.ports.executor",
+        "ConflictError": "oneiric.ports.errors",
+        "DeadLetter": "oneiric.ports.dead_letters",
+        "DeadLetters": "oneiric.ports.dead_letters",
+        "DependencyMissingError": "oneiric.ports.errors",
+        "Document": "oneiric.ports.knowledge",
+        "DriftDetector": "oneiric.ports.drift",
+        "DriftItem": "oneiric.ports.drift",
+        "DriftReport": "oneiric.ports.drift",
+        "Evidence": "oneiric.ports.validator",
+        "Executor": "oneiric.ports.executor",
+        "Gate": "oneiric.ports.gatekeeper",
+        "GateCode": "oneiric.ports.gatekeeper",
+        "GateQuestion": "oneiric.ports.gatekeeper",
+        "Gatekeeper": "oneiric.ports.gatekeeper",
+        "HTTPClient": "oneiric.ports.http",
+        "HTTPResponse": "oneiric.ports.http",
+        "HTTPStream": "oneiric.ports.http",
+        "HTTPVerbs": "oneiric.ports.http",
+        "Headers": "oneiric.ports.http",
+        "HierarchicalTasks": "oneiric.ports.knowledge",
+        "Identity": "oneiric.ports.identity",
+        "InvalidRequestError": "oneiric.ports.errors",
+        "InvalidationFeed": "oneiric.ports.cache",
+        "Knowledge": "oneiric.ports.knowledge",
+        "KnowledgeCalls": "oneiric.ports.knowledge_calls",
+        "Managed": "oneiric.ports.adapter",
+        "MessageLevel": "oneiric.ports.messaging",
+        "Messenger": "oneiric.ports.messaging",
+        "Monitor": "oneiric.ports.monitoring",
+        "NotFoundError": "oneiric.ports.errors",
+        "NotSupportedError": "oneiric.ports.errors",
+        "Notes": "oneiric.ports.knowledge",
+        "NotificationMessage": "oneiric.ports.messaging",
+        "ObjectAliases": "oneiric.ports.storage",
+        "ObjectData": "oneiric.ports.storage",
+        "ObjectStore": "oneiric.ports.storage",
+        "OutputCallback": "oneiric.ports.executor",
+        "PermissionDeniedError": "oneiric.ports.errors",
+        "Presign": "oneiric.ports.storage",
+        "Principal": "oneiric.ports.identity",
+        "Progress": "oneiric.ports.schedules",
+        "Queue": "oneiric.ports.queue",
+        "QueueConsumer": "oneiric.ports.queue",
+        "QueueMessage": "oneiric.ports.queue",
+        "QueueProducer": "oneiric.ports.queue",
+        "RateLimitedError": "oneiric.ports.errors",
+        "RequestOptions": "oneiric.ports.http",
+        "ScheduleProgress": "oneiric.ports.schedules",
+        "SecretStore": "oneiric.ports.secrets",
+        "SecretWriter": "oneiric.ports.secrets",
+        "SendResult": "oneiric.ports.messaging",
+        "Severity": "oneiric.ports.drift",
+        "StoredObject": "oneiric.ports.storage",
+        "StreamName": "oneiric.ports.executor",
+        "Swarm": "oneiric.ports.knowledge",
+        "UnauthenticatedError": "oneiric.ports.errors",
+        "UnavailableError": "oneiric.ports.errors",
+        "Unchecked": "oneiric.ports.drift",
+        "Validator": "oneiric.ports.validator",
+        "check_command": "oneiric.ports.executor",
+        "check_counter": "oneiric.ports.cache",
+        "check_key": "oneiric.ports.cache",
+        "check_object_key": "oneiric.ports.storage",
+        "check_range": "oneiric.ports.storage",
+        "check_ttl": "oneiric.ports.cache",
+        "origin": "oneiric.ports.http",
+        "pack_value": "oneiric.ports.cache",
+        "retry_after": "oneiric.ports.http",
+        "unpack_value": "oneiric.ports.cache",
+    }
+)
+
+
+__getattr__ = opener(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -11,33 +11,36 @@ from typing import TYPE_CHECKING
 from oneiric.errors import InvalidError, OneiricError, unknown
 from oneiric.files import write_atomic
 from oneiric.recipes.log import tell
-from oneiric.reports.document import document
-from oneiric.reports.dot import dot
-from oneiric.reports.html import html
-from oneiric.reports.junit import junit
-from oneiric.reports.markdown import markdown
-from oneiric.reports.mermaid import mermaid
 from oneiric.reports.report import RunReport
 from oneiric.runs.event import Data, EventKind, RunEvent
+from oneiric.targets import load
 
 if TYPE_CHECKING:
     from oneiric.recipes.reading import Recipe
     from oneiric.runs.plan import Plan
 
 
-def _json(report: RunReport) -> str:
-    return f"{json.dumps(document(report), ensure_ascii=False, indent=2)}\n"
-
-
-FORMATS: Mapping[str, Callable[[RunReport], str]] = MappingProxyType(
-    {"html": html, "markdown": markdown, "junit": junit, "json": _json}
+FORMATS: Mapping[str, str] = MappingProxyType(
+    {
+        "html": "oneiric.reports.html:html",
+        "markdown": "oneiric.reports.markdown:markdown",
+        "junit": "oneiric.reports.junit:junit",
+        "json": "oneiric.reports.document:document",
+    }
 )
-"""The forms of reports, by name."""
+"""Who writes the forms of reports, by name; they are imported when one is asked for."""
 
-GRAPHS: Mapping[str, Callable[[RunReport], str]] = MappingProxyType(
-    {"mermaid": mermaid, "dot": dot}
+GRAPHS: Mapping[str, str] = MappingProxyType(
+    {"mermaid": "oneiric.reports.mermaid:mermaid", "dot": "oneiric.reports.dot:dot"}
 )
-"""The forms of drawings, by name."""
+"""Who writes the forms of drawings, by name."""
+
+
+def _written(maker: str, report: RunReport) -> str:
+    made = load(maker, ("oneiric",))(report)
+    if isinstance(made, str):
+        return made
+    return f"{json.dumps(made, ensure_ascii=False, indent=2)}\n"
 
 
 def write_report(report: RunReport, form: str, path: Path | None) -> None:
@@ -49,7 +52,7 @@ def write_report(report: RunReport, form: str, path: Path | None) -> None:
     """
     if form not in FORMATS:
         raise InvalidError(f"there is no form of report {unknown(form, FORMATS)}")
-    text = FORMATS[form](report)
+    text = _written(FORMATS[form], report)
     if path is None:
         tell(text.rstrip("\n"))
     else:
@@ -75,4 +78,4 @@ def drawn(plan: Plan, form: str) -> str:
         raise InvalidError(f"there is no form of graph {unknown(form, GRAPHS)}")
     data: Data = {"plan": plan.as_json(), "digest": plan.digest}
     created = RunEvent("plan", EventKind.RUN_CREATED, "1970-01-01T00:00:00.000000Z", "", data, 1)
-    return GRAPHS[form](RunReport.of([created]))
+    return _written(GRAPHS[form], RunReport.of([created]))

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-import textwrap
-from collections.abc import MutableMapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-import structlog
-
-from oneiric.text.printable import printable
-from oneiric.text.redaction import redacted
-from oneiric.text.tracing import DOING
+if TYPE_CHECKING:
+    from structlog.stdlib import BoundLogger
 
 ROOT = "oneiric"
-_FIRST = ("timestamp", "level", "event")
-_PLAIN = re.compile(r"[^\s=\"'\x00-\x1f\x7f-\x9f]+")
-_INSET = "    "
+_LEVELS: Mapping[str, int] = MappingProxyType(
+    {
+        "debug": logging.DEBUG,
+        "info": logging.INFO,
+        "warning": logging.WARNING,
+        "error": logging.ERROR,
+        "exception": logging.ERROR,
+        "critical": logging.CRITICAL,
+    }
+)
+_ROOM = "oneiric.text.structured"
+"""Who tells events by structlog, which many a command never needs; imported at the first."""
 
 
-def get_logger(name: str, **context: object) -> structlog.stdlib.BoundLogger:
+def get_logger(name: str, **context: object) -> BoundLogger:
     """Return a logger below `oneiric` whose events are words with keys.
 
     Until `configure_logging` is called, events go wherever the standard library's logging
@@ -29,19 +34,30 @@ def get_logger(name: str, **context: object) -> structlog.stdlib.BoundLogger:
 
     >>> get_logger("oneiric.demo", domain="adapter").debug("component-swapped", provider="redis")
     """
-    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-        logging.getLogger(name),
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.format_exc_info,
-            *_FACTS,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
-    return logger.bind(**context) if context else logger
+    return cast("BoundLogger", _Logger(name, context))
+
+
+class _Logger:
+    """A logger of structlog, made when the first event is told that somebody listens to."""
+
+    def __init__(self, name: str, context: Mapping[str, object]) -> None:
+        self._name = name
+        self._context = context
+        self._listens = logging.getLogger(name).isEnabledFor
+        self._opened: BoundLogger | None = None
+
+    def __getattr__(self, method: str) -> Any:
+        if self._opened is None:
+            if method.startswith("_"):
+                raise AttributeError(method)
+            if method in _LEVELS and not self._listens(_LEVELS[method]):
+                return _tell_nobody
+            self._opened = import_module(_ROOM).bound(self._name, self._context)
+        return getattr(self._opened, method)
+
+
+def _tell_nobody(*_event: object, **_keys: object) -> None:
+    """Tell an event to nobody."""
 
 
 def configure_logging(stream: TextIO, *, level: str = "warning", emit_json: bool = False) -> None:
@@ -72,67 +88,18 @@ def send_to(handlers: Sequence[logging.Handler], *, level: str) -> None:
 
 def formatter(*, emit_json: bool) -> logging.Formatter:
     """Return what makes a line of an event, of text or JSON."""
-    renderer = structlog.processors.JSONRenderer(sort_keys=True) if emit_json else _line
-    return structlog.stdlib.ProcessorFormatter(
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            renderer,
-            _escape,
-        ],
-        foreign_pre_chain=[
-            structlog.stdlib.ExtraAdder(),
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.format_exc_info,
-            *_FACTS,
-        ],
-    )
+    return _Formatter(emit_json=emit_json)
 
 
-def _line(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
-    """Return `name=value` of each key, quoted as in JSON where it could be read as anything else.
+class _Formatter(logging.Formatter):
+    """Makes lines by structlog, which is asked at the first one."""
 
-    What an exception says follows in lines of its own, set in so that none looks like an event.
-    """
-    said = event.pop("exception", None)
-    first = {name: event.pop(name) for name in _FIRST if name in event}
-    told = {**first, **event}
-    line = " ".join(f"{_word(name)}={_word(value)}" for name, value in told.items())
-    return line if said is None else f"{line}\n{textwrap.indent(str(said), _INSET, bool)}"
+    def __init__(self, *, emit_json: bool) -> None:
+        super().__init__()
+        self._emit_json = emit_json
+        self._opened: logging.Formatter | None = None
 
-
-def _word(value: object) -> str:
-    text = str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
-
-
-def _escape(_logger: object, _method: str, line: Any) -> str:
-    return printable(line)
-
-
-def _redact(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    for name in tuple(event):
-        if name != "exc_info":
-            event[name] = redacted({name: event[name]})[name]  # type: ignore[index]
-    return event
-
-
-def _at_work(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    doing = DOING.get()
-    if doing is not None:
-        for name, value in doing.keys().items():
-            event.setdefault(name, value)
-    return event
-
-
-_FACTS = (
-    _at_work,
-    _redact,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-)
-"""What is told of every event, whoever logs it."""
+    def format(self, record: logging.LogRecord) -> str:
+        if self._opened is None:
+            self._opened = import_module(_ROOM).rendering(emit_json=self._emit_json)
+        return self._opened.format(record)

@@ -117,6 +117,7 @@ LATE_IMPORTS = (
 )
 LOADERS = (
     "oneiric/front.py",  # the fronts of packages, each with a table of its names
+    "oneiric/text/logs.py",  # structlog, once there is something to tell
     "oneiric/targets.py",  # what text names, under the allowed prefixes only
     "oneiric/cli/app.py",  # the command line's own table of commands
     "oneiric/documents/reader.py",  # its own table of languages

@@ -220,3 +220,18 @@ def test_what_is_interrupted_is_tidied_up(desk: Desk) -> None:
         assert (status, found["status"], found["exit_code"]) == (code, "error", code)
         assert found["steps"]["tidy"]["status"] == "ok"
         assert (desk.folder / "tidied").exists()
+
+
+def test_a_run_imports_nothing_that_it_does_not_use(desk: Desk) -> None:
+    """Neither reports nor what renders logs are paid for by a run that needs none."""
+    path = desk.write("r.yaml", FAILING)
+    words = [sys.executable, "-X", "importtime", "-m", "oneiric.cli", "recipe", "run", str(path)]
+
+    done = subprocess.run(
+        words, cwd=desk.folder, env=environment(), capture_output=True, text=True, check=False
+    )
+
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "oneiric.recipes.running" in imported
+    heavy = {"structlog", "rich", "oneiric.reports.html", "oneiric.reports.junit"}
+    assert imported & heavy == set()
