@@ -3,6 +3,7 @@
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, ValidationError
@@ -57,11 +58,13 @@ def unknown_keys(
 
     Looks into nested models too, also those in lists and tables.
     """
-    fields = dict(_named_fields(model))
+    fields = _fields(model)
     problems = []
     for name, value in values.items():
-        path = f"{key}.{name}"
         field = fields.get(name)
+        if field is not None and not isinstance(value, Mapping | list):
+            continue  # it holds no keys
+        path = f"{key}.{name}"
         if field is not None:
             for inner, where, entry in _inner_models(field.annotation, path, value):
                 problems += unknown_keys(inner, entry, key=where, origin_of=origin_of)
@@ -99,7 +102,7 @@ def alternatives(annotation: object) -> list[object]:
 
 def _step(annotation: object, key: str) -> object | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        field = dict(_named_fields(annotation)).get(key)
+        field = _fields(annotation).get(key)
         return None if field is None else field.annotation
     origin = get_origin(annotation) or annotation
     if isinstance(origin, type):
@@ -108,6 +111,11 @@ def _step(annotation: object, key: str) -> object | None:
             return None
         return arguments[1] if len(arguments) > 1 else Any
     return Any
+
+
+@cache
+def _fields(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    return types.MappingProxyType(dict(_named_fields(model)))
 
 
 def _named_fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from oneiric.documents import locate, parse
@@ -106,7 +107,7 @@ def read_recipe(path: Path, *, folder: Path | None = None) -> Recipe:
         raise InvalidError(f"{path} is no recipe: its name ends in none of {known}")
     data = read_bounded(path, limit=MOST_BYTES)
     value = parse(data, kind, source=str(path))
-    lines = locate(data, kind)
+    lines = _Lines(data, kind)
     if not isinstance(value, Mapping):
         raise DocumentError("not-a-table", "a recipe is a table with steps", source=str(path))
     reading = _Reading(path, lines, value)
@@ -117,6 +118,27 @@ def read_recipe(path: Path, *, folder: Path | None = None) -> Recipe:
     here = (folder or Path.cwd()).resolve()
     found = tuple(reading.warnings), tuple(reading.problems)
     return Recipe(path, spec, digest, here, lines, *found)
+
+
+class _Lines(Mapping[str, int]):
+    """The line of each key of a text, which is looked through when the first is asked for."""
+
+    def __init__(self, data: bytes, kind: Kind) -> None:
+        self._data = data
+        self._kind = kind
+
+    @cached_property
+    def _found(self) -> Mapping[str, int]:
+        return locate(self._data, self._kind)
+
+    def __getitem__(self, key: str) -> int:
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 class _Reading:

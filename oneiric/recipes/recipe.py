@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
@@ -88,6 +88,9 @@ class SuccessSpec(BaseModel):
     files_exist: list[str] = Field(default_factory=list)
     json_schema: dict[str, str] = Field(default_factory=dict)
     exit_codes: list[int] = Field(default_factory=lambda: [0])
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return self  # the one that stands where a step says nothing: nobody changes it
 
 
 class CacheSpec(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,7 +46,6 @@ from oneiric.to_end import run_to_end
 if TYPE_CHECKING:
     from oneiric.recipes.sessions import Sessions
     from oneiric.runs.engine import RunHandle
-    from oneiric.runs.event import RunEvent
     from oneiric.runs.plan import Plan
     from oneiric.runs.run import Run
 
@@ -55,10 +55,6 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 END_SECONDS = 20.0
 """How long the runs of recipes within a run that was stopped may take to end."""
-
-
-def _nobody(_: RunEvent) -> None:
-    """Tell nobody."""
 
 
 class RecipeRunner:
@@ -145,10 +141,10 @@ class RecipeRunner:
             begins = self._resumed if options.resume else self._begun
             try:
                 with parted():
-                    run = await begins(sessions, compiled, inputs, options, tell or _nobody)
+                    run = await begins(sessions, compiled, inputs, options, tell)
             finally:
                 await sessions.guard.settle(END_SECONDS)
-        if run.state.is_over:
+        if run.state.is_over and compiled.recipe.spec.reports:
             events = await self.host.journal.read(run.run_id)
             write_reports(compiled.recipe, RunReport.of(events))
         return run
@@ -159,7 +155,7 @@ class RecipeRunner:
         compiled: Compiled,
         inputs: Mapping[str, object] | None,
         options: RunOptions,
-        tell: Tell,
+        tell: Tell | None,
     ) -> Run:
         journal = self.host.journal
         checked = checked_inputs(compiled.recipe, inputs or {})
@@ -193,7 +189,7 @@ class RecipeRunner:
         compiled: Compiled,
         inputs: Mapping[str, object] | None,
         options: RunOptions,
-        tell: Tell,
+        tell: Tell | None,
     ) -> Run:
         earlier = await run_of(self.host.journal, options.resume, compiled)
         run, plan = earlier.run, None
@@ -272,10 +268,12 @@ class RecipeRunner:
             allows_shell=self.settings.allow_shell and compiled.recipe.spec.allow.shell,
         )
 
-    async def _carried(self, handle: RunHandle, after: int, options: RunOptions, tell: Tell) -> Run:
-        async with told(
-            self.host.journal, handle.run_id, after, tell, self.host.lifecycle.builder.guard
-        ):
+    async def _carried(
+        self, handle: RunHandle, after: int, options: RunOptions, tell: Tell | None
+    ) -> Run:
+        guard, journal = self.host.lifecycle.builder.guard, self.host.journal
+        telling = told(journal, handle.run_id, after, tell, guard) if tell else nullcontext()
+        async with telling:
             return await (handle.settled() if options.no_wait else handle)
 
     async def report(self, run_id: str) -> RunReport:
