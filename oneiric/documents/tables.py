@@ -35,7 +35,7 @@ _FITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 def write_table(item: object) -> dict[str, JSONValue]:
     """Return a dataclass as a JSON object, without the fields that are as they are by default."""
-    kept = ((each, getattr(item, each.name)) for each in fields(item))  # type: ignore[arg-type]
+    kept = ((each, getattr(item, each.name)) for each in _listed(type(item)))  # type: ignore[arg-type]
     return {each.name: _written(value) for each, value in kept if value != _default(each)}
 
 
@@ -71,6 +71,11 @@ def _json(value: Any) -> JSONValue:
         listed = sorted(value) if isinstance(value, frozenset) else value
         return [_json(item) for item in listed]
     return value  # type: ignore[no-any-return]
+
+
+@cache
+def _listed(kind: Callable[..., object]) -> Sequence[Field[Any]]:
+    return fields(kind)  # type: ignore[arg-type]
 
 
 def _default(each: Field[Any]) -> object:

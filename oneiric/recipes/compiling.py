@@ -203,6 +203,8 @@ class _Making:
 
 
 def _retry(spec: RetrySpec) -> Retry:
+    if not spec.max:
+        return Retry()
     grows = spec.backoff == "exponential"
     backoff = Backoff(
         base_seconds=spec.delay_sec,

@@ -39,7 +39,7 @@ class Threads:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._done: deque[tuple[Ended, Outcome[object]]] = deque()
         self._lock = threading.Lock()
-        self._live = 0
+        self._live = self._busy = 0
         self._is_told = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -65,7 +65,10 @@ class Threads:
     def _grow(self) -> None:
         self._timer = None
         if waiting := self._jobs.qsize():
-            self._begin(min(waiting, max(1, self._live)))
+            with self._lock:
+                idle = self._live - self._busy  # they were not yet given their turn
+            if waiting > idle:
+                self._begin(min(waiting - idle, max(1, self._live)))
             self._timer = asyncio.get_running_loop().call_later(GROW_SECONDS, self._grow)
 
     def _begin(self, count: int) -> None:
@@ -77,6 +80,8 @@ class Threads:
     def _work(self) -> None:
         while (job := self._next()) is not None:
             outcome = job.context.run(attempt, job.function)
+            with self._lock:
+                self._busy -= 1
             self._done.append((job.ended, outcome))
             if not self._is_told:
                 self._is_told = True
@@ -94,6 +99,7 @@ class Threads:
             with self._lock:
                 if job is not None or self._jobs.empty():
                     self._live -= job is None
+                    self._busy += job is not None
                     return job
 
     def _tell(self) -> None:

@@ -28,7 +28,7 @@ async def test_calls_one_after_another_need_one_thread(monkeypatch: pytest.Monke
     """It is kept for the next, as long as it gets to what there is to do in time."""
     monkeypatch.setattr("oneiric.recipes.threads.GROW_SECONDS", PATIENCE_SECONDS)
     threads = Threads()
-    used = {(await threads.call(threading.get_ident)).value for _ in range(20)}
+    used = {(await threads.call(threading.get_ident)).value for _ in range(500)}
     assert len(used) == 1
     threads.close()
 
