@@ -111,6 +111,7 @@ class Work:
     async def __aenter__(self) -> Self:
         if not self._is_entered:
             await self._stack.enter_async_context(self.runtime)
+        self._stack.callback(self.results.close)
         self._stack.push_async_callback(self.journal.aclose)
         self._stack.push_async_callback(self._record)
         self._stack.push_async_callback(self.engine.close)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Lock
 
 from oneiric.documents import parse
 from oneiric.ports.results import Results, StoredResult
-from oneiric.stores.database import Connection, damaged, has_table, reading, writing
+from oneiric.stores.database import Connection, damaged, has_table, open_writer, reading, translated
 from oneiric.stores.migrations import RESULTS
 
 MOST_BYTES = 256 << 20
@@ -19,10 +22,11 @@ class ResultStore(Results):
     """Keep results in a database of their own, of a bounded size: the oldest ones go.
 
     Any number of processes may use it. Calls are short and block; on an event loop call them
-    in a thread.
+    in a thread, any thread. A result outlives the process once it is put, but maybe not a loss
+    of power just then: waiting for the disk takes longer than most work that is worth keeping.
     """
 
-    __slots__ = ("_most_bytes", "_most_results", "_path")
+    __slots__ = ("_lock", "_most_bytes", "_most_results", "_path", "_writer")
 
     def __init__(
         self, path: Path, *, most_bytes: int = MOST_BYTES, most_results: int = MOST_RESULTS
@@ -30,6 +34,8 @@ class ResultStore(Results):
         self._path = path
         self._most_bytes = most_bytes
         self._most_results = most_results
+        self._writer: Connection | None = None
+        self._lock = Lock()
 
     def get(self, key: str) -> StoredResult | None:
         """Return the result that was stored under *key*, without writing anything.
@@ -74,7 +80,7 @@ class ResultStore(Results):
         if size > self._most_bytes:
             return False
         row = (result.key, result.place, parts, value, result.origin, result.at, size)
-        with writing(self._path, RESULTS) as connection:
+        with self._writing() as connection:
             connection.execute("DELETE FROM results WHERE key = ?", (result.key,))
             connection.execute(
                 "INSERT INTO results (key, place, parts, value, origin, at, size)"
@@ -83,6 +89,32 @@ class ResultStore(Results):
             )
             self._trim(connection)
         return True
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """Give the connection that is kept for the next time, in a transaction of its own."""
+        with self._lock, translated(self._path):
+            if self._writer is None:
+                self._writer = open_writer(self._path, RESULTS, "NORMAL")
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                with closing(self._writer):
+                    self._writer = None
+                raise
+
+    def close(self) -> None:
+        """Let go of the file; another call opens it again.
+
+        Raises:
+            StoreError: what was put cannot be written to its place; it is beside it still.
+        """
+        with self._lock, translated(self._path):
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
 
     def _trim(self, connection: Connection) -> None:
         """Delete the oldest results until the others are few and small enough."""

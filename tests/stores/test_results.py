@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
-from oneiric.errors import JSONValue
+import pytest
+
+from oneiric.errors import JSONValue, StoreError
 from oneiric.ports.results import StoredResult
 from oneiric.stores.results import ResultStore
 
@@ -61,3 +64,34 @@ def test_several_processes_may_put_at_once(tmp_path: Path) -> None:
     assert [each.exitcode for each in processes] == [0, 0]
     store = ResultStore(path)
     assert all(store.get(f"{who}{number}") for who in "ab" for number in range(20))
+
+
+def test_results_that_were_put_are_there_after_closing_and_more_can_be_put(tmp_path: Path) -> None:
+    """The file is kept open between them, and no file beside it is left."""
+    path = tmp_path / "results.sqlite"
+    store, other = ResultStore(path), ResultStore(path)
+    for key in "abc":
+        store.put(result(key))
+    assert other.get("b") == result("b")
+    store.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["results.sqlite"]
+    assert (store.put(result("d")), other.get("a"), other.get("d")) == (
+        True,
+        result("a"),
+        result("d"),
+    )
+    store.close()
+    store.close()
+
+
+def test_a_put_that_failed_holds_up_no_later_one(tmp_path: Path) -> None:
+    """Neither this store nor another is left in a transaction."""
+    path = tmp_path / "results.sqlite"
+    store, other = ResultStore(path), ResultStore(path)
+    store.put(result("a"))
+    with pytest.raises(StoreError):
+        store.put(replace(result("b"), at={}))  # type: ignore[arg-type]
+    assert (other.put(result("c")), store.put(result("d"))) == (True, True)
+    assert (store.get("b"), store.get("c"), store.get("d")) == (None, result("c"), result("d"))
+    store.close()
+    other.close()
