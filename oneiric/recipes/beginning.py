@@ -12,6 +12,7 @@ from oneiric.recipes.resuming import (
     CONTINUES,
     WRITERS,
     Continued,
+    Kept,
     from_step,
     kept_in,
     last_run,
@@ -33,13 +34,17 @@ CHOSEN = "chosen"
 
 @dataclass(frozen=True, slots=True)
 class RunBeginning:
-    """What a run is begun with; `writers` made the values of its context, as far as known."""
+    """What a run is begun with; `writers` made the values of its context, as far as known.
+
+    `kept` is what it needs of the run that it continues.
+    """
 
     plan: Plan
     input: Mapping[str, JSONValue]
     context: Mapping[str, JSONValue] = field(default_factory=dict)
     writers: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, JSONValue] = field(default_factory=dict)
+    kept: Kept | None = None
 
 
 def check_options(options: RunOptions) -> None:
@@ -82,8 +87,8 @@ async def begun(
     if options.only or options.skip:
         metadata[CHOSEN] = {"only": list(options.only), "skip": list(options.skip)}
     context, writers, plan = dict(options.context_in), dict[str, str](), compiled.plan
-    if found := await _continued(compiled, options, journal):
-        given["kept"] = dict(found.results)
+    found = await _continued(compiled, options, journal)
+    if found:
         metadata |= {CONTINUES: found.of, WRITERS: dict(found.writers)}
         context, writers, plan = {**found.values, **context}, dict(found.writers), found.plan
     else:
@@ -96,7 +101,8 @@ async def begun(
     if concurrency.group:
         metadata[GROUP] = concurrency.group
         plan = with_turn(plan, concurrency.group, concurrency.on_busy)
-    return RunBeginning(plan, given, context, writers, metadata)
+    kept = found.kept if found else None
+    return RunBeginning(plan, given, context, writers, metadata, kept)
 
 
 def plan_now(compiled: Compiled, run: Run) -> Plan:

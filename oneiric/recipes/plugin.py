@@ -29,7 +29,7 @@ KEPT, TURN = "task:recipe.kept", "task:recipe.turn"
 TASKS = Plugin(
     [
         Candidate("task:recipe.join", "built-in", "oneiric.recipes.join_step:JoinStep"),
-        Candidate(KEPT, "built-in", "oneiric.recipes.kept_step:KeptStep"),
+        _step("kept", "kept_step:KeptStep"),
         _step("turn", "turn_step:TurnStep"),
         _step("shell", "shell_step:ShellStep", executor=EXECUTOR),
         _step("http", "http_step:HttpStep", http="adapter:http"),

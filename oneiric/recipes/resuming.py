@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from oneiric.documents import canonical
 from oneiric.errors import InvalidError, JSONValue, NotFoundError
 from oneiric.recipes.compiling import PREFIX, Compiled
 from oneiric.recipes.errors import SelectionError
@@ -14,15 +16,27 @@ from oneiric.recipes.selection import before, matching, without
 from oneiric.recipes.sessions import writers_in
 from oneiric.reports.report import LEFT_OUT
 from oneiric.runs.event import EventKind, RunEvent
-from oneiric.runs.plan import Plan, Step
+from oneiric.runs.plan import Limits, Plan, Step
 from oneiric.runs.run import Run, fold
 from oneiric.runs.state import StepState
 
 if TYPE_CHECKING:
     from oneiric.runs.journal import Journal
 
+MOST_BYTES = Limits().max_value_bytes // 2
+"""How much of an earlier context a run begins with; of more, its steps write their own again."""
+
+_WRITES: Mapping[str, JSONValue] = MappingProxyType({"writes": True})
 WRITERS, CONTINUES = "writers", "continues"
 """Keys of a run's metadata: who made the values that it began with, and which run it continues."""
+
+
+class Written(NamedTuple):
+    """A value of a context: which step wrote it, none where it was given, and under whose name."""
+
+    value: JSONValue
+    step: str
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +53,15 @@ class Earlier:
         found |= cast("dict[str, str]", self.run.metadata.get(WRITERS) or {})
         return found | writers_in(self.events)
 
-    def values(self, steps: set[str]) -> dict[str, JSONValue]:
-        """Return what it was given, and what *steps* wrote."""
+    def written(self, steps: set[str]) -> dict[str, Written]:
+        """Return what it was given, and what *steps* wrote, by key."""
         made = cast("Mapping[str, str]", self.run.metadata.get(WRITERS) or {})
-        found = {key: v for key, v in self._given.items() if made.get(key, "") in {*steps, ""}}
+        given = {key: Written(value, made.get(key, "")) for key, value in self._given.items()}
+        found = {key: each for key, each in given.items() if each.step in {*steps, ""}}
         for event in self.events:
             if _is_write(event) and event.step in steps:
-                found[str(event.data["key"])] = event.data["value"]
+                who = str(event.data.get("who", ""))
+                found[str(event.data["key"])] = Written(event.data["value"], event.step, who)
         return found
 
     @property
@@ -89,17 +105,45 @@ async def last_run(journal: Journal, compiled: Compiled) -> Earlier | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What steps of an earlier run gave, and what they are to write again, each by the step."""
+
+    results: Mapping[str, JSONValue]
+    writes: Mapping[str, Mapping[str, Written]]
+
+    @classmethod
+    def of(cls, earlier: Earlier, names: Iterable[str], *, writes: bool) -> Kept:
+        """Return that of the steps *names*; they write nothing where the context has it already."""
+        steps = earlier.run.steps
+        results = {name: steps[name].result for name in names if name in steps}
+        found: dict[str, dict[str, Written]] = {}
+        for key, each in earlier.written({*results}).items() if writes else ():
+            found.setdefault(each.step, {})[key] = each
+        return cls(results, found)
+
+
+async def kept_of(run: Run, journal: Journal) -> Kept | None:
+    """Return what the run needs of the one that it continues, if there is one."""
+    kept = {name: each.step for name, each in run.steps.items() if each.step.target == KEPT}
+    events = await journal.read(str(run.metadata.get(CONTINUES, ""))) if kept else ()
+    if not events:
+        return None
+    earlier = Earlier(fold(events), events)
+    return Kept.of(earlier, kept, writes=any(step.input == _WRITES for step in kept.values()))
+
+
+@dataclass(frozen=True, slots=True)
 class Continued:
     """A plan in which steps of an earlier run count as done, and what it needs of that run.
 
-    `of` is that run's id.
+    `of` is that run's id, `values` what its context begins with, `writers` who wrote what.
     """
 
     plan: Plan
     of: str
     values: Mapping[str, JSONValue]
-    results: Mapping[str, JSONValue]
     writers: Mapping[str, str]
+    kept: Kept
 
 
 def from_step(compiled: Compiled, name: str, earlier: Earlier | None) -> Continued:
@@ -144,9 +188,10 @@ def only_failed(compiled: Compiled, earlier: Earlier) -> Continued:
 
 def kept_in(compiled: Compiled, run: Run) -> Plan:
     """Return the plan with those steps kept that a run began with as done."""
-    names = {name for name, step in run.steps.items() if step.step.target == KEPT}
-    of = str(run.metadata.get(CONTINUES, ""))
-    return _with_kept(compiled.plan, names & set(compiled.placed), of)
+    kept = {name: step.step for name, step in run.steps.items() if step.step.target == KEPT}
+    names = kept.keys() & set(compiled.placed)
+    writes = any(step.input == _WRITES for step in kept.values())
+    return _with_kept(compiled.plan, names, str(run.metadata.get(CONTINUES, "")), writes=writes)
 
 
 def _done(run: Run) -> set[str]:
@@ -165,19 +210,22 @@ def _continued(compiled: Compiled, earlier: Earlier, names: Iterable[str]) -> Co
         for name in names
         if name not in succeeded
     }
-    plan = without(_with_kept(compiled.plan, set(succeeded), of), reasons)
-    results = {name: run.steps[name].result for name in succeeded}
-    values = earlier.values({*succeeded, ""})
-    writers = {key: who for key, who in earlier.writers.items() if who and key in values}
-    return Continued(plan, of, values, results, writers)
+    written = earlier.written(set(succeeded))
+    values: dict[str, JSONValue] = {key: each.value for key, each in written.items()}
+    writers = {key: each.step for key, each in written.items() if each.step}
+    writes = len(canonical(values)) > MOST_BYTES
+    if writes:
+        values = {key: value for key, value in values.items() if key not in writers}
+    plan = without(_with_kept(compiled.plan, set(succeeded), of, writes=writes), reasons)
+    return Continued(plan, of, values, writers, Kept.of(earlier, succeeded, writes=writes))
 
 
-def _with_kept(plan: Plan, names: set[str], of: str) -> Plan:
-    """Return the plan in which steps give what they gave before, found in the run's input."""
+def _with_kept(plan: Plan, names: Collection[str], of: str, *, writes: bool) -> Plan:
+    """Return the plan in which steps give what they gave before, in the run *of*."""
 
     def kept(step: Step) -> Step:
         said: dict[str, JSONValue] = {LEFT_OUT: f"it was done in run {of}"}
-        given = f"${{ input.kept[{step.id!r}] }}"
+        given = dict(_WRITES) if writes else None
         return replace(
             Step(step.id, KEPT, given, step.depends_on, is_final=step.is_final), metadata=said
         )

@@ -30,7 +30,7 @@ from oneiric.recipes.options import RunOptions
 from oneiric.recipes.plugin import SESSIONS
 from oneiric.recipes.reading import read_recipe
 from oneiric.recipes.reporting import write_reports
-from oneiric.recipes.resuming import run_of
+from oneiric.recipes.resuming import kept_of, run_of
 from oneiric.recipes.secrets import Secrets, of_inputs, read_secrets
 from oneiric.recipes.selection import matching
 from oneiric.recipes.sessions import Session
@@ -173,6 +173,7 @@ class RecipeRunner:
             options=options,
             secret=checked.secret,
         )
+        session.kept = first.kept
         with sessions.held(run_id, session):
             handle = await self.host.engine.start(
                 first.plan,
@@ -209,6 +210,7 @@ class RecipeRunner:
             options=options,
             secret=secret,
         )
+        session.kept = await kept_of(run, self.host.journal)
         with sessions.held(run.run_id, session):
             handle = await self._taken_up(run, plan, options)
             return await self._carried(handle, run.last_seq, options, tell)

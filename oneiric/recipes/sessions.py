@@ -20,6 +20,7 @@ from oneiric.runs.event import EventKind, RunEvent
 
 if TYPE_CHECKING:
     from oneiric.domains.host import Host
+    from oneiric.recipes.resuming import Kept
     from oneiric.runs.context import StepContext
 
 
@@ -29,8 +30,8 @@ class Session:
 
     `writers` are step ids by key; a run that is taken up begins with those of its journal.
     `secrets` are those that the recipe names, its secret inputs too; `host` is where it runs,
-    `cache` knows earlier results, and `allows_shell` tells whether host and recipe let a shell
-    read text.
+    `cache` knows earlier results, `kept` is what it needs of the run that it continues, and
+    `allows_shell` tells whether host and recipe let a shell read text.
     """
 
     compiled: Compiled
@@ -40,6 +41,7 @@ class Session:
     host: Host | None = None
     cache: Cache | None = None
     allows_shell: bool = False
+    kept: Kept | None = None
     _order: Order[str] | None = None
 
     @property

@@ -208,3 +208,62 @@ def test_after_a_kill_a_run_goes_on_and_no_finished_step_is_done_again(desk: Des
     done = ran(path, resume=run_id)
     assert (done.run.state, desk.log) == ("succeeded", ["a.n_v1", "c.n_v1"])
     assert done.values == {"a.n_v1": 1, "c.n_v1": 1}
+
+
+LARGE = """
+    version: 2
+    steps:
+      - {name: one, module: large, function: Large, args: {key: a.n_v1}}
+      - {name: two, module: large, function: Large, depends_on: [one], args: {key: b.n_v1}}
+      - {name: three, module: large, function: Large, depends_on: [two], args: {key: c.n_v1}}
+      - {name: four, module: steps, function: Log, depends_on: [three],
+         args: {key: d.n_v1, fail: bad,
+                value: "${{ [len(ctx['b.n_v1']), len(steps.one.output.text)] }}"}}
+    """
+LARGE_PY = '''
+import json
+
+from oneiric.recipes import BaseScriptlet
+
+
+class Large(BaseScriptlet):
+    """Note the call, and write and print 400 KB each."""
+
+    def run(self, ctx, params):
+        with open("log", "a") as file:
+            file.write(params["key"] + chr(10))
+        ctx.set(params["key"], "x" * 400_000, who="large")
+        print(json.dumps({"status": "ok", "outputs": [params["key"]], "text": "y" * 400_000}))
+        return 0
+'''
+
+
+def test_what_an_earlier_run_kept_may_be_larger_than_one_value(desk: Desk) -> None:
+    """Steps before the one to begin with give what they gave, and write what they wrote."""
+    desk.write("large.py", LARGE_PY)
+    path, bad = desk.write("r.yaml", LARGE), desk.write("bad", "")
+    first = ran(path)
+    bad.unlink()
+    second = ran(path, resume_from="four")
+    assert second.run.state == "succeeded", second.run.error
+    assert desk.log == ["a.n_v1", "b.n_v1", "c.n_v1", "d.n_v1", "d.n_v1"]
+    assert second.values["d.n_v1"] == [400_000, 400_000]
+    assert {key: second.values[key] for key in first.values} == first.values
+    assert second.who["a.n_v1"] == "large"
+    third = ran(path, resume_from="four")
+    assert third.values == second.values
+    fourth = ran(path, only_failed=first.run.run_id)
+    assert (fourth.values, fourth.run.state) == (second.values, "succeeded")
+
+
+def test_a_run_that_continues_another_is_gone_on_with(desk: Desk) -> None:
+    """With what it kept of that one, whose values it still has."""
+    desk.write("large.py", LARGE_PY)
+    path, bad = desk.write("r.yaml", LARGE), desk.write("bad", "")
+    ran(path)
+    second = ran(path, resume_from="four")
+    assert second.run.state == "failed"
+    bad.unlink()
+    third = ran(path, resume=second.run.run_id)
+    assert (third.run.state, third.values["d.n_v1"]) == ("succeeded", [400_000, 400_000])
+    assert desk.log[3:] == ["d.n_v1", "d.n_v1", "d.n_v1"]
