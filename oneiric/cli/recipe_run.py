@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, tell
-from oneiric.errors import InvalidError, OneiricError
+from oneiric.errors import InvalidError, NotFoundError, OneiricError
 from oneiric.recipes.context_files import read_context, write_context
 from oneiric.recipes.desk import RecipeDesk
 from oneiric.recipes.inputs import params as read_params
@@ -139,6 +139,7 @@ def run(
     are done; at the second those are stopped too.
     """
     path, reports = _one(recipe, option), _reports(report or [])
+    left = _place(context_out) if context_out else None
     options = RunOptions(
         only=tuple(only or ()),
         skip=tuple(skip or ()),
@@ -164,8 +165,8 @@ def run(
     with _answering(output, as_json=as_json) as answering:
         answer = _ran(desk, path, param or [], options, answering, kept=not no_checkpoints)
         answering.show(answer, explains=explain)
-    if context_out is not None:
-        write_context(context_out, answer.report.run.context.values)
+    if left is not None:
+        write_context(left, answer.report.run.context.values)
     for form, to in reports:
         write_report(answer.report, form, to)
     raise typer.Exit(answer.exit_code)
@@ -269,5 +270,16 @@ def _reports(texts: Sequence[str]) -> list[tuple[str, Path]]:
         if form not in FORMATS or not path:
             hint = f"write it as FORMAT=PATH, the format being one of {', '.join(FORMATS)}"
             raise InvalidError(f"--report {text} names no report", hint=hint)
-        found.append((form, Path(path)))
+        found.append((form, _place(Path(path))))
     return found
+
+
+def _place(path: Path) -> Path:
+    """Return where something is to be written at the end, checked while nothing was done.
+
+    Raises:
+        NotFoundError: its folder is not there.
+    """
+    if not path.parent.is_dir():
+        raise NotFoundError("folder", str(path.parent))
+    return path

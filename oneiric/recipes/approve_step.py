@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from oneiric.errors import InvalidError, JSONValue, NotFoundError
 from oneiric.recipes.compiling import BUILT_IN
 from oneiric.recipes.errors import ApprovalDeniedError, RecipeFailedError
+from oneiric.recipes.log import tell
 from oneiric.recipes.step import Given, RecipeStep
 from oneiric.runs.body import Assigned
 from oneiric.runs.state import StepState
+from oneiric.text.printable import printable
 
 if TYPE_CHECKING:
     from oneiric.recipes.context import Context
@@ -30,9 +32,13 @@ class ApproveStep(RecipeStep):
     async def work(
         self, given: Given, aside: Context, *, session: Session, sessions: Sessions
     ) -> Assigned:
-        """Return what is asked, and how long an answer is waited for."""
+        """Return what is asked, and how long an answer is waited for; who watches is told."""
+        asked = str(given.fields.get("prompt") or f"Go on with {given.name}?")
+        asked = session.secrets.masked(asked)
+        command = f"oneiric recipe approve {given.context.run_id} '{given.name}'"
+        tell(printable(f"{given.name} waits for an approval: {asked}\n  {command}"))
         prompt: JSONValue = {
-            "prompt": str(given.fields.get("prompt") or f"Go on with {given.name}?"),
+            "prompt": asked,
             "plan": session.compiled.plan.digest,
             "default": given.fields.get("default", "deny"),
         }

@@ -131,3 +131,89 @@ def test_a_report_is_written_where_it_is_asked_for(call: Caller, desk: Desk) -> 
     assert "first: ok" in err
     assert (desk.folder / "r.xml").read_text().startswith("<?xml")
     assert (desk.folder / "r.md").exists()
+
+
+def test_what_cannot_be_written_at_the_end_is_told_before_anything_runs(
+    call: Caller, desk: Desk
+) -> None:
+    """A folder that is not there is exit code 6, and no step was run."""
+    desk.write("recipes/log.yaml", CHAIN)
+    for words in (("--report", "html=gone/r.html"), ("--context-out", "gone/values.json")):
+        assert call("run", "recipes/log.yaml", *words)[0] == 6, words
+    assert desk.log == []
+
+
+CHAIN = """
+    version: 2
+    steps:
+      - {name: one, module: steps, function: Log, args: {key: a.n_v1, value: 1}, cache: {}}
+      - {name: two, module: steps, function: Log, depends_on: [one],
+         args: {key: b.n_v1, value: "${{ ctx['a.n_v1'] }}", fail: bad}}
+      - {name: three, module: steps, function: Log, args: {key: c.n_v1}}
+    """
+
+
+def states(out: str) -> dict[str, str]:
+    """Return how each step stands by the line of a run."""
+    return {name: each["status"] for name, each in json.loads(out)["steps"].items()}
+
+
+def test_the_choices_of_a_run_are_options(call: Caller, desk: Desk) -> None:
+    """Those of steps, of values to begin with, and of earlier results."""
+    path = str(desk.write("recipes/log.yaml", CHAIN))
+    desk.write("in.json", '{"a.n_v1": 9}')
+
+    code, out, _ = call("run", path, "--only", "two", "--with-deps", "--jobs", "1")
+    assert (code, states(out)) == (0, {"one": "ok", "two": "ok", "three": "skipped"})
+    code, out, _ = call("run", path, "--only", "two", "--context-in", "in.json")
+    assert (code, states(out)["one"], desk.log) == (0, "skipped", ["a.n_v1", "b.n_v1", "b.n_v1"])
+    code, out, _ = call("run", path, "--skip", "t*")
+    assert (code, states(out)["one"]) == (0, "cached")
+    code, out, _ = call("run", path, "--skip", "t*", "--refresh", "one")
+    assert (code, states(out)["one"]) == (0, "ok")
+    code, out, _ = call("run", path, "--skip", "t*", "--no-cache")
+    assert (code, states(out)["one"]) == (0, "ok")
+    assert call("run", path, "--context-in", "gone.json")[0] == 6
+
+
+def test_a_run_is_gone_on_with_by_options(call: Caller, desk: Desk) -> None:
+    """By the beginning of its id, or what did not succeed in it alone; by force if it changed."""
+    path, bad = desk.write("recipes/log.yaml", CHAIN), desk.write("bad", "")
+    code, out, _ = call("run", str(path), "--keep-going")
+    run = json.loads(out)["run_id"]
+    assert (code, states(out)) == (1, {"one": "ok", "two": "failed", "three": "ok"})
+    bad.unlink()
+    code, out, _ = call("run", str(path), "--only-failed", run[:-2])
+    assert (code, states(out)) == (0, {"one": "cached", "two": "ok", "three": "cached"})
+    assert call("run", str(path), "--resume-from", "thre")[0] == 2
+    desk.write("recipes/log.yaml", CHAIN.replace("c.n_v1", "d.n_v1"))
+    code, out, err = call("run", str(path), "--resume", run[:-2])
+    assert (code, json.loads(out)["code"], "three: input" in err) == (3, "plan-changed", True)
+    code, out, _ = call("run", str(path), "--resume", run[:-2], "--force")
+    assert (code, json.loads(out)["run_id"]) == (0, run)
+    assert sorted(desk.log[:3]) == ["a.n_v1", "b.n_v1", "c.n_v1"]
+    assert sorted(desk.log[3:]) == ["b.n_v1", "b.n_v1", "d.n_v1"]
+
+
+def test_a_run_that_takes_too_long_ends_with_5(call: Caller, desk: Desk) -> None:
+    """Where the whole run has a limit; that of a step makes the step fail, which is 1."""
+    sleep = '{name: a, type: shell, run: [sleep, "60"], stdout: none'
+    whole = desk.write("recipes/whole.yaml", f"timeout: 200ms\nsteps: [{sleep}}}]\n")
+    part = desk.write("recipes/part.yaml", f"steps: [{sleep}, timeout: 200ms}}]\n")
+    assert call("run", str(whole))[0] == 5
+    code, out, _ = call("run", str(part))
+    assert (code, json.loads(out)["failed"]) == (1, ["a"])
+
+
+def test_who_waits_for_an_approval_is_told_what_to_do(call: Caller, desk: Desk) -> None:
+    """stderr has what is asked and the command that answers; without waiting it is exit code 4."""
+    text = 'steps: [{name: review, type: approve, prompt: "Publish it?"}]\n'
+    path = str(desk.write("recipes/approve.yaml", text))
+    code, out, err = call("run", path, "--no-wait")
+    run = json.loads(out)["run_id"]
+    assert (code, json.loads(out)["status"]) == (4, "waiting")
+    assert "Publish it?" in err
+    assert f"oneiric recipe approve {run} 'review'" in err
+    assert call("approve", run, "review", "--deny", "--reason", "not yet")[0] == 0
+    code, out, _ = call("run", path, "--resume", run)
+    assert (code, json.loads(out)["reason"]) == (3, "not yet")

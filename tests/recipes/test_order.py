@@ -21,6 +21,7 @@ from oneiric.runs.run import Run
 from oneiric.runs.state import RunState, StepState
 from tests.recipes.conftest import Desk
 from tests.recipes.doors import compiled
+from tests.recipes.runs import ran
 
 MEETING = '''
 import asyncio
@@ -282,6 +283,14 @@ FAILING = """
         function: Count
         args: {{name: after}}
     """
+
+
+def test_who_keeps_going_has_all_members_done(desk: Desk) -> None:
+    """The wish for this run outdoes the recipe; only what depends on the failed is not done."""
+    desk.write("meeting.py", MEETING)
+    done = ran(desk.write("r.yaml", FAILING.format("true")), keep_going=True)
+    assert done.statuses == {"m/0": "failed", "m/1": "ok", "m/2": "ok", "after": "blocked"}
+    assert done.run.state is RunState.FAILED
 
 
 def test_the_failure_of_a_member_stops_the_others_or_not(desk: Desk) -> None:
