@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
@@ -29,6 +30,7 @@ from oneiric.text.printable import printable
 
 if TYPE_CHECKING:
     from oneiric.recipes.answers import RunAnswer
+    from oneiric.recipes.desk import Hosts
     from oneiric.runs.event import RunEvent
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run recipes.")
@@ -100,6 +102,9 @@ ContextIn = Annotated[
 ContextOut = Annotated[
     Path | None, typer.Option("--context-out", help="Write the values at the end to this file.")
 ]
+Watches = Annotated[
+    bool, typer.Option("--watch", help="Run it again whenever a file that it is made of changes.")
+]
 Form = Annotated[Output, typer.Option("--output", help="What is printed on stdout.")]
 
 
@@ -129,6 +134,7 @@ def run(
     report: Reports = None,
     context_in: ContextIn = None,
     context_out: ContextOut = None,
+    watch: Watches = False,
     output: Form = Output.LINE,
     as_json: AsJSON = False,
 ) -> None:
@@ -136,7 +142,8 @@ def run(
 
     It ends with 1 if a step failed, 2 if the recipe is wrong, 3 if an approval was denied, 4 if
     one is waited for, 5 if it took too long. At Ctrl-C what runs is stopped and the final steps
-    are done; at the second those are stopped too.
+    are done; at the second those are stopped too. With --watch it is run again and again, until
+    Ctrl-C ends that with 0.
     """
     path, reports = _one(recipe, option), _reports(report or [])
     left = _place(context_out) if context_out else None
@@ -162,14 +169,58 @@ def run(
             planned = desk.plan(path, options)
         show_answer(planned, as_json=as_json)
         return
-    with _answering(output, as_json=as_json) as answering:
-        answer = _ran(desk, path, param or [], options, answering, kept=not no_checkpoints)
-        answering.show(answer, explains=explain)
+
+    def once() -> int:
+        with _answering(output, as_json=as_json) as answering:
+            answer = _ran(desk, path, param or [], options, answering, kept=not no_checkpoints)
+            answering.show(answer, explains=explain)
+        return _left(answer, left, reports)
+
+    hosts = session_of(context).operator.host
+    raise typer.Exit(_again(once, hosts, path, param or [], options) if watch else once())
+
+
+def _left(answer: RunAnswer, left: Path | None, reports: Sequence[tuple[str, Path]]) -> int:
+    """Write what is to be left of a run, and return its exit code."""
     if left is not None:
         write_context(left, answer.report.run.context.values)
     for form, to in reports:
         write_report(answer.report, form, to)
-    raise typer.Exit(answer.exit_code)
+    return answer.exit_code
+
+
+def _again(
+    once: Callable[[], int], hosts: Hosts, path: Path, params: Sequence[str], options: RunOptions
+) -> int:
+    """Run a recipe, and begin this command anew when what it is made of has changed.
+
+    A new process has the new code, and nothing of the old one. Return the exit code when it is
+    interrupted: 0 where nothing was under way.
+    """
+    from oneiric.recipes.watching import watched  # what watches is slow to import
+
+    with foreign_aside():
+        watch = watched(hosts, path, read_params(params), options)
+    try:
+        code = once()
+    except OneiricError as error:
+        tell(error.render().splitlines())
+        code = error.exit_code
+    if code > SIGNALED:
+        return code
+    count = len(watch.paths)
+    try:
+        tell([f"waiting for a change of {count} file{'' if count == 1 else 's'}; Ctrl-C ends it"])
+        watch.wait()
+        _begin_anew()
+    except KeyboardInterrupt:
+        return 0
+
+
+def _begin_anew() -> NoReturn:
+    """Put this very command, begun anew, in the place of this process."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  no shell is meant
 
 
 def _ran(
