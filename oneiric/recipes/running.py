@@ -23,6 +23,7 @@ from oneiric.recipes.errors import GroupBusyError
 from oneiric.recipes.following import Tell, told
 from oneiric.recipes.inputs import checked_inputs
 from oneiric.recipes.loading import make_importable
+from oneiric.recipes.log import tell as tell_stderr
 from oneiric.recipes.nesting import with_children
 from oneiric.recipes.offers import RECIPES, scriptlet_candidate
 from oneiric.recipes.old_names import map_old_names
@@ -220,12 +221,17 @@ class RecipeRunner:
         engine, clock = self.host.engine, self.host.clock
         take = engine.retry if run.state.is_over else engine.resume
         until = clock.monotonic() + self.host.lease_seconds + _POLL_SECONDS
+        is_told = False
         while True:
             try:
                 return await take(run.run_id, plan, force=options.force)
             except LockedError:
                 if options.no_wait or clock.monotonic() > until:
                     raise
+                if not is_told:
+                    most = round(self.host.lease_seconds)
+                    tell_stderr(f"waiting for who held {run.run_id} to let go: {most} s at most")
+                is_told = True
                 await clock.sleep(_POLL_SECONDS)
 
     async def session(

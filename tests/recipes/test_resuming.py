@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from oneiric.domains.host import host
 from oneiric.errors import InvalidError, NotFoundError, PlanChangedError
 from oneiric.recipes.errors import SelectionError
 from tests.recipes.conftest import Desk
@@ -208,6 +210,24 @@ def test_after_a_kill_a_run_goes_on_and_no_finished_step_is_done_again(desk: Des
     done = ran(path, resume=run_id)
     assert (done.run.state, desk.log) == ("succeeded", ["a.n_v1", "c.n_v1"])
     assert done.values == {"a.n_v1": 1, "c.n_v1": 1}
+
+
+def test_who_goes_on_with_a_run_that_is_held_is_told_that_it_waits(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Until the lease of whoever held it has ended."""
+    path, bad = desk.write("r.yaml", CHAIN), desk.write("bad", "")
+    run_id = ran(path).run.run_id
+    bad.unlink()
+
+    async def hold() -> None:
+        async with host() as on:
+            assert await on.journal.claim(run_id, holder="other", seconds=3)
+
+    asyncio.run(hold())
+    done = ran(path, resume=run_id)
+    assert done.run.state == "succeeded"
+    assert f"waiting for who held {run_id}" in capsys.readouterr().err
 
 
 LARGE = """
