@@ -47,9 +47,9 @@ class _Logger:
         self._opened: BoundLogger | None = None
 
     def __getattr__(self, method: str) -> Any:
+        if method.startswith("_"):
+            raise AttributeError(method)
         if self._opened is None:
-            if method.startswith("_"):
-                raise AttributeError(method)
             if method in _LEVELS and not self._listens(_LEVELS[method]):
                 return _tell_nobody
             self._opened = import_module(_ROOM).bound(self._name, self._context)
