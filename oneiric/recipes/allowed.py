@@ -77,6 +77,9 @@ class Allowed:
                 elif not recipe.spec.allow.shell:
                     what = "text for a shell needs allow.shell in the recipe"
                     yield Misplaced(f"{at}.run", what)
+                elif not all(each.shell for each in recipe.above):
+                    what = "text for a shell needs allow.shell in the recipe that runs this one too"
+                    yield Misplaced(f"{at}.run", what)
 
     def _problem(self, recipe: Recipe, step: StepSpec) -> str:
         if self._refusal(recipe, step):
@@ -88,9 +91,12 @@ class Allowed:
 
     def _refusal(self, recipe: Recipe, step: StepSpec) -> str:
         """Return why the module of a step is not allowed, or an empty text."""
-        module, narrow = step.module, recipe.spec.allow.modules
-        if narrow is not None and not _fits(module, narrow):
-            return f"{module} is not among the recipe's allow.modules"
+        module = step.module
+        for narrow in (each.modules for each in recipe.allows):
+            if narrow is not None and not _fits(module, narrow):
+                if narrow is recipe.spec.allow.modules:
+                    return f"{module} is not among the recipe's allow.modules"
+                return f"{module} is not among the allow.modules of a recipe that runs this one"
         if self._is_here(step) or origin_of(module) is None:
             return ""
         return f"the module {module} is not allowed here"

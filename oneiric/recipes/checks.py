@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from oneiric.recipes.arranging import Misplaced
 from oneiric.recipes.confining import paths_of
 from oneiric.recipes.context import KEY
 from oneiric.recipes.inputs import misdeclared
-from oneiric.recipes.recipe import FIELDS, RecipeSpec, StepSpec
+from oneiric.recipes.recipe import FIELDS, AllowSpec, RecipeSpec, StepSpec
 from oneiric.targets import is_target
 
 ALWAYS = "always"
@@ -33,8 +33,13 @@ _APART = (("run", "script"), ("json_", "body"), ("stdin", "stdin_from_ctx"))
 """Fields of which a step has one at most."""
 
 
-def misplaced(spec: RecipeSpec, folder: Path) -> Iterator[Misplaced]:
-    """Yield everything that is wrong with single steps, inputs and paths below *folder*."""
+def misplaced(
+    spec: RecipeSpec, folder: Path, above: Sequence[AllowSpec] = ()
+) -> Iterator[Misplaced]:
+    """Yield everything that is wrong with single steps, inputs and paths below *folder*.
+
+    *above* is what the recipes allow that run this one.
+    """
     for name, declared in spec.inputs.items():
         yield from misdeclared(name, declared)
     for at, step in steps_of(spec):
@@ -43,7 +48,7 @@ def misplaced(spec: RecipeSpec, folder: Path) -> Iterator[Misplaced]:
         yield from _target(at, step)
         yield from _success(at, step)
         yield from _keys(at, step, strict=spec.strict_keys)
-    yield from paths_of(folder, spec, dict(steps_of(spec)))
+    yield from paths_of(folder, spec, dict(steps_of(spec)), above)
 
 
 def steps_of(spec: RecipeSpec) -> Iterator[tuple[str, StepSpec]]:

@@ -88,7 +88,7 @@ def compile_recipe(
     placed, wrong = arranged(spec)
     if not wrong:
         wrong += conflicts(spec, placed)
-    wrong += misplaced(spec, recipe.folder)
+    wrong += misplaced(spec, recipe.folder, recipe.above)
     told = Telling(spec, placed, wrong)
     told.check_env()
     limits = [n for n in (max_parallel, spec.concurrency.max_parallel or 0) if n]

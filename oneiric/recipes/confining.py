@@ -9,7 +9,7 @@ from oneiric.errors import InvalidPathError
 from oneiric.expressions.rewrite import OPENING
 from oneiric.files import confined
 from oneiric.recipes.arranging import Misplaced
-from oneiric.recipes.recipe import RecipeSpec, StepSpec
+from oneiric.recipes.recipe import AllowSpec, RecipeSpec, StepSpec
 
 
 def inside(folder: Path, relative: str, allowed: Sequence[str] | None = None) -> Path:
@@ -36,12 +36,18 @@ def _within(folder: Path, relative: str) -> Path:
     return folder.resolve() if is_folder else confined(folder, relative)
 
 
-def paths_of(folder: Path, spec: RecipeSpec, steps: Mapping[str, StepSpec]) -> Iterator[Misplaced]:
+def paths_of(
+    folder: Path,
+    spec: RecipeSpec,
+    steps: Mapping[str, StepSpec],
+    above: Sequence[AllowSpec] = (),
+) -> Iterator[Misplaced]:
     """Yield each path that is absolute or leads out, as far as the recipe says it without a run.
 
-    What an expression says is checked when it is told.
+    What an expression says is checked when it is told. *above* is what the recipes allow that run
+    this one; what is wrong with their paths is told with them.
     """
-    wide = {f"allow.paths.{number}": path for number, path in enumerate(spec.allow.paths or ())}
+    wide = _numbered(spec.allow.paths or ())
     own = {f"reports.{number}.path": each.path for number, each in enumerate(spec.reports)}
     touched = dict[str, str]()
     for at, step in steps.items():
@@ -55,7 +61,18 @@ def paths_of(folder: Path, spec: RecipeSpec, steps: Mapping[str, StepSpec]) -> I
             touched[f"{at}.cache.inputs.{number}"] = path
     wrong = list(_checked(folder, wide, None))
     yield from (*wrong, *_checked(folder, own, None))
-    yield from _checked(folder, touched, None if wrong else spec.allow.paths)
+    narrow = [each.paths for each in above if each.paths is not None]
+    usable = [each for each in narrow if not list(_checked(folder, _numbered(each), None))]
+    if spec.allow.paths is not None and not wrong:
+        usable.append(spec.allow.paths)
+    for allowed in (None, *usable):
+        yield from (found := list(_checked(folder, touched, allowed)))
+        if found:
+            return
+
+
+def _numbered(paths: Sequence[str]) -> dict[str, str]:
+    return {f"allow.paths.{number}": path for number, path in enumerate(paths)}
 
 
 def _checked(

@@ -91,12 +91,10 @@ def checked_inputs(recipe: Recipe, given: Mapping[str, object]) -> Inputs:
                 problems.append(recipe.problem(at, why))
             values[name] = spec.default
             continue
-        try:
+        wrong = list(wrong_with(spec, given[name]))
+        if not wrong:
             value = values[name] = typed(spec, given[name])
-        except InvalidError as error:
-            problems.append(recipe.problem(at, error.message))
-            continue
-        wrong = (*_outside(spec, value), _missing(spec, recipe.folder, value))
+            wrong = [_missing(spec, recipe.folder, value)]
         problems += [recipe.problem(at, why) for why in wrong if why]
     if problems:
         raise InputError(str(recipe.path), problems)
@@ -104,6 +102,16 @@ def checked_inputs(recipe: Recipe, given: Mapping[str, object]) -> Inputs:
         {name: value for name, value in values.items() if not declared[name].secret},
         {name: value for name, value in values.items() if declared[name].secret},
     )
+
+
+def wrong_with(spec: InputSpec, value: object) -> Iterator[str]:
+    """Yield why an input cannot be *value*, wherever a path leads."""
+    try:
+        found = typed(spec, value)
+    except InvalidError as error:
+        yield error.message
+        return
+    yield from _outside(spec, found)
 
 
 def is_required(spec: InputSpec) -> bool:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from oneiric.errors import BugError, LockedError, OneiricError, RunExistsError
+from oneiric.errors import BugError, JSONValue, LockedError, OneiricError, RunExistsError
 from oneiric.recipes.approve_step import is_denied
 from oneiric.recipes.errors import ApprovalDeniedError, StepError
 from oneiric.recipes.inputs import checked_inputs
 from oneiric.recipes.secrets import of_inputs
 from oneiric.recipes.sessions import Session, writers_in
 from oneiric.recipes.step import Envelope, Given, RecipeStep
+from oneiric.recipes.turn_step import GROUP, Group, before_again, with_turn
 from oneiric.runs.state import RunState
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ _PACE_SECONDS = 0.5
 
 
 class NestedStep(RecipeStep):
-    """Do steps by running another recipe, with a context of its own.
+    """Do steps by running another recipe, with a context of its own, and in the turn of its group.
 
     Its run is always the same for a step of a run, whoever takes that up: what the child has done
     is not done again. What it wrote is merged as if the step had; of that only the keys among
@@ -44,8 +46,10 @@ class NestedStep(RecipeStep):
             raise BugError(f"{given.name}: nobody runs recipes within this one")
         run_id = str(UUID(given.context.idempotency_key))
         checked = checked_inputs(child.recipe, given.fields.get("inputs", {}))
+        concurrency = child.recipe.spec.concurrency
+        plan = with_turn(child.plan, concurrency.group, concurrency.on_busy)
         below = Session(
-            child,
+            replace(child, plan=plan),
             child.input(checked.open),
             secrets=session.secrets.also(of_inputs(checked.secret)),
             host=host,
@@ -71,11 +75,17 @@ class NestedStep(RecipeStep):
 async def _run(host: Host, run_id: str, session: Session, given: Given) -> Run:
     """Run the child, or take it up where it was left, and return it when it is over."""
     plan, engine = session.compiled.plan, host.engine
-    above = {"parent": given.context.run_id, "step": given.name}
+    concurrency = session.compiled.recipe.spec.concurrency
+    above: dict[str, JSONValue] = {"parent": given.context.run_id, "step": given.name}
+    if concurrency.group:
+        above[GROUP] = concurrency.group
     try:
         return await engine.run(plan, session.input, run_id=run_id, metadata=above)
     except RunExistsError:
         known = await engine.get(run_id)
+    if concurrency.group:
+        group = Group(concurrency.group, host.journal)
+        await before_again(host, group, concurrency.on_busy, run_id)
     while known.state is not RunState.SUCCEEDED:
         session.writers.update(writers_in(await host.journal.read(run_id)))
         take_up = engine.retry if known.state.is_over else engine.resume

@@ -1,4 +1,4 @@
-"""The files that a step may name: below the folder of its run, and where the recipe allows."""
+"""The files that a step names: below the folder of its run, and where the recipe allows."""
 
 from __future__ import annotations
 
@@ -13,25 +13,30 @@ if TYPE_CHECKING:
 
 
 def within(recipe: Recipe, name: str) -> Path:
-    """Return the real path of what a step names.
+    """Return the real path of what a step reads or writes.
 
     Raises:
         InvalidPathError: it lies outside of the folder of the run, by its links too.
-        RefusedError: it is under none of the recipe's `allow.paths`.
+        RefusedError: it is under none of the `allow.paths` of the recipe, or of one above it.
     """
-    found = _below(recipe.folder, name)
-    paths = recipe.spec.allow.paths
-    if paths is not None and not any(
-        found.is_relative_to(_below(recipe.folder, each)) for each in paths
-    ):
-        raise RefusedError(f"the path {name} is under none of allow.paths")
+    found = own(recipe, name)
+    for allow in recipe.allows:
+        if allow.paths is not None and not any(
+            found.is_relative_to(own(recipe, each)) for each in allow.paths
+        ):
+            raise RefusedError(f"the path {name} is under none of allow.paths")
     return found
 
 
-def _below(folder: Path, name: str) -> Path:
+def own(recipe: Recipe, name: str) -> Path:
+    """Return the real path of a file of the recipe itself: a script, or a schema.
+
+    Raises:
+        InvalidPathError: it lies outside of the folder of the run, by its links too.
+    """
     path = Path(name)
     if path.is_absolute():
-        if not path.is_relative_to(folder):
-            raise InvalidPathError(name, f"it lies outside of {folder}")
-        path = path.relative_to(folder)
-    return inside(folder, str(path))
+        if not path.is_relative_to(recipe.folder):
+            raise InvalidPathError(name, f"it lies outside of {recipe.folder}")
+        path = path.relative_to(recipe.folder)
+    return inside(recipe.folder, str(path))

@@ -17,7 +17,7 @@ from oneiric.errors import ConfigError, DocumentError, InvalidError, JSONValue, 
 from oneiric.files import read_bounded
 from oneiric.recipes.arranging import Misplaced
 from oneiric.recipes.errors import RecipeError, RecipeRefusedError
-from oneiric.recipes.recipe import RecipeSpec
+from oneiric.recipes.recipe import AllowSpec, RecipeSpec
 
 MOST_BYTES = 1 << 20
 KINDS: Mapping[str, Kind] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
@@ -36,6 +36,7 @@ class Recipe:
 
     `warnings` are what is odd but stops nothing: fields of version 1 that nobody knows.
     `problems` are values that were left out because they are wrong; with any, it is not run.
+    `above` is what the recipes allow that run this one, the outermost first.
     """
 
     path: Path
@@ -45,6 +46,12 @@ class Recipe:
     lines: Mapping[str, int] = field(default_factory=dict, repr=False)
     warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
+    above: tuple[AllowSpec, ...] = ()
+
+    @property
+    def allows(self) -> tuple[AllowSpec, ...]:
+        """What this recipe allows and those above it do: all of them must."""
+        return (*self.above, self.spec.allow)
 
     @property
     def name(self) -> str:

@@ -24,12 +24,12 @@ from oneiric.recipes.following import Tell, told
 from oneiric.recipes.inputs import checked_inputs
 from oneiric.recipes.loading import make_importable
 from oneiric.recipes.log import tell as tell_stderr
-from oneiric.recipes.nesting import with_children
+from oneiric.recipes.nesting import compiled_whole
 from oneiric.recipes.offers import RECIPES, scriptlet_candidate
 from oneiric.recipes.old_names import map_old_names
 from oneiric.recipes.options import RunOptions
 from oneiric.recipes.plugin import SESSIONS
-from oneiric.recipes.reading import read_recipe
+from oneiric.recipes.reading import Recipe, read_recipe
 from oneiric.recipes.reporting import write_reports
 from oneiric.recipes.resuming import kept_of, run_of
 from oneiric.recipes.secrets import Secrets, of_inputs, read_secrets
@@ -71,12 +71,10 @@ class RecipeRunner:
         assert isinstance(found, RecipeSettings)
         return found
 
-    def compile(
-        self, path: Path, options: RunOptions = _PLAIN, *, above: tuple[Path, ...] = ()
-    ) -> Compiled:
+    def compile(self, path: Path, options: RunOptions = _PLAIN) -> Compiled:
         """Read a recipe and return its plan; who does its steps is known to the resolver then.
 
-        So are the recipes that its steps run; *above* are those that lead to it.
+        So are the recipes that its steps run.
 
         Raises:
             RecipeError: every problem, each with its line.
@@ -84,7 +82,9 @@ class RecipeRunner:
             RecipeRefusedError: nothing is wrong, but it asks for what is not allowed.
         """
         check_options(options)
-        recipe = read_recipe(path)
+        return compiled_whole(read_recipe(path), partial(self._compiled, options))
+
+    def _compiled(self, options: RunOptions, recipe: Recipe) -> Compiled:
         limits = [each for each in (self.settings.max_parallel, options.jobs) if each]
         make_importable(recipe.folder)
         map_old_names()
@@ -107,8 +107,7 @@ class RecipeRunner:
         for ref, target in found.scriptlets.items():
             if not resolver.registry.offers(ref):
                 resolver.register(scriptlet_candidate(target))
-        below = partial(self.compile, options=options)
-        return with_children(found, (*above, path.resolve()), below)
+        return found
 
     async def run(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from oneiric.errors import JSONValue, RefusedError
 from oneiric.recipes.errors import StdoutError, StepError
-from oneiric.recipes.places import within
+from oneiric.recipes.places import own, within
 from oneiric.recipes.programs import failure, ran
 from oneiric.recipes.stdout import envelope_of, line_of
 from oneiric.recipes.step import Envelope, Given, RecipeStep
@@ -65,7 +65,7 @@ def _args(given: Given, session: Session) -> list[str]:
     fields = given.fields
     more = [str(each) for each in fields.get("args") or ()]
     if fields.get("script"):
-        path = within(session.compiled.recipe, fields["script"])
+        path = own(session.compiled.recipe, fields["script"])
         runs = "" if os.access(path, os.X_OK) else _RUNS.get(path.suffix, "")
         return [*filter(None, (runs, str(path))), *more]
     run = fields.get("run", "")

@@ -13,7 +13,7 @@ from oneiric.documents.limits import Kind
 from oneiric.errors import JSONValue, OneiricError
 from oneiric.files import read_bounded
 from oneiric.recipes.fitting import misfits, same
-from oneiric.recipes.places import within
+from oneiric.recipes.places import own, within
 from oneiric.recipes.stdout import line_of
 
 if TYPE_CHECKING:
@@ -119,6 +119,6 @@ def _shown(value: JSONValue) -> str:
 
 
 def _schema(recipe: Recipe, name: str) -> JSONValue:
-    path = within(recipe, name)
+    path = own(recipe, name)
     data = read_bounded(path, limit=_MOST_BYTES)
     return parse(data, _KINDS.get(path.suffix.lower(), "json"), source=name)

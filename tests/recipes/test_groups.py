@@ -144,6 +144,28 @@ def test_a_run_that_is_gone_on_with_is_one_of_its_group(desk: Desk) -> None:
     assert ran(path, resume=failed.run.run_id).run.state == "succeeded"
 
 
+def test_a_recipe_within_waits_for_the_turn_of_its_own_group(desk: Desk) -> None:
+    """As if it were run alone: neither another run nor its own neighbour works beside it."""
+    recipe(desk, "child.yaml", "{seconds: 0.05}")
+    path = desk.write(
+        "r.yaml",
+        """
+        version: 2
+        steps:
+          - {name: a, type: recipe, recipe: child.yaml, matrix: {n: [1, 2, 3]}}
+        """,
+    )
+
+    async def two() -> list[Run]:
+        async with host() as on:
+            runner = RecipeRunner(on)
+            runs = (runner.run(runner.compile(path)) for _ in range(2))
+            return await asyncio.gather(*runs)
+
+    assert [run.state for run in run_to_end(two())] == ["succeeded"] * 2
+    assert desk.log == ["done"] * 6
+
+
 def test_a_run_may_take_the_place_of_another(desk: Desk) -> None:
     """The other is canceled, and says by whom; both have their end."""
     desk.write("waits.py", WAITS)

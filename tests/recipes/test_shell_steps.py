@@ -246,3 +246,27 @@ def test_a_command_is_dead_when_its_run_timed_out(desk: Desk) -> None:
     error = refusal(desk, "timeout: 1s\nsteps: [{name: s, type: shell, script: s.sh}]")
     assert error.run.state == "failed"
     assert not [p for p in (desk.folder / "pids").read_text().split() if is_alive(int(p))]
+
+
+def test_the_recipes_own_files_may_lie_beside_what_it_allows_in_a_run_too(desk: Desk) -> None:
+    """A script and a schema are the recipe's; what an expression names is confined as they are."""
+    desk.write("data/x", "")
+    desk.write("run.sh", 'echo \'{"status": "ok"}\'')
+    desk.write("n.json", '{"type": "integer"}')
+    text = """
+        inputs: {script: {default: run.sh}}
+        allow: {paths: [data]}
+        steps:
+          - {name: s, type: shell, script: "${{ inputs.script }}", cwd: data}
+          - name: w
+            module: steps
+            function: Write
+            args: {key: a.n_v1, value: 3}
+            success: {json_schema: {a.n_v1: n.json}}
+        """
+    path = desk.write("r.yaml", text)
+    assert run_recipe(path, checkpoints=False).to_dict() == {"a.n_v1": 3}
+    (desk.folder / "out").symlink_to("/bin")
+    for script in ("/bin/ls", "../x.sh", "out/ls"):
+        with pytest.raises(RecipeFailedError):
+            run_recipe(path, {"script": script}, checkpoints=False)
