@@ -15,6 +15,7 @@ from oneiric.recipes.checks import steps_of
 from oneiric.recipes.loading import scriptlet_problem
 from oneiric.recipes.modules import is_local, origin_of
 from oneiric.targets import is_allowed, is_target
+from oneiric.text.names import is_name
 
 if TYPE_CHECKING:
     from oneiric.recipes.reading import Recipe
@@ -122,7 +123,7 @@ def _scriptlets(recipe: Recipe) -> Iterator[tuple[str, StepSpec, str]]:
     """Yield each python step that says who does it, with its path and target."""
     for at, step in steps_of(recipe.spec):
         target = f"{step.module}:{step.function}"
-        if step.type == "python" and is_target(target):
+        if step.type == "python" and is_target(target) and is_name(target.replace(":", ".")):
             yield at, step, target
 
 

@@ -24,7 +24,7 @@ SCHEMA = 1
 WHO = "cache"
 """Who writes what an earlier result had written."""
 
-_WRITTEN = ("stdout_to", "save_to")
+_WRITTEN = ("stdout_to",)
 
 
 class Note(Protocol):

@@ -14,6 +14,7 @@ from oneiric.recipes.context import KEY
 from oneiric.recipes.inputs import misdeclared
 from oneiric.recipes.recipe import FIELDS, AllowSpec, RecipeSpec, StepSpec
 from oneiric.targets import is_target
+from oneiric.text.names import ALPHABET, is_name
 
 ALWAYS = "always"
 """The condition of a final step that is done however the others ended; each is."""
@@ -29,6 +30,7 @@ _NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
 )
 """What steps of each type need: of each group one field."""
 
+_NUL = "\0"
 _APART = (("run", "script"), ("json_", "body"), ("stdin", "stdin_from_ctx"))
 """Fields of which a step has one at most."""
 
@@ -48,6 +50,8 @@ def misplaced(
         yield from _target(at, step)
         yield from _success(at, step)
         yield from _keys(at, step, strict=spec.strict_keys)
+        yield from _program(at, step)
+    yield from _variables("env", spec.env)
     yield from paths_of(folder, spec, dict(steps_of(spec)), above)
 
 
@@ -78,6 +82,8 @@ def _target(at: str, step: StepSpec) -> Iterator[Misplaced]:
     if step.type == "python":
         if step.module and not is_target(f"{step.module}:name"):
             yield Misplaced(f"{at}.module", "it is no module such as package.module")
+        elif step.module and not is_name(f"{step.module}.{step.function or 'Class'}"):
+            yield Misplaced(f"{at}.module", f"it can be no task: {ALPHABET}")
         if step.function and not step.function.isidentifier():
             yield Misplaced(f"{at}.function", "it is no name of a class")
     is_open = OPENING in step.url
@@ -96,11 +102,40 @@ def _success(at: str, step: StepSpec) -> Iterator[Misplaced]:
 
 
 def _keys(at: str, step: StepSpec, *, strict: bool) -> Iterator[Misplaced]:
-    for number, key in enumerate(step.outputs or ()):
-        yield from _plain(f"{at}.outputs.{number}", key)
+    named = {f"{at}.outputs.{number}": key for number, key in enumerate(step.outputs or ())}
+    for name in ("stdout_key", "save_to"):
+        key = getattr(step, name)
+        if key and OPENING not in key:
+            named[f"{at}.{name}"] = key
+            if step.outputs is not None and key not in step.outputs:
+                yield Misplaced(f"{at}.{name}", f"{key} is not among its outputs")
+    for where, key in named.items():
+        yield from _plain(where, key)
         if strict and not KEY.fullmatch(key):
             what = f"the key {key} has no version, as numbers.stats_v1 has"
-            yield Misplaced(f"{at}.outputs.{number}", what)
+            yield Misplaced(where, what)
+
+
+def _program(at: str, step: StepSpec) -> Iterator[Misplaced]:
+    """Yield what no program can be given; what an expression says shows when it is told."""
+    if step.type != "shell":
+        return
+    for name, said in (("run", step.run), ("args", step.args)):
+        for number, text in enumerate(said if isinstance(said, list) else [said]):
+            if isinstance(text, str) and _NUL in text:
+                where = f"{at}.{name}.{number}" if isinstance(said, list) else f"{at}.{name}"
+                yield Misplaced(where, "it holds a NUL")
+    if isinstance(step.run, list) and step.run and not step.run[0]:
+        yield Misplaced(f"{at}.run.0", "it names no program")
+    yield from _variables(f"{at}.env", step.env)
+
+
+def _variables(at: str, variables: Mapping[str, str]) -> Iterator[Misplaced]:
+    for name, text in variables.items():
+        if not name or "=" in name or _NUL in name:
+            yield Misplaced(f"{at}.{name}" if name else at, "no variable can have this name")
+        elif _NUL in text:
+            yield Misplaced(f"{at}.{name}", "it holds a NUL")
 
 
 def _plain(at: str, text: str) -> Iterator[Misplaced]:

@@ -12,6 +12,7 @@ from oneiric.recipes.allowed import Allowed
 from oneiric.recipes.arranging import Misplaced, Placed, arranged
 from oneiric.recipes.checks import misplaced
 from oneiric.recipes.conflicts import conflicts
+from oneiric.recipes.plan_size import too_large
 from oneiric.recipes.reading import Recipe
 from oneiric.recipes.recipe import COMMON, FIELDS, DefaultsSpec, RetrySpec, StepSpec
 from oneiric.recipes.telling import Telling
@@ -108,7 +109,9 @@ def compile_recipe(
         fail_fast=not keep_going,
         metadata={"recipe": str(recipe.path), "folder": str(recipe.folder)},
     )
-    return Compiled(recipe, plan, {each.id: each for each in placed}, making.scriptlets)
+    by_id = {each.id: each for each in placed}
+    recipe.settle(too_large(plan, by_id))
+    return Compiled(recipe, plan, by_id, making.scriptlets)
 
 
 def shared(placed: Sequence[Placed], most: int) -> dict[str, int]:

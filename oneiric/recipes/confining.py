@@ -54,7 +54,7 @@ def paths_of(
         own |= {f"{at}.recipe": step.recipe, f"{at}.script": step.script}
         schemas = step.success.json_schema.items()
         own |= {f"{at}.success.json_schema.{key}": path for key, path in schemas}
-        touched |= {f"{at}.{name}": getattr(step, name) for name in ("cwd", "stdout_to", "save_to")}
+        touched |= {f"{at}.{name}": getattr(step, name) for name in ("cwd", "stdout_to")}
         for number, path in enumerate(step.success.files_exist):
             touched[f"{at}.success.files_exist.{number}"] = path
         for number, path in enumerate(step.cache.inputs if step.cache else ()):

@@ -14,6 +14,7 @@ from oneiric.errors import JSONValue, NotFoundError
 from oneiric.recipes.caching import Cache, Work
 from oneiric.recipes.compiling import Compiled
 from oneiric.recipes.errors import MergeError
+from oneiric.recipes.places import within
 from oneiric.recipes.secrets import Secrets
 from oneiric.recipes.threads import Threads
 from oneiric.runs.event import EventKind, RunEvent
@@ -66,8 +67,14 @@ class Session:
         payload: Mapping[str, Any],
         code: Callable[[], Mapping[str, str]],
     ) -> Work:
-        """Return what a step is about to do, as the cache knows work."""
+        """Return what a step is about to do, as the cache knows work.
+
+        Raises:
+            InvalidPathError, RefusedError: a file that it depends on lies where it may not.
+        """
         recipe, name = self.compiled.recipe, context.step_id
+        for path in (payload.get("held", {}).get("cache") or {}).get("inputs", ()):
+            within(recipe, path)
         place = digest([str(recipe.path.resolve()), name])
         values, env = context.values, recipe.spec.env
         return Work(place, name, context.run_id, payload, code, values, recipe.folder, env)

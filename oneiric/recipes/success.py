@@ -56,6 +56,8 @@ def _unmet(success: Mapping[str, Any], context: Context, recipe: Recipe) -> Iter
             yield from misfits(context.get(key), _schema(recipe, name), key)
         except OneiricError as error:
             yield f"the schema {name} cannot be used: {error.message}"
+        except (TypeError, ValueError, AttributeError, re.error, RecursionError) as error:
+            yield f"the schema {name} cannot be used: one of its words says what it cannot: {error}"
 
 
 def _mismatches(match: Mapping[str, Any], context: Context) -> Iterator[str]:
@@ -88,9 +90,16 @@ def _missed(name: str, value: Any, wanted: Any) -> str:
     if name == "in_":
         return "" if any(same(value, each) for each in wanted) else f"none of {_shown(wanted)}"
     if name == "matches":
-        is_found = isinstance(value, str) and re.search(str(wanted), value)
-        return "" if is_found else f"no text that matches {wanted}"
+        return _unlike(value, str(wanted))
     return "" if _contains(value, wanted) else f"without {_shown(wanted)}"
+
+
+def _unlike(value: Any, pattern: str) -> str:
+    try:
+        is_found = isinstance(value, str) and re.search(pattern, value)
+    except (re.error, RecursionError, OverflowError):
+        return f"and {pattern} is no regular expression"
+    return "" if is_found else f"no text that matches {pattern}"
 
 
 def _contains(value: Any, wanted: Any) -> bool:

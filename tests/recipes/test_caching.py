@@ -195,3 +195,25 @@ def test_a_cache_that_cannot_be_used_is_as_good_as_none(desk: Desk, recipe: Path
     spoiled = ran(recipe, {"n": 1})
     assert spoiled.statuses == {"log": "ok", "read": "ok"}
     assert spoiled.whys["log"].startswith("the cache cannot be used: ")
+
+
+@pytest.mark.parametrize("bad", ["/etc/passwd", "../x", "out/passwd", "other/x"])
+def test_files_that_show_in_a_run_are_confined_as_all_that_a_step_reads(
+    desk: Desk, bad: str
+) -> None:
+    """What an expression says is not looked at where it lies outside."""
+    (desk.folder / "out").symlink_to("/etc")
+    text = """
+        inputs: {src: {}}
+        allow: {paths: [data]}
+        steps:
+          - name: log
+            module: steps
+            function: Log
+            args: {key: a.n_v1}
+            cache: {inputs: ["${{ inputs.src }}"]}
+        """
+    path = desk.write("r.yaml", text)
+    assert ran(path, {"src": "data/x"}).statuses == {"log": "ok"}
+    assert ran(path, {"src": bad}).statuses == {"log": "failed"}
+    assert desk.log == ["a.n_v1"]

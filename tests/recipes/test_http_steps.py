@@ -177,3 +177,15 @@ def test_a_secret_that_an_answer_repeats_is_not_kept(
     ran(desk, site, text.replace("MORE", ""))
     with pytest.raises(RecipeFailedError, match="holds a secret"):
         ran(desk, site, text.replace("MORE", "save_to: a.t_v1"))
+
+
+def test_an_answer_is_kept_under_a_key_and_no_path(desk: Desk, site: Site) -> None:
+    """Where paths are narrowed it may be kept all the same, and it serves again from the cache."""
+    text = """
+        allow: {paths: [data]}
+        steps:
+          - {name: a, type: http, url: "URL/flaky", status: [503], save_to: a.t_v1, cache: {}}
+        """
+    path = desk.write("r.yaml", text.replace("URL", site.address))
+    first, second = run_recipe(path).to_dict(), run_recipe(path).to_dict()
+    assert (first, site.asked) == (second, 1)

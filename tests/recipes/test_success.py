@@ -87,3 +87,38 @@ def test_all_that_is_unmet_is_told_at_once(desk: Desk) -> None:
         "there is no file out.txt",
     ):
         assert what in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        '{"properties": {"count": {"minimum": "x"}}}',
+        '{"type": [["x"]]}',
+        '{"properties": [1]}',
+        '{"properties": {"text": {"pattern": "("}}}',
+        '{"anyOf": 3}',
+    ],
+)
+def test_a_schema_whose_words_say_nonsense_is_told_as_such(desk: Desk, schema: str) -> None:
+    """By its name; it lets nothing pass."""
+    desk.write("s.json", schema)
+    (what,) = told(desk, json_schema={"a.stats_v1": "s.json"})
+    assert what.startswith("the schema s.json cannot be used: ")
+
+
+def test_a_pattern_that_shows_only_in_a_run_is_told_if_it_is_none(desk: Desk) -> None:
+    """It comes from an input."""
+    path = desk.write(
+        "r.yaml",
+        """
+        inputs: {p: {}}
+        steps:
+          - name: w
+            module: steps
+            function: Write
+            args: {key: a.n_v1, value: abc}
+            success: {ctx_match: [{key: a.n_v1, matches: "${{ inputs.p }}"}]}
+        """,
+    )
+    with pytest.raises(RecipeFailedError, match="is no regular expression"):
+        run_recipe(path, {"p": "("}, checkpoints=False)
