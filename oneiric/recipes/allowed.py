@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from importlib_metadata import entry_points
+from importlib_metadata import EntryPoint, entry_points
 
 from oneiric.recipes.arranging import Misplaced
 from oneiric.recipes.checks import steps_of
 from oneiric.recipes.loading import scriptlet_problem
-from oneiric.recipes.modules import is_local, origin_of
+from oneiric.recipes.modules import is_hidden, is_local, origin_of
 from oneiric.targets import is_allowed, is_target
 from oneiric.text.names import is_name
 
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 
 GROUP = "oneiric.scriptlets"
 """The group of entry points by which distributions name modules whose scriptlets may run."""
+
+
+class PluginRules(Protocol):
+    """The section `[plugins]`, as far as it says who may bring scriptlets."""
+
+    auto_load: bool
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
 
 
 class Allowed:
@@ -38,6 +47,7 @@ class Allowed:
         folder: the working directory.
         patterns: of modules, besides those of the settings.
         is_offered: tells whether somebody else than recipes offers a task, by its reference.
+        plugins: which installed distributions may bring anything; all without it.
     """
 
     def __init__(
@@ -47,8 +57,10 @@ class Allowed:
         *,
         patterns: Sequence[str] = (),
         is_offered: Callable[[str], bool] = lambda _: False,
+        plugins: PluginRules | None = None,
     ) -> None:
         self.settings = settings
+        self.plugins = plugins
         self.folder = folder
         self.patterns = (*settings.allow_modules, *patterns)
         self.is_offered = is_offered
@@ -100,7 +112,9 @@ class Allowed:
                 return f"{module} is not among the allow.modules of a recipe that runs this one"
         if self._is_here(step) or origin_of(module) is None:
             return ""
-        return f"the module {module} is not allowed here"
+        hides = is_hidden(module, self.folder)
+        more = f": it is {origin_of(module)}, which hides the one here" if hides else ""
+        return f"the module {module} is not allowed here{more}"
 
     def _is_here(self, step: StepSpec) -> bool:
         """Tell whether this machine allows the module of a step."""
@@ -116,7 +130,16 @@ class Allowed:
     @cached_property
     def _installed(self) -> frozenset[str]:
         """The modules that installed distributions name."""
-        return frozenset(point.module for point in entry_points(group=GROUP))
+        found = entry_points(group=GROUP)
+        return frozenset(point.module for point in found if self._may_bring(point))
+
+    def _may_bring(self, point: EntryPoint) -> bool:
+        """Tell whether the distribution that names a module is one that plugins may come from."""
+        if self.plugins is None:
+            return True
+        name = _normal(point.dist.name if point.dist else "")
+        deny, allow = (set(map(_normal, each)) for each in (self.plugins.deny, self.plugins.allow))
+        return self.plugins.auto_load and name not in deny and (not allow or name in allow)
 
 
 def _scriptlets(recipe: Recipe) -> Iterator[tuple[str, StepSpec, str]]:
@@ -125,6 +148,11 @@ def _scriptlets(recipe: Recipe) -> Iterator[tuple[str, StepSpec, str]]:
         target = f"{step.module}:{step.function}"
         if step.type == "python" and is_target(target) and is_name(target.replace(":", ".")):
             yield at, step, target
+
+
+def _normal(name: str) -> str:
+    """Return the name of a distribution as all ways of writing it have it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _fits(module: str, patterns: Sequence[str]) -> bool:

@@ -1,7 +1,8 @@
 """The child's side of a scriptlet in a process of its own: JSON comes in, and JSON goes out.
 
-Run as `python -m oneiric.recipes.isolated`. What is printed goes to stderr, except the one line
-with which this ends: `{"envelope", "written"}`, or `{"code", "kinds", "reason", "envelope"}`.
+Begun with the `sys.path` of its parent, so that an import leads where it does there. What is
+printed goes to stderr, except the one line with which this ends: `{"envelope", "written"}`, or
+`{"code", "kinds", "reason", "envelope"}`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import Any
 
 from oneiric.core.guard import attempt
 from oneiric.documents import canonical
-from oneiric.errors import JSONValue, OneiricError
+from oneiric.errors import JSONValue, OneiricError, RefusedError
 from oneiric.recipes.context import Context
 from oneiric.recipes.errors import StepError, kinds_of
 from oneiric.recipes.loading import load_scriptlet, make_importable
+from oneiric.recipes.modules import origin_of
 from oneiric.recipes.old_names import map_old_names
 from oneiric.recipes.python_step import run_scriptlet
 from oneiric.recipes.stdout import parted
@@ -40,9 +42,9 @@ def main() -> int:
 
 
 def _done(given: Mapping[str, Any]) -> dict[str, JSONValue]:
-    sys.path += [place for place in given["path"] if place not in sys.path]
     make_importable(Path.cwd())
     map_old_names()
+    _check_origin(given["target"].partition(":")[0], given["origin"])
     context = Context(given["values"], strict=given["strict"])
     scriptlet = load_scriptlet(given["target"])
     envelope = run_scriptlet(
@@ -51,6 +53,16 @@ def _done(given: Mapping[str, Any]) -> dict[str, JSONValue]:
     last = {entry.key: entry for entry in context.history}
     written = [{"key": key, "value": each.new, "who": each.who} for key, each in last.items()]
     return {"envelope": envelope, "written": written}
+
+
+def _check_origin(module: str, allowed: str) -> None:
+    """Pass if an import runs the file that was allowed where this process was begun.
+
+    Raises:
+        RefusedError: it would be another file.
+    """
+    if (found := str(origin_of(module))) != allowed:
+        raise RefusedError(f"the module {module} is {found}, and {allowed} was allowed")
 
 
 def _failure(error: BaseException, reason: str) -> dict[str, JSONValue]:

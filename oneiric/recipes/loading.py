@@ -5,19 +5,56 @@ from __future__ import annotations
 import inspect
 import sys
 from functools import partial
+from importlib import invalidate_caches
 from pathlib import Path
 
 from oneiric.core.guard import attempt_within
 from oneiric.errors import ForbiddenFactoryError, InvalidError, unknown
+from oneiric.recipes.modules import INSTALLED
 from oneiric.recipes.scriptlet import BaseScriptlet
 from oneiric.recipes.stdout import caught, parted
 from oneiric.targets import load
 
 
+class _RecipePlace(str):
+    """An entry of `sys.path` that stands there because recipes were run in that folder."""
+
+    __slots__ = ()
+
+
 def make_importable(folder: Path) -> None:
-    """Let modules under *folder* be imported, after everything that is installed."""
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+    """Let modules under *folder* be imported, after everything that is installed.
+
+    Folders in which recipes were run before come after it. What was imported from there is
+    forgotten where *folder* has something of the same name, so that each gets its own.
+    """
+    here = str(folder)
+    earlier = [each for each in sys.path if isinstance(each, _RecipePlace) and each != here]
+    if here not in sys.path:
+        first = sys.path.index(earlier[0]) if earlier else len(sys.path)
+        sys.path.insert(first, _RecipePlace(here))
+    elif earlier and sys.path.index(here) > sys.path.index(earlier[0]):
+        sys.path.remove(here)
+        sys.path.insert(sys.path.index(earlier[0]), _RecipePlace(here))
+    if earlier:
+        _forget(set(earlier), folder)
+
+
+def _forget(earlier: set[str], folder: Path) -> None:
+    """Forget modules of *earlier* folders that hide those of the same name in *folder*."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        path = Path(str(file)) if file else None
+        top = folder / name.partition(".")[0]
+        if (
+            path is not None
+            and not path.is_relative_to(folder)
+            and any(path.is_relative_to(each) for each in earlier)
+            and not INSTALLED & set(path.parts)
+            and (top.is_dir() or top.with_suffix(".py").is_file())
+        ):
+            del sys.modules[name]
+    invalidate_caches()
 
 
 def load_scriptlet(target: str) -> type[BaseScriptlet]:

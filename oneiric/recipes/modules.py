@@ -8,7 +8,8 @@ from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-_INSTALLED = frozenset(("site-packages", "dist-packages"))
+INSTALLED = frozenset(("site-packages", "dist-packages"))
+"""Folders whose modules were installed, wherever they lie."""
 
 
 def origin_of(module: str) -> Path | None:
@@ -16,25 +17,48 @@ def origin_of(module: str) -> Path | None:
 
     It is an empty path for what is built into Python, and None where nobody has it.
     """
-    origin: str | None = ""
+    return (_origins(module) or (None,))[-1]
+
+
+def is_local(module: str, folder: Path) -> bool:
+    """Tell whether *module* and all around it are files below *folder*, not installed there."""
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return False
+    origins = _origins(module)
+    if not origins or origins[-1] == Path():
+        return False
+    return all(_is_below(folder, each) for each in origins if each != Path())
+
+
+def is_hidden(module: str, folder: Path) -> bool:
+    """Tell whether *folder* has a file of that module which is not the one that is imported."""
+    file = folder.joinpath(*module.split("."))
+    origin = origin_of(module)
+    is_there = file.with_suffix(".py").is_file() or (file / "__init__.py").is_file()
+    return is_there and origin is not None and not origin.is_relative_to(folder)
+
+
+def _is_below(folder: Path, origin: Path) -> bool:
+    if not origin.is_relative_to(folder):
+        return False
+    return not INSTALLED & set(origin.relative_to(folder).parts)
+
+
+def _origins(module: str) -> list[Path]:
+    """Return the files that an import runs, those of packages first; empty ones for no file.
+
+    The list is empty where nobody has the module.
+    """
+    origins: list[Path] = []
     search: Sequence[str] | None = None
     name = ""
     for part in module.split("."):
         name = f"{name}.{part}" if name else part
         if not (found := _found(name, search)):
-            return None
+            return []
         origin, search = found
-    return Path(origin).resolve() if origin else Path()
-
-
-def is_local(module: str, folder: Path) -> bool:
-    """Tell whether *module* is a file below *folder* that was not installed there."""
-    if module.partition(".")[0] in sys.stdlib_module_names:
-        return False
-    origin = origin_of(module)
-    if origin is None or not origin.is_relative_to(folder):
-        return False
-    return not _INSTALLED & set(origin.relative_to(folder).parts)
+        origins.append(Path(origin).resolve() if origin else Path())
+    return origins
 
 
 def _found(name: str, search: Sequence[str] | None) -> tuple[str, Sequence[str]] | None:

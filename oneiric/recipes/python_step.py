@@ -14,6 +14,7 @@ from oneiric.documents import canonical
 from oneiric.recipes.caching import digest_of
 from oneiric.recipes.errors import StepError, kinds_of
 from oneiric.recipes.loading import load_scriptlet
+from oneiric.recipes.modules import origin_of
 from oneiric.recipes.programs import failure, ran
 from oneiric.recipes.stdout import caught, envelope_in, told_of
 from oneiric.recipes.step import Envelope, Given, RecipeStep
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
     from oneiric.recipes.scriptlet import BaseScriptlet
     from oneiric.recipes.sessions import Session, Sessions
 
-_CHILD = (sys.executable, "-P", "-m", "oneiric.recipes.isolated")
+_BEGIN = (
+    "import sys; sys.path[:] = sys.argv[1:]; "
+    "from oneiric.recipes.isolated import main; sys.exit(main())"
+)
+_CHILD = (sys.executable, "-E", "-P", "-c", _BEGIN)
+"""A child heeds no variable by which a recipe could have it run what was not allowed."""
 
 
 class PythonStep(RecipeStep):
@@ -79,13 +85,13 @@ class PythonStep(RecipeStep):
             "codes": given.success.get("exit_codes", (0,)),
             "values": aside.to_dict(),
             "strict": session.compiled.recipe.spec.strict_keys,
-            "path": list(sys.path),
+            "origin": str(origin_of(self.target.partition(":")[0])),
         }
         result = await ran(
             self.executor,
             given,
             session,
-            args=_CHILD,
+            args=(*_CHILD, *sys.path),
             env={**variables_named(("PYTHONPATH",)), **session.env},
             stdin=canonical(told),
         )

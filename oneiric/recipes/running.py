@@ -45,6 +45,7 @@ from oneiric.runs.state import RunState
 from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
+    from oneiric.recipes.allowed import PluginRules
     from oneiric.recipes.sessions import Sessions
     from oneiric.runs.engine import RunHandle
     from oneiric.runs.plan import Plan
@@ -102,6 +103,7 @@ class RecipeRunner:
                 recipe.folder,
                 patterns=options.allow_modules,
                 is_offered=is_offered,
+                plugins=cast("PluginRules", self.host.section("plugins")),
             ),
         )
         for ref, target in found.scriptlets.items():

@@ -121,6 +121,89 @@ def test_what_a_distribution_names_as_scriptlets_is_allowed(
         sys.modules.pop(name, None)
 
 
+@pytest.mark.parametrize(
+    "rules",
+    ["deny = ['ACME_Steps']", "allow = ['other']", "auto_load = false"],
+)
+def test_who_may_bring_no_plugins_names_no_scriptlets_either(
+    desk: Desk,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    rules: str,
+) -> None:
+    """One section of the configuration holds for all that a distribution brings."""
+    home = tmp_path_factory.mktemp("installed")
+    (home / "acme_kit.py").write_text(SCRIPTLETS, encoding="utf-8")
+    info = home / "acme_steps-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-steps\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[oneiric.scriptlets]\nacme = acme_kit\n")
+    monkeypatch.syspath_prepend(str(home))
+    path = desk.write(
+        "r.yaml", "steps: [{name: a, module: acme_kit, function: Write, args: {key: a.b_v1}}]"
+    )
+    run_recipe(path, checkpoints=False)
+    sys.modules.pop("acme_kit", None)
+    desk.write("oneiric.toml", f"[plugins]\n{rules}\n")
+    with pytest.raises(RecipeRefusedError, match="asks for what is not allowed"):
+        run_recipe(path, checkpoints=False)
+    assert "acme_kit" not in sys.modules
+
+
+def test_each_folder_in_which_recipes_are_run_has_its_own_modules(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process runs recipes in one folder, in another and in the first again."""
+    text = """
+        import json
+        from kit.names import NAME
+        from oneiric.recipes import BaseScriptlet
+
+        class Say(BaseScriptlet):
+            def run(self, ctx, params):
+                ctx.set("a.name_v1", NAME)
+                print(json.dumps({"status": "ok", "outputs": ["a.name_v1"]}))
+                return 0
+        """
+    recipe = """
+        version: 2
+        steps:
+          - {name: a, module: saying, function: Say}
+          - {name: b, module: saying, function: Say, timeout: 60, depends_on: [a]}
+        """
+    for folder in ("one", "two"):
+        desk.write(f"{folder}/saying.py", text)
+        desk.write(f"{folder}/kit/names.py", f"NAME = '{folder}'")
+        desk.write(f"{folder}/r.yaml", recipe)
+    for folder in ("one", "two", "one"):
+        monkeypatch.chdir(desk.folder / folder)
+        assert run_recipe("r.yaml", checkpoints=False).to_dict() == {"a.name_v1": folder}
+
+
+def test_a_module_that_hides_the_one_here_is_told(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one here is not what an import would run, so it is not what is allowed."""
+    home = tmp_path_factory.mktemp("elsewhere")
+    (home / "hiding.py").write_text(SCRIPTLETS, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(home))
+    desk.write("hiding.py", SCRIPTLETS)
+    ((_, _, what),) = refused(desk.write("r.yaml", one("hiding")))
+    assert what.startswith("the module hiding is not allowed here")
+    assert what.endswith(f": it is {home / 'hiding.py'}, which hides the one here")
+
+
+def test_a_module_is_local_with_all_packages_around_it(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """An import of it runs them too."""
+    outside = tmp_path_factory.mktemp("outside") / "__init__.py"
+    outside.write_text("", encoding="utf-8")
+    desk.write("bound/inner.py", SCRIPTLETS)
+    (desk.folder / "bound" / "__init__.py").symlink_to(outside)
+    assert len(refused(desk.write("r.yaml", one("bound.inner")))) == 1
+
+
 def test_modules_and_classes_that_are_not_there_are_told_with_the_nearest(desk: Desk) -> None:
     """So is a module that cannot be imported, and a class that does not do everything."""
     desk.write("broken.py", "import no_such_thing")

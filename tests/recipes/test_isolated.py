@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,3 +144,43 @@ def test_a_scriptlet_may_end_with_other_codes_that_are_named(desk: Desk, more: s
     with pytest.raises(RecipeFailedError, match="it returned 75"):
         ran(desk, f"{{{step}, retry: {{max: 1, on: ['exit:75']}}}}")
     assert len(Path("tries").read_text().split()) == 3
+
+
+def test_a_child_runs_no_other_file_than_the_one_that_was_allowed(desk: Desk) -> None:
+    """It looks where an import would lead before it imports."""
+    desk.write("mine.py", "open('imported', 'w')")
+    asked = {"target": "mine:Tell", "origin": "/somewhere/mine.py"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "oneiric.recipes.isolated"],
+        input=json.dumps(asked).encode(),
+        capture_output=True,
+        check=True,
+    )
+    said = json.loads(done.stdout)
+    assert said["code"] == "refused"
+    assert "/somewhere/mine.py was allowed" in said["reason"]
+    assert not (desk.folder / "imported").exists()
+
+
+def test_variables_of_the_recipe_give_an_interpreter_nothing_to_run(desk: Desk) -> None:
+    """The scriptlet has them; they do not decide what is imported before it."""
+    desk.write("data/sitecustomize.py", "open('intruded', 'w')")
+    desk.write(
+        "saying.py",
+        """
+        import json, os
+        from oneiric.recipes import BaseScriptlet
+
+        class Say(BaseScriptlet):
+            requires_process = True
+
+            def run(self, ctx, params):
+                ctx.set("a.path_v1", os.environ["PYTHONPATH"])
+                print(json.dumps({"status": "ok", "outputs": ["a.path_v1"]}))
+                return 0
+        """,
+    )
+    text = "env: {PYTHONPATH: data}\nsteps: [{name: a, module: saying, function: Say}]"
+    context = run_recipe(desk.write("r.yaml", text), checkpoints=False)
+    assert context.to_dict() == {"a.path_v1": "data"}
+    assert not (desk.folder / "intruded").exists()
