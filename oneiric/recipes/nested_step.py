@@ -12,6 +12,7 @@ from oneiric.errors import BugError, JSONValue, LockedError, OneiricError, RunEx
 from oneiric.recipes.approve_step import is_denied
 from oneiric.recipes.errors import ApprovalDeniedError, StepError
 from oneiric.recipes.inputs import checked_inputs
+from oneiric.recipes.log import tell
 from oneiric.recipes.secrets import of_inputs
 from oneiric.recipes.sessions import Session, writers_in
 from oneiric.recipes.step import Envelope, Given, RecipeStep
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from oneiric.domains.host import Host
     from oneiric.recipes.context import Context
     from oneiric.recipes.sessions import Sessions
-    from oneiric.runs.engine import RunEngine
+    from oneiric.runs.engine import RunEngine, RunHandle
     from oneiric.runs.run import Run
 
 _LET_GO = "its run is let go"
@@ -57,6 +58,7 @@ class NestedStep(RecipeStep):
             allows_shell=session.allows_shell and child.recipe.spec.allow.shell,
         )
         sessions.begin(run_id, below)
+        session.within[given.name] = run_id
         try:
             run = await _run(host, run_id, below, given)
         except asyncio.CancelledError:
@@ -68,6 +70,8 @@ class NestedStep(RecipeStep):
         except OneiricError:
             sessions.end(run_id, below)
             raise
+        finally:
+            del session.within[given.name]
         sessions.end(run_id, below)
         return _taken(given, aside, run)
 
@@ -80,7 +84,8 @@ async def _run(host: Host, run_id: str, session: Session, given: Given) -> Run:
     if concurrency.group:
         above[GROUP] = concurrency.group
     try:
-        return await engine.run(plan, session.input, run_id=run_id, metadata=above)
+        handle = await engine.start(plan, session.input, run_id=run_id, metadata=above)
+        return await _over(handle, given.name)
     except RunExistsError:
         known = await engine.get(run_id)
     if concurrency.group:
@@ -90,11 +95,24 @@ async def _run(host: Host, run_id: str, session: Session, given: Given) -> Run:
         session.writers.update(writers_in(await host.journal.read(run_id)))
         take_up = engine.retry if known.state.is_over else engine.resume
         try:
-            return await (await take_up(run_id, plan))
+            return await _over(await take_up(run_id, plan), given.name)
         except LockedError:  # held until the lease of whoever is gone is over
             await asyncio.sleep(_PACE_SECONDS)
             known = await engine.get(run_id)
     return known
+
+
+async def _over(handle: RunHandle, step: str) -> Run:
+    """Return a run when it is over, and tell which of its steps somebody has to answer."""
+    told: set[str] = set()
+    while not (run := await handle.settled()).state.is_over:
+        for name in [name for name in run.assigned if name not in told]:
+            told.add(name)
+            tell(f"{step}: {name} waits for an answer: oneiric recipe approve {run.run_id} {name}")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PACE_SECONDS):
+                return await handle
+    return run
 
 
 async def _ended(engine: RunEngine, run_id: str, sessions: Sessions, session: Session) -> None:

@@ -38,6 +38,7 @@ from oneiric.recipes.sessions import Session
 from oneiric.recipes.settings import RecipeSettings
 from oneiric.recipes.stdout import parted
 from oneiric.recipes.turn_step import Group, before_again
+from oneiric.recipes.waiting import settled
 from oneiric.reports.report import RunReport
 from oneiric.runs.check import changes
 from oneiric.runs.event import EventKind
@@ -184,7 +185,7 @@ class RecipeRunner:
                 context=first.context,
                 metadata=first.metadata,
             )
-            return await self._carried(handle, 0, options, tell)
+            return await self._carried(handle, sessions, 0, options, tell)
 
     async def _resumed(
         self,
@@ -215,7 +216,7 @@ class RecipeRunner:
         session.kept = await kept_of(run, self.host.journal)
         with sessions.held(run.run_id, session):
             handle = await self._taken_up(run, plan, options)
-            return await self._carried(handle, run.last_seq, options, tell)
+            return await self._carried(handle, sessions, run.last_seq, options, tell)
 
     async def _taken_up(self, run: Run, plan: Plan | None, options: RunOptions) -> RunHandle:
         """Take a run up; one whose process has died is free once its lease has ended."""
@@ -278,12 +279,19 @@ class RecipeRunner:
         )
 
     async def _carried(
-        self, handle: RunHandle, after: int, options: RunOptions, tell: Tell | None
+        self,
+        handle: RunHandle,
+        sessions: Sessions,
+        after: int,
+        options: RunOptions,
+        tell: Tell | None,
     ) -> Run:
         guard, journal = self.host.lifecycle.builder.guard, self.host.journal
         telling = told(journal, handle.run_id, after, tell, guard) if tell else nullcontext()
         async with telling:
-            return await (handle.settled() if options.no_wait else handle)
+            if options.no_wait:
+                return await settled(handle, self.host.engine, sessions)
+            return await handle
 
     async def report(self, run_id: str) -> RunReport:
         """Return everything about a run, for any form of report.

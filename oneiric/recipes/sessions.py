@@ -32,7 +32,8 @@ class Session:
     `writers` are step ids by key; a run that is taken up begins with those of its journal.
     `secrets` are those that the recipe names, its secret inputs too; `host` is where it runs,
     `cache` knows earlier results, `kept` is what it needs of the run that it continues, and
-    `allows_shell` tells whether host and recipe let a shell read text.
+    `allows_shell` tells whether host and recipe let a shell read text. `within` are the runs of
+    recipes that steps run now, by the steps' ids.
     """
 
     compiled: Compiled
@@ -43,6 +44,7 @@ class Session:
     cache: Cache | None = None
     allows_shell: bool = False
     kept: Kept | None = None
+    within: dict[str, str] = field(default_factory=dict)
     _order: Order[str] | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -19,7 +20,9 @@ from oneiric.recipes.sessions import Sessions
 from oneiric.recipes.stdout import parted
 from oneiric.runs.engine import RunHandle
 from oneiric.runs.state import RunState
+from oneiric.to_end import run_to_end
 from tests.recipes.conftest import Desk
+from tests.recipes.runs import ran
 
 TEXT = """
     inputs: {n: {type: int, default: 3}}
@@ -83,6 +86,56 @@ def test_a_failure_of_another_step_is_no_denial(desk: Desk) -> None:
             checkpoints=False,
         )
     assert raised.value.exit_code == 1
+
+
+NESTED = {
+    "inner.yaml": "steps: [{name: review, type: approve}]",
+    "child.yaml": """
+        version: 2
+        steps:
+          - {name: deep, type: recipe, recipe: inner.yaml}
+          - {name: slow, type: shell, run: [sleep, "0.5"]}
+          - {name: done, type: shell, run: [touch, done], depends_on: [deep]}
+        """,
+    "r.yaml": """
+        version: 2
+        steps:
+          - {name: sub, type: recipe, recipe: child.yaml}
+          - {name: beside, module: steps, function: Log, args: {key: b.n_v1}}
+          - {name: later, module: steps, function: Log, args: {key: a.n_v1}, depends_on: [sub]}
+        """,
+}
+
+
+def test_a_run_that_waits_in_a_recipe_within_is_let_go_as_one_that_waits(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However deep; who is to be answered is told, and then the run is gone on with."""
+    for name, text in NESTED.items():
+        desk.write(name, text)
+    path = desk.folder / "r.yaml"
+    first = ran(path, no_wait=True)
+    assert first.verdict["status"] == "waiting"
+    assert first.statuses == {"sub": "running", "beside": "ok", "later": "pending"}
+    (told,) = re.findall(r"deep: review waits for an answer: (.*)", capsys.readouterr().err)
+    *_, run_id, step = told.split()
+
+    async def approve() -> None:
+        async with host() as on:
+            await answer(on.engine, run_id, step, actor="eve")
+
+    run_to_end(approve())
+    last = ran(path, resume=first.run.run_id)
+    assert last.statuses == {"sub": "ok", "beside": "ok", "later": "ok"}
+    assert desk.log == ["b.n_v1", "a.n_v1"]
+
+
+def test_run_recipe_does_not_wait_for_a_person_within_a_recipe(desk: Desk) -> None:
+    """It says that the run waits, as it does where the recipe itself asks."""
+    for name, text in NESTED.items():
+        desk.write(name, text)
+    with pytest.raises(RecipeFailedError, match="running"):
+        run_recipe("r.yaml", checkpoints=False)
 
 
 @asynccontextmanager
