@@ -185,7 +185,7 @@ def _combined(
     seen: set[str] = set()
     for combination in product(*axes.values()):
         values = dict(zip(axes, combination, strict=True))
-        if any(one.items() <= values.items() for one in matrix.exclude if one):
+        if any(_is_like(values, one) for one in matrix.exclude if one):
             continue
         name = f"{placed.id}/{'-'.join(map(_told, combination))}"
         if name in seen or len(name) > _LONGEST_ID:
@@ -216,6 +216,23 @@ def _axes(
             for name in excluded
             if name not in named
         ]
+        problems += [
+            Misplaced(
+                f"{at}.exclude.{number}", f"{name} is never {_told(value)}: nothing is excluded"
+            )
+            for name, value in excluded.items()
+            if isinstance(values := named.get(name), list) and not _is_among(value, values)
+        ]
+
+
+def _is_like(values: Mapping[str, JSONValue], some: Mapping[str, JSONValue]) -> bool:
+    return all(name in values and _is_among(value, [values[name]]) for name, value in some.items())
+
+
+def _is_among(value: object, values: Iterable[object]) -> bool:
+    """Tell whether a value is one of others; true is not 1."""
+    is_truth = isinstance(value, bool)
+    return any(value == each and is_truth is isinstance(each, bool) for each in values)
 
 
 def _is_scalar(value: object) -> bool:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from oneiric.errors import BugError, JSONValue, LockedError, OneiricError, RunExistsError
 from oneiric.recipes.approve_step import is_denied
-from oneiric.recipes.errors import ApprovalDeniedError, StepError
+from oneiric.recipes.errors import ApprovalDeniedError, SecretShownError, StepError
 from oneiric.recipes.inputs import checked_inputs
 from oneiric.recipes.log import tell
 from oneiric.recipes.secrets import of_inputs
@@ -49,6 +49,9 @@ class NestedStep(RecipeStep):
         checked = checked_inputs(child.recipe, given.fields.get("inputs", {}))
         concurrency = child.recipe.spec.concurrency
         plan = with_turn(child.plan, concurrency.group, concurrency.on_busy)
+        if session.secrets.shows(checked.open):
+            what = "an input that is not secret would hold a secret, which the journal would keep"
+            raise SecretShownError(given.name, what)
         below = Session(
             replace(child, plan=plan),
             child.input(checked.open),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from oneiric.errors import InvalidError, OneiricError, Problem, unknown
+from oneiric.errors import InvalidError, JSONValue, OneiricError, Problem, unknown
+from oneiric.expressions import ExpressionError, expressions_in
 from oneiric.expressions.rewrite import OPENING
 from oneiric.files import confined
 from oneiric.recipes.checks import steps_of
@@ -16,6 +17,7 @@ from oneiric.recipes.errors import RecipeError, RecipeRefusedError
 from oneiric.recipes.inputs import is_required, wrong_with
 from oneiric.recipes.reading import Recipe, read_recipe
 from oneiric.recipes.recipe import StepSpec
+from oneiric.recipes.secrets import is_secret
 
 MOST_DEEP = 10
 """How many recipes may run each other, one within the other."""
@@ -71,7 +73,7 @@ class _Nesting:
             if step.recipe not in known:
                 known[step.recipe] = self._child(recipe, at, step, above, groups)
             if child := known[step.recipe]:
-                for key, what in _misgiven(step, child.recipe):
+                for key, what in _misgiven(step, child.recipe, recipe):
                     self._note([recipe.problem(f"{at}.{key}", what)])
         if found is None:
             return None
@@ -130,7 +132,7 @@ def _path(recipe: Recipe, text: str, above: Sequence[Path]) -> Path:
     return path
 
 
-def _misgiven(step: StepSpec, child: Recipe) -> Iterator[tuple[str, str]]:
+def _misgiven(step: StepSpec, child: Recipe, recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the inputs that a step gives, as far as it is known before."""
     declared = child.spec.inputs
     for name, value in step.inputs.items():
@@ -139,6 +141,26 @@ def _misgiven(step: StepSpec, child: Recipe) -> Iterator[tuple[str, str]]:
         elif OPENING not in str(value):
             for why in wrong_with(declared[name], value):
                 yield f"inputs.{name}", why
+        elif not declared[name].secret and _names_secret(value, recipe):
+            what = (
+                f"{child.path.name} does not say that {name} is secret: its journal would keep it"
+            )
+            yield f"inputs.{name}", what
     for name, spec in declared.items():
         if name not in step.inputs and is_required(spec):
             yield "inputs", f"{child.path.name} requires {name}"
+
+
+def _names_secret(value: JSONValue, recipe: Recipe) -> bool:
+    """Tell whether a value that a recipe gives names a secret of it, however deep."""
+    if isinstance(value, Mapping):
+        return any(_names_secret(each, recipe) for each in value.values())
+    if isinstance(value, list):
+        return any(_names_secret(each, recipe) for each in value)
+    secret = {f"inputs.{name}" for name, each in recipe.spec.inputs.items() if each.secret}
+    known = [*recipe.spec.secrets, *secret]
+    try:
+        parts = list(expressions_in(value)) if isinstance(value, str) else []
+    except ExpressionError:
+        return False
+    return any(is_secret(part, known) for part in parts)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TextIO
 
 from oneiric.recipes.log import tell
 from oneiric.recipes.streams import StandIn, standing_in
@@ -14,11 +16,21 @@ _STREAM: ContextVar[MaskedStream | None] = ContextVar("oneiric_recipe_stderr", d
 
 
 class _Masked(StandIn):
-    """A stderr that hides from what each step says what that step must not show."""
+    """A stderr that hides from what each step says what that step must not show.
+
+    What comes from elsewhere, as from threads that steps have begun, shows nothing that any step
+    which is under way must not.
+    """
+
+    def __init__(self, under: TextIO) -> None:
+        super().__init__(under)
+        self.maskings: list[Masking] = []
 
     def write(self, text: str, /) -> int:
         stream = _STREAM.get()
         if stream is None:
+            for masking in tuple(self.maskings):
+                text = masking.text(text)
             return self.under.write(text)
         self.under.write(_text(stream.feed(text.encode("utf-8", "surrogatepass"))))
         return len(text)
@@ -42,9 +54,12 @@ def masked_stderr(masking: Masking) -> Iterator[None]:
         return
     stream = masking.stream()
     token = _STREAM.set(stream)
+    maskings = sys.stderr.maskings if isinstance(sys.stderr, _Masked) else []
+    maskings.append(masking)
     try:
         yield
     finally:
+        maskings.remove(masking)
         _STREAM.reset(token)
         if rest := stream.end():
             tell(_text(rest))

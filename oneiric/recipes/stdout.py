@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,12 +21,15 @@ _SINK: ContextVar[io.StringIO | None] = ContextVar("oneiric_recipe_stdout", defa
 
 
 class _Parting(StandIn):
-    """A stdout that gives each step what it printed itself, whichever thread it runs in."""
+    """A stdout that gives each step what it printed itself, whichever thread it runs in.
+
+    What threads print that steps have begun goes to stderr: nobody knows whose it is.
+    """
 
     def write(self, text: str, /) -> int:
         sink = _SINK.get()
         if sink is None:
-            return self.under.write(text)
+            return (sys.stderr if self.is_theirs else self.under).write(text)
         if sink.tell() < MOST_CHARACTERS:
             sink.write(text[: MOST_CHARACTERS - sink.tell()])
         return len(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, TextIO, cast
@@ -15,6 +16,12 @@ class StandIn(io.TextIOBase):
     def __init__(self, under: TextIO) -> None:
         self.under = under
         self.users = 0
+        self.threads = {each.ident for each in threading.enumerate()}
+
+    @property
+    def is_theirs(self) -> bool:
+        """Whether this thread was begun by what a step runs, and by nobody before."""
+        return threading.get_ident() not in self.threads
 
     def flush(self) -> None:
         """Flush what is behind this stream."""
@@ -36,6 +43,7 @@ def standing_in(name: Literal["stdout", "stderr"], kind: type[StandIn]) -> Itera
     stream = there if isinstance(there, kind) else kind(there)
     setattr(sys, name, cast("TextIO", stream))
     stream.users += 1
+    stream.threads.add(threading.get_ident())
     try:
         yield
     finally:

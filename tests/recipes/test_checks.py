@@ -404,6 +404,8 @@ def test_keys_without_a_version_are_refused_where_keys_are_strict(desk: Desk) ->
         ("{fail_fast: true}", "steps.0.matrix"),
         ("{n: [1], exclude: [{n: 1}]}", "steps.0.matrix"),
         ("{n: [1], exclude: [{m: 1}]}", "steps.0.matrix.exclude.0"),
+        ("{n: [1, 2], exclude: [{n: '1'}]}", "steps.0.matrix.exclude.0"),
+        ("{n: [1, 2], exclude: [{n: true}]}", "steps.0.matrix.exclude.0"),
         ("{" + ", ".join(f"n{n}: [1, 2]" for n in range(10)) + "}", "steps.0.matrix"),
         ("{" + ", ".join(f"n{n}: [1, 2]" for n in range(60)) + "}", "steps.0.matrix"),
     ],

@@ -255,3 +255,58 @@ def test_secrets_come_from_a_file_where_that_is_chosen(desk: Desk) -> None:
         """,
     )
     assert isinstance(run_recipe(path, checkpoints=False), Context)
+
+
+def test_what_threads_of_a_step_say_is_masked_and_no_answer(
+    desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They know nothing of the step that began them."""
+    desk.write(
+        "threaded.py",
+        """
+        import json, sys
+        from concurrent.futures import ThreadPoolExecutor
+        from oneiric.recipes import BaseScriptlet
+
+        class Threaded(BaseScriptlet):
+            def run(self, ctx, params):
+                with ThreadPoolExecutor() as pool:
+                    pool.submit(print, "out", params["token"]).result()
+                    pool.submit(print, "err", params["token"], file=sys.stderr).result()
+                print(json.dumps({"status": "ok", "outputs": []}))
+                return 0
+        """,
+    )
+    path = recipe(desk)
+    path.write_text(path.read_text().replace("talker", "threaded").replace("Talk", "Threaded"))
+    sys.stdout.write("before\n")
+    run_recipe(path, checkpoints=False)
+    sys.stdout.write("after\n")
+    printed = capfd.readouterr()
+    assert printed.out == "before\nafter\n"
+    assert "out **********\n" in printed.err
+    assert "err **********\n" in printed.err
+    assert SECRET not in printed.err
+
+
+def test_a_secret_is_given_only_to_secret_inputs_of_a_recipe_within(desk: Desk) -> None:
+    """Others are kept in its journal: told before, or where it shows only in the run."""
+    child = """
+        inputs: {open: {default: ""}, hidden: {secret: true, default: ""}}
+        steps: [{name: a, type: shell, run: ['true']}]
+        """
+    desk.write("child.yaml", child)
+    text = """
+        secrets: [API_TOKEN]
+        inputs: {given: {default: ""}}
+        steps:
+          - {name: a, type: recipe, recipe: child.yaml, inputs: {WHAT}}
+        """
+    path = desk.write("r.yaml", text.replace("WHAT", 'open: "a ${{ secrets.API_TOKEN }}"'))
+    with pytest.raises(RecipeError, match="does not say that open is secret"):
+        run_recipe(path)
+    path = desk.write("r.yaml", text.replace("WHAT", 'open: "${{ inputs.given }}"'))
+    with pytest.raises(RecipeFailedError, match="would hold a secret"):
+        run_recipe(path, {"given": f"x{SECRET}"})
+    path = desk.write("r.yaml", text.replace("WHAT", 'hidden: "${{ secrets.API_TOKEN }}"'))
+    run_recipe(path)
