@@ -11,10 +11,11 @@ from math import prod
 
 from oneiric.chains import in_order
 from oneiric.errors import JSONValue, unknown
-from oneiric.recipes.recipe import MatrixSpec, RecipeSpec, StepSpec
+from oneiric.recipes.recipe import MOST_STEPS, MatrixSpec, RecipeSpec, StepSpec
 
 MOST_MEMBERS = 1_000
 MOST_COMBINATIONS = 100_000
+MOST_WAYS = 1_000_000
 MOST_HINTS = 20
 _LONGEST_ID = 200
 _PLAIN = re.compile(r"[\w.@ -]{1,60}")
@@ -153,17 +154,32 @@ def _members(placed: Iterable[Placed], problems: list[Misplaced]) -> Iterator[Pl
     Where one member's failure is not to stop the others, a step follows that fails for them.
     """
     members: dict[str, tuple[str, ...]] = {}
+    steps = ways = 0
     for each in placed:
         waits = tuple(
             dict.fromkeys(one for name in each.depends_on for one in members.get(name, (name,)))
         )
-        found = dict(_combined(each, problems))
+        is_full = steps > MOST_STEPS or ways > MOST_WAYS
+        found = {each.id: _unknown_values(each)} if is_full else dict(_combined(each, problems))
+        steps, ways = steps + len(found), ways + len(found) * len(waits)
+        if not is_full and (steps > MOST_STEPS or ways > MOST_WAYS):
+            many = f"{MOST_STEPS} steps"
+            if ways > MOST_WAYS:
+                many = f"{MOST_WAYS} pairs of which one waits for the other"
+            at = f"{each.at}.matrix" if each.spec.matrix else each.at
+            problems.append(Misplaced(at, f"with it there are more than {many}"))
         names = members[each.id] = tuple(found) or (each.id,)
         for name, values in found.items():
             yield replace(each, id=name, depends_on=waits, matrix=values)
         if names != (each.id,) and each.spec.matrix and not each.spec.matrix.fail_fast:
             members[each.id] = (each.id,)
             yield replace(each, depends_on=names, members=names)
+
+
+def _unknown_values(placed: Placed) -> dict[str, JSONValue]:
+    """Return the names of a matrix of which no combination is made."""
+    matrix = placed.spec.matrix
+    return dict.fromkeys(matrix.model_extra or {}) if matrix else {}
 
 
 def _combined(

@@ -95,7 +95,7 @@ def compile_recipe(
     limits = [n for n in (max_parallel, spec.concurrency.max_parallel or 0) if n]
     making = _Making(recipe, told, shared(placed, min(limits, default=0)))
     steps = tuple(making.step(each) for each in placed)
-    if len(steps) > Limits().max_steps:
+    if not wrong and len(steps) > Limits().max_steps:
         wrong.append(Misplaced("steps", f"{len(steps)} steps are more than {Limits().max_steps}"))
     if allowed:
         wrong += allowed.misplaced(recipe)
