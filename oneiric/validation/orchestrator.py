@@ -160,8 +160,7 @@ class Orchestrator:
         with self._alone(task.id):
             await self._check_alone(compiled.plan.name, task.id)
             run_id = self.host.clock.new_id()
-            begin = partial(self._begun, compiled, run_id)
-            await asyncio.shield(self._kept.start(self._carried(run_id, begin)))
+            await self._ended(run_id, partial(self._begun, compiled, run_id))
         return await self.task(run_id)
 
     async def run_batch(self, tasks: Sequence[Task], *, parallel: bool = False) -> list[Task]:
@@ -206,8 +205,7 @@ class Orchestrator:
         task = str((found.task or {}).get("id", ""))
         with self._alone(task):
             await self._check_alone(f"{PREFIX}{task}", task, but=run_id)
-            begin = partial(self._taken_up, run_id)
-            await asyncio.shield(self._kept.start(self._carried(run_id, begin)))
+            await self._ended(run_id, partial(self._taken_up, run_id))
         return await self.task(run_id)
 
     async def standing(self, run_id: str) -> Projection:
@@ -267,6 +265,18 @@ class Orchestrator:
             known = {each.digest: each for each in await asyncio.to_thread(book.read, task, run_id)}
         return [known[digest] for digest in made if digest in known]
 
+    async def _ended(self, run_id: str, begin: Callable[[], Awaitable[RunHandle]]) -> None:
+        """Wait until a run is over; it goes on when nobody waits any more."""
+        carried = self._kept.start(self._carried(run_id, begin))
+        try:
+            await asyncio.shield(carried)
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if waiting is not None and waiting.cancelling():
+                raise
+            hint = "resume it when an orchestrator is up again"
+            raise ClosedError(f"the run {run_id} was left open", hint=hint) from None
+
     async def _carried(self, run_id: str, begin: Callable[[], Awaitable[RunHandle]]) -> None:
         lifecycle, key = self.host.lifecycle, self.config.snipara_api_key
         mask = [key.get_secret_value()] if key else []
@@ -277,9 +287,15 @@ class Orchestrator:
 
     async def _begun(self, compiled: Compiled, run_id: str) -> RunHandle:
         told = compiled.task.model_dump(mode="json", exclude=set(_CAME_OF_IT))
-        return await self.host.engine.start(
+        handle = await self.host.engine.start(
             compiled.plan, compiled.input, run_id=run_id, metadata={"task": told}
         )
+        try:  # another process may have begun one in the same moment
+            await self._check_alone(compiled.plan.name, compiled.task.id, but=run_id)
+        except TaskBusyError as error:
+            await self.host.engine.cancel(run_id, reason=error.message)
+            raise
+        return handle
 
     async def _taken_up(self, run_id: str) -> RunHandle:
         """Take a run up; one whose process has died is free once its lease has ended."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oneiric.errors import InvalidError, NotFoundError
+from oneiric.errors import ClosedError, InvalidError, NotFoundError
 from oneiric.validation.errors import TaskBusyError, TaskError
 from oneiric.validation.models import (
     Deployment,
@@ -270,6 +270,44 @@ async def test_a_task_has_one_run_under_way_at_a_time(tmp_path: Path) -> None:
             found.service.hold.set()
     assert raised.value.exit_code == 3
     assert told(first.result()) == ("done", "done", "")
+
+
+async def test_a_run_that_was_let_go_is_told_so_and_goes_on_later(tmp_path: Path) -> None:
+    """Closing waits for no check; what was recorded stays."""
+    async with parts(tmp_path) as found:
+        found.service.hold = asyncio.Event()
+        found.service.answers["/held"] = 200
+        held = task(live_checks=[{"url": "/held"}, {"url": "/a"}])
+        trying = asyncio.ensure_future(found.orchestrator.execute_task(held))
+        await found.service.held.wait()
+        await found.orchestrator.close()
+        with pytest.raises(ClosedError, match="was left open") as raised:
+            await trying
+        found.service.hold.set()
+        await found.orchestrator.initialize()
+        found.offer()
+        (record,) = await found.orchestrator.host.journal.runs()
+        done = await found.orchestrator.resume(record.run_id)
+    assert record.run_id in raised.value.message
+    assert told(done) == ("done", "done", "")
+
+
+async def test_whoever_stops_waiting_does_not_stop_the_run(tmp_path: Path) -> None:
+    """It is carried to its end all the same."""
+    async with parts(tmp_path) as found:
+        found.service.hold = asyncio.Event()
+        found.service.answers["/held"] = 200
+        held = task(live_checks=[{"url": "/held"}, {"url": "/a"}])
+        trying = asyncio.ensure_future(found.orchestrator.execute_task(held))
+        await found.service.held.wait()
+        trying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await trying
+        (run,) = found.orchestrator.host.engine.under_way
+        found.service.hold.set()
+        await (await found.orchestrator.host.engine.resume(run.run_id))
+        done = await found.orchestrator.task(run.run_id)
+    assert told(done) == ("done", "done", "")
 
 
 async def test_a_run_that_is_over_is_not_resumed_and_others_are_not_tasks(tmp_path: Path) -> None:
