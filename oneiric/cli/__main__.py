@@ -1,6 +1,7 @@
-"""`python -m oneiric.cli`, and the command `oneiric`."""
+"""`python -m oneiric.cli`, and the commands `oneiric` and `oneiric-validate`."""
 
 import signal
+import sys
 
 
 def run() -> None:
@@ -10,6 +11,12 @@ def run() -> None:
     from oneiric.cli.app import main  # takes a while, and there is nothing yet to be let go of
 
     main()
+
+
+def validate() -> None:
+    """Run the commands of validation: `oneiric-validate`, which is `oneiric validation`."""
+    sys.argv.insert(1, "validation")
+    run()
 
 
 if __name__ == "__main__":

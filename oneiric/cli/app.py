@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "run": ("oneiric.cli.run:app", "Look at runs, and tell them something."),
         "workflow": ("oneiric.cli.workflow:app", "Plan workflows, run them, look at their runs."),
         "recipe": ("oneiric.cli.recipe:app", "Run recipes, check them, look at their runs."),
+        "validation": ("oneiric.cli.validation:app", "Have production prove that a task is done."),
         "worker": ("oneiric.cli.worker:work", "Take work from a queue and do it."),
         "orchestrate": (
             "oneiric.cli.orchestrate:orchestrate",

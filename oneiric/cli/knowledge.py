@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
 from oneiric.documents import parse
 from oneiric.errors import DocumentError, InvalidError
+from oneiric.validation.desk import ValidationDesk
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
@@ -40,7 +41,12 @@ def recall(
     as_json: AsJSON = False,
 ) -> None:
     """Recall what earlier sessions remembered, the most relevant first."""
-    asked = {"query": query, "limit": limit, "type": kind, "category": category}
+    asked: dict[str, JSONValue] = {
+        "query": query,
+        "limit": limit,
+        "type": kind,
+        "category": category,
+    }
     _show(context, "recall", asked, as_json=as_json)
 
 
@@ -59,7 +65,12 @@ def remember(
     as_json: AsJSON = False,
 ) -> None:
     """Remember a text for later sessions."""
-    asked = {"content": content, "type": kind, "category": category, "ttl_days": ttl}
+    asked: dict[str, JSONValue] = {
+        "content": content,
+        "type": kind,
+        "category": category,
+        "ttl_days": ttl,
+    }
     _show(context, "remember", asked, as_json=as_json)
 
 
@@ -78,7 +89,7 @@ def swarm_create(
     as_json: AsJSON = False,
 ) -> None:
     """Make a swarm: agents that share state and tasks."""
-    asked = {
+    asked: dict[str, JSONValue] = {
         "name": name,
         "description": description,
         "max_agents": max_agents,
@@ -270,7 +281,7 @@ def htask_tree(
     _show(context, "get_htask_tree", asked, as_json=as_json)
 
 
-_COMMANDS = {
+_COMMANDS: Mapping[str, Callable[..., None]] = {
     "recall": recall,
     "remember": remember,
     "swarm-create": swarm_create,
@@ -286,9 +297,8 @@ _COMMANDS = {
 def _show(
     context: typer.Context, verb: str, asked: Mapping[str, JSONValue], *, as_json: bool
 ) -> None:
-    from oneiric.validation.desk import ValidationDesk
-
-    desk = ValidationDesk(session_of(context).operator.host)
+    session = session_of(context)
+    desk = ValidationDesk(session.config, session.profile)
     with foreign_aside():
         answer = desk.knowledge(verb, {k: v for k, v in asked.items() if v is not None})
     show_answer(answer, as_json=as_json)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from oneiric.cli.output import AsJSON, session_of, show_answer
-
-if TYPE_CHECKING:
-    from oneiric.validation.desk import ValidationDesk
+from oneiric.validation.desk import ValidationDesk
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="List proofs, and verify their ledger."
@@ -52,6 +50,5 @@ def verify(
 
 
 def _desk(context: typer.Context) -> ValidationDesk:
-    from oneiric.validation.desk import ValidationDesk
-
-    return ValidationDesk(session_of(context).operator.host)
+    session = session_of(context)
+    return ValidationDesk(session.config, session.profile)

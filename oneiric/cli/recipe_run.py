@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 import typer
 
 from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, tell
-from oneiric.errors import InvalidError, NotFoundError, OneiricError
+from oneiric.cli.reports import place, reports_of
+from oneiric.errors import InvalidError, OneiricError
 from oneiric.recipes.context_files import read_context, write_context
 from oneiric.recipes.desk import RecipeDesk
 from oneiric.recipes.inputs import params as read_params
 from oneiric.recipes.options import RunOptions
-from oneiric.recipes.reporting import FORMATS, write_report
+from oneiric.recipes.reporting import write_report
 from oneiric.recipes.stdout import line_of
 from oneiric.recipes.verdict import refusal
 from oneiric.reports.happening import event_document, happening
@@ -145,8 +146,8 @@ def run(
     are done; at the second those are stopped too. With --watch it is run again and again, until
     Ctrl-C ends that with 0.
     """
-    path, reports = _one(recipe, option), _reports(report or [])
-    left = _place(context_out) if context_out else None
+    path, reports = _one(recipe, option), reports_of(report or [])
+    left = place(context_out) if context_out else None
     options = RunOptions(
         only=tuple(only or ()),
         skip=tuple(skip or ()),
@@ -312,25 +313,3 @@ def _one(recipe: Path | None, option: Path | None) -> Path:
     if found is None:
         raise InvalidError("name a recipe", hint="oneiric recipe list shows what there is")
     return found
-
-
-def _reports(texts: Sequence[str]) -> list[tuple[str, Path]]:
-    found = []
-    for text in texts:
-        form, _, path = text.partition("=")
-        if form not in FORMATS or not path:
-            hint = f"write it as FORMAT=PATH, the format being one of {', '.join(FORMATS)}"
-            raise InvalidError(f"--report {text} names no report", hint=hint)
-        found.append((form, _place(Path(path))))
-    return found
-
-
-def _place(path: Path) -> Path:
-    """Return where something is to be written at the end, checked while nothing was done.
-
-    Raises:
-        NotFoundError: its folder is not there.
-    """
-    if not path.parent.is_dir():
-        raise NotFoundError("folder", str(path.parent))
-    return path

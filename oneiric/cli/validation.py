@@ -11,10 +11,10 @@ import typer
 from oneiric.cli import baseline, knowledge, proofs
 from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
 from oneiric.errors import InvalidError
+from oneiric.validation.desk import ValidationDesk
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
-    from oneiric.validation.desk import ValidationDesk
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Validate in production.")
 app.add_typer(proofs.app, name="proofs")
@@ -238,9 +238,8 @@ def status(context: typer.Context, *, as_json: AsJSON = False) -> None:
 
 
 def _desk(context: typer.Context) -> ValidationDesk:
-    from oneiric.validation.desk import ValidationDesk
-
-    return ValidationDesk(session_of(context).operator.host)
+    session = session_of(context)
+    return ValidationDesk(session.config, session.profile)
 
 
 def _teller() -> Any:

@@ -40,8 +40,8 @@ from oneiric.runs.state import StepState
 from oneiric.to_end import run_to_end
 
 if TYPE_CHECKING:
+    from oneiric.domains.following import Tell
     from oneiric.domains.host import Host
-    from oneiric.recipes.following import Tell
     from oneiric.runs.run import Run
 
 T = TypeVar("T")

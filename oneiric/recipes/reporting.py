@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from oneiric.errors import InvalidError, OneiricError, unknown
 from oneiric.files import write_atomic
 from oneiric.recipes.log import tell
+from oneiric.reports.forms import report_text
 from oneiric.reports.report import RunReport
 from oneiric.runs.event import Data, EventKind, RunEvent
 from oneiric.targets import load
@@ -20,27 +20,10 @@ if TYPE_CHECKING:
     from oneiric.runs.plan import Plan
 
 
-FORMATS: Mapping[str, str] = MappingProxyType(
-    {
-        "html": "oneiric.reports.html:html",
-        "markdown": "oneiric.reports.markdown:markdown",
-        "junit": "oneiric.reports.junit:junit",
-        "json": "oneiric.reports.document:document",
-    }
-)
-"""Who writes the forms of reports, by name; they are imported when one is asked for."""
-
 GRAPHS: Mapping[str, str] = MappingProxyType(
     {"mermaid": "oneiric.reports.mermaid:mermaid", "dot": "oneiric.reports.dot:dot"}
 )
 """Who writes the forms of drawings, by name."""
-
-
-def _written(maker: str, report: RunReport) -> str:
-    made = load(maker, ("oneiric",))(report)
-    if isinstance(made, str):
-        return made
-    return f"{json.dumps(made, ensure_ascii=False, indent=2)}\n"
 
 
 def write_report(report: RunReport, form: str, path: Path | None) -> None:
@@ -50,9 +33,7 @@ def write_report(report: RunReport, form: str, path: Path | None) -> None:
         InvalidError: there is no such form.
         UnavailableError: the file cannot be written.
     """
-    if form not in FORMATS:
-        raise InvalidError(f"there is no form of report {unknown(form, FORMATS)}")
-    text = _written(FORMATS[form], report)
+    text = report_text(report, form)
     if path is None:
         tell(text.rstrip("\n"))
     else:
@@ -78,4 +59,4 @@ def drawn(plan: Plan, form: str) -> str:
         raise InvalidError(f"there is no form of graph {unknown(form, GRAPHS)}")
     data: Data = {"plan": plan.as_json(), "digest": plan.digest}
     created = RunEvent("plan", EventKind.RUN_CREATED, "1970-01-01T00:00:00.000000Z", "", data, 1)
-    return _written(GRAPHS[form], RunReport.of([created]))
+    return str(load(GRAPHS[form], ("oneiric",))(RunReport.of([created])))

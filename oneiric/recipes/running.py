@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
+from oneiric.domains.following import Tell, told
 from oneiric.domains.host import Host, host
 from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError, PlanChangedError
 from oneiric.ports.secrets import SECRETS
@@ -20,7 +21,6 @@ from oneiric.recipes.caching import Cache
 from oneiric.recipes.compiling import Compiled, compile_recipe
 from oneiric.recipes.context import Context, Entry
 from oneiric.recipes.errors import GroupBusyError
-from oneiric.recipes.following import Tell, told
 from oneiric.recipes.inputs import checked_inputs
 from oneiric.recipes.loading import make_importable
 from oneiric.recipes.log import tell as tell_stderr

@@ -77,7 +77,9 @@ class OrchestratorConfig(BaseModel):
     """What `load` noticed, such as a key in a file that others can read."""
 
     @classmethod
-    def load(cls, folder: Path | str = ".") -> Self:
+    def load(
+        cls, folder: Path | str = ".", *, path: Path | None = None, profile: str | None = None
+    ) -> Self:
         """Read the file of *folder*, or of the nearest folder above that has one.
 
         The environment outranks it, and so does the section `[validation]` of the configuration
@@ -88,26 +90,26 @@ class OrchestratorConfig(BaseModel):
             DocumentError: the file is not one strict JSON object.
         """
         start = Path(folder).resolve()
-        path = found_file(start)
-        home = path.parent if path else start
-        data = read_bounded(path, limit=MAX_BYTES) if path else b"{}"
-        values = parse(data, "json", source=str(path or start))
+        own = found_file(start)
+        home = own.parent if own else start
+        data = read_bounded(own, limit=MAX_BYTES) if own else b"{}"
+        values = parse(data, "json", source=str(own or start))
         if not isinstance(values, Mapping):
-            raise ConfigError(f"{path} holds no table of settings")
+            raise ConfigError(f"{own} holds no table of settings")
         file = dict(values)
         if isinstance(repo := file.get("repo_path"), str):
             file["repo_path"] = str(home / repo)
         file.setdefault("repo_path", str(home))
-        over = dict(_outranking(host(folder=home, checkpoints=False)))
+        over = dict(_outranking(host(path=path, profile=profile, folder=home, checkpoints=False)))
         lines = locate(data, "json")
 
         def origin(key: str) -> str:
             name = key.partition(".")[2]
             line = line_of(lines, name)
-            return str(path or start) if line is None or name in over else f"{path}:{line}"
+            return str(own or start) if line is None or name in over else f"{own}:{line}"
 
         config = validate_settings(cls, file | over, key="orchestrator", origin_of=origin)
-        warnings = _warnings(path, file)
+        warnings = _warnings(own, file)
         return config.model_copy(update={"warnings": warnings})
 
     def over(self, settings: ValidationSettings) -> ValidationSettings:

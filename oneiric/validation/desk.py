@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from oneiric.documents import canonical, parse
 from oneiric.documents.model import validate_settings
@@ -16,7 +16,7 @@ from oneiric.errors import ConfigError, InvalidError, JSONValue, NotFoundError
 from oneiric.files import read_bounded, write_atomic
 from oneiric.ports.drift import DRIFT
 from oneiric.ports.validator import VALIDATOR
-from oneiric.reports.forms import write_report
+from oneiric.reports.forms import report_text
 from oneiric.reports.report import RunReport
 from oneiric.to_end import run_to_end
 from oneiric.validation.answers import (
@@ -39,12 +39,14 @@ from oneiric.validation.plugin import LEDGER
 from oneiric.validation.projection import project
 
 if TYPE_CHECKING:
-    from oneiric.runs.event import RunEvent
+    from oneiric.domains.following import Tell
+    from oneiric.validation.providers.drift import ComparingDetector
 
-    Tell = Callable[[RunEvent], object]
+T = TypeVar("T")
 
 _MOST_BYTES = 4 << 20
 _RUNS = 100
+_SHOWN = 10
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 _KINDS = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 
@@ -123,7 +125,7 @@ class ValidationDesk:
 
     def write_report(self, answer: TaskAnswer, form: str, path: Path) -> None:
         """Write a report of a run: `html`, `markdown`, `junit` or `json`."""
-        write_report(answer.report, form, path)
+        write_atomic(path, report_text(answer.report, form).encode())
 
     def drift(self, asked: Mapping[str, JSONValue]) -> DriftAnswer:
         """Compare what runs with what was meant.
@@ -157,6 +159,41 @@ class ValidationDesk:
         if any(contract.values()):
             found["openapi"] = {name: value for name, value in contract.items() if value}
         return found
+
+    def record(self, name: str) -> Told:
+        """Record what production is like now, as the baseline of that name."""
+        return run_to_end(self._on(partial(self._baseline, name, "record")))
+
+    def accept(self, name: str) -> Told:
+        """Note every difference from a baseline as one that is as it should be.
+
+        Raises:
+            NotFoundError: none of that name was recorded.
+        """
+        return run_to_end(self._on(partial(self._baseline, name, "accept")))
+
+    def baseline(self, name: str) -> Told:
+        """Return what was recorded.
+
+        Raises:
+            NotFoundError: none of that name was.
+        """
+        return run_to_end(self._on(partial(self._baseline, name, "show")))
+
+    async def _baseline(self, name: str, verb: str, orchestrator: Orchestrator) -> Told:
+        async with orchestrator.host.lifecycle.use(DRIFT, needs=["baseline"]) as detector:
+            keeper = cast("ComparingDetector", detector)
+            if verb == "show":
+                found = await keeper.show(name)
+            else:
+                asked = self._question(orchestrator, {"baseline": name})
+                found = await (keeper.record if verb == "record" else keeper.accept)(asked)
+        told = cast("dict[str, JSONValue]", found.as_json())
+        lines = [
+            f"{name}: {found.prod_url} at {found.at[:19]}",
+            f"  {len(found.routes)} routes, {len(found.accepted)} accepted differences",
+        ]
+        return Told(str(told.pop("schema")), told, lines)
 
     def check(self, asked: Mapping[str, Any], *, user: str = "") -> CheckAnswer:
         """Do one check, and return its proof; nothing is stored.
@@ -283,9 +320,10 @@ class ValidationDesk:
             for ref in _PARTS:
                 winner = resolver.explain(ref).winner
                 serving[ref] = str(winner.offer) if winner else ""
-            runs = await orchestrator.host.journal.runs(prefix=PREFIX, limit=10)
             tasks: list[JSONValue] = []
-            for record in runs:
+            for record in await orchestrator.host.journal.runs(limit=_RUNS):
+                if not record.name.startswith(PREFIX) or len(tasks) >= _SHOWN:
+                    continue
                 found = project(await orchestrator.host.journal.read(record.run_id))
                 name = record.name.removeprefix(PREFIX)
                 tasks.append({"id": name, "status": str(found.status), "run": record.run_id})
@@ -307,19 +345,19 @@ class ValidationDesk:
 
     async def _on(
         self,
-        work: Callable[[Orchestrator], Any],
+        work: Callable[[Orchestrator], Awaitable[T]],
         *,
         test_user: str = "",
         also: str = "",
-    ) -> Any:
-        """Do *work* on an orchestrator that is up; *also* is an address that may be asked too."""
-        config = self._config(Path.cwd(), test_user)
+    ) -> T:
+        """Do *work* on an orchestrator that is up; *also* is an address that was asked for."""
+        config = OrchestratorConfig.load(Path.cwd(), path=self._path, profile=self._profile)
+        if test_user:
+            config = config.model_copy(update={"test_user": test_user})
+        if "://" in also:  # whoever names an address allows its host
+            config = config.model_copy(update={"prod_url": ""})
         async with Orchestrator(config, path=self._path, profile=self._profile) as orchestrator:
             return await work(orchestrator)
-
-    def _config(self, folder: Path, test_user: str) -> OrchestratorConfig:
-        config = OrchestratorConfig.load(folder, path=self._path, profile=self._profile)
-        return config.model_copy(update={"test_user": test_user}) if test_user else config
 
 
 _PARTS = (

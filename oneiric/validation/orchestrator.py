@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from oneiric.core.guard import Guard
 from oneiric.core.precedence import Selection
+from oneiric.domains.following import Tell, told
 from oneiric.domains.host import Host, host
 from oneiric.domains.settings import DomainSettings
 from oneiric.errors import (
@@ -65,11 +66,19 @@ class Orchestrator:
     Args:
         config: where production and the repository are.
         path: the configuration file, if it is not the repository's own.
+        profile: the profile laid over it.
     """
 
-    def __init__(self, config: OrchestratorConfig, *, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: OrchestratorConfig,
+        *,
+        path: Path | None = None,
+        profile: str | None = None,
+    ) -> None:
         self.config = config
         self._path = path
+        self._profile = profile
         self._host: Host | None = None
         self._stack = AsyncExitStack()
         self._under_way: set[str] = set()
@@ -83,7 +92,7 @@ class Orchestrator:
         """
         if self._host is not None:
             return
-        on = host(path=self._path, folder=self.config.repo_path)
+        on = host(path=self._path, profile=self._profile, folder=self.config.repo_path)
         builder = on.lifecycle.builder
         builder.settings = GivenSettings(builder.settings, self._given(on))
         self._host = await self._stack.enter_async_context(on)
@@ -145,11 +154,12 @@ class Orchestrator:
 
             return compile_task(task, self.settings, faults=faults, notes=notes)
 
-    async def execute_task(self, task: Task) -> Task:
+    async def execute_task(self, task: Task, *, tell: Tell | None = None) -> Task:
         """Try *task* in a new run, and return it as it stands then.
 
-        What the task brings of status and proofs counts for nothing. That it failed is no error:
-        the task tells. Whoever stops waiting does not stop the run.
+        *tell* is told each event as it is stored. What the task brings of status and proofs
+        counts for nothing. That it failed is no error: the task tells. Whoever stops waiting does
+        not stop the run.
 
         Raises:
             TaskError: everything that is wrong with it; nothing was begun.
@@ -160,7 +170,7 @@ class Orchestrator:
         with self._alone(task.id):
             await self._check_alone(compiled.plan.name, task.id)
             run_id = self.host.clock.new_id()
-            await self._ended(run_id, partial(self._begun, compiled, run_id))
+            await self._ended(run_id, partial(self._begun, compiled, run_id), tell)
         return await self.task(run_id)
 
     async def run_batch(self, tasks: Sequence[Task], *, parallel: bool = False) -> list[Task]:
@@ -186,10 +196,10 @@ class Orchestrator:
             waiting = [group.create_task(tried(task)) for task in tasks]
         return [each.result() for each in waiting]
 
-    async def resume(self, run_id: str) -> Task:
+    async def resume(self, run_id: str, *, tell: Tell | None = None) -> Task:
         """Go on with a run that was left open, and return its task as it stands then.
 
-        What was recorded is not done again.
+        What was recorded is not done again. *tell* is told each event as it is stored.
 
         Raises:
             NotFoundError: there is no such run, or it is no task's.
@@ -205,7 +215,7 @@ class Orchestrator:
         task = str((found.task or {}).get("id", ""))
         with self._alone(task):
             await self._check_alone(f"{PREFIX}{task}", task, but=run_id)
-            await self._ended(run_id, partial(self._taken_up, run_id))
+            await self._ended(run_id, partial(self._taken_up, run_id), tell)
         return await self.task(run_id)
 
     async def standing(self, run_id: str) -> Projection:
@@ -265,9 +275,11 @@ class Orchestrator:
             known = {each.digest: each for each in await asyncio.to_thread(book.read, task, run_id)}
         return [known[digest] for digest in made if digest in known]
 
-    async def _ended(self, run_id: str, begin: Callable[[], Awaitable[RunHandle]]) -> None:
+    async def _ended(
+        self, run_id: str, begin: Callable[[], Awaitable[RunHandle]], tell: Tell | None
+    ) -> None:
         """Wait until a run is over; it goes on when nobody waits any more."""
-        carried = self._kept.start(self._carried(run_id, begin))
+        carried = self._kept.start(self._carried(run_id, begin, tell))
         try:
             await asyncio.shield(carried)
         except asyncio.CancelledError:
@@ -277,18 +289,27 @@ class Orchestrator:
             hint = "resume it when an orchestrator is up again"
             raise ClosedError(f"the run {run_id} was left open", hint=hint) from None
 
-    async def _carried(self, run_id: str, begin: Callable[[], Awaitable[RunHandle]]) -> None:
+    async def _carried(
+        self, run_id: str, begin: Callable[[], Awaitable[RunHandle]], tell: Tell | None
+    ) -> None:
         lifecycle, key = self.host.lifecycle, self.config.snipara_api_key
         mask = [key.get_secret_value()] if key else []
         async with lifecycle.use(SESSIONS) as found:
             sessions = cast("Sessions", found)
             with sessions.held(run_id, Session(lifecycle, mask)):
-                await (await begin())
+                handle = await begin()
+                telling = (
+                    told(self.host.journal, run_id, 0, tell, lifecycle.builder.guard)
+                    if tell
+                    else nullcontext()
+                )
+                async with telling:
+                    await handle
 
     async def _begun(self, compiled: Compiled, run_id: str) -> RunHandle:
-        told = compiled.task.model_dump(mode="json", exclude=set(_CAME_OF_IT))
+        asked = compiled.task.model_dump(mode="json", exclude=set(_CAME_OF_IT))
         handle = await self.host.engine.start(
-            compiled.plan, compiled.input, run_id=run_id, metadata={"task": told}
+            compiled.plan, compiled.input, run_id=run_id, metadata={"task": asked}
         )
         try:  # another process may have begun one in the same moment
             await self._check_alone(compiled.plan.name, compiled.task.id, but=run_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from tests.validation.shop import Shop
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 USER = {
     "type": "object",
@@ -121,9 +123,7 @@ class Storefront:
             await runner.cleanup()
 
     @web.middleware
-    async def _faults(
-        self, request: web.Request, handler: web.RequestHandler
-    ) -> web.StreamResponse:  # type: ignore[type-arg]
+    async def _faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.path}")
         if request.path in self.gone:
             raise web.HTTPNotFound
@@ -131,7 +131,7 @@ class Storefront:
             await asyncio.sleep(self.slow_seconds)
             if self.is_flapping and self.asked.count("GET /users") % 2 == 0:
                 raise web.HTTPServiceUnavailable
-        return await handler(request)  # type: ignore[operator, no-any-return]
+        return await handler(request)
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

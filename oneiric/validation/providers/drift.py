@@ -23,7 +23,7 @@ from oneiric.validation.drift.accepting import check_overrides, judged, read_acc
 from oneiric.validation.drift.baseline import DEFAULT, Accepted, Baseline, Baselines
 from oneiric.validation.drift.checkers import checkers, run_checkers
 from oneiric.validation.drift.cleaning import Cleaner
-from oneiric.validation.drift.findings import Checker, Found
+from oneiric.validation.drift.findings import Checker
 from oneiric.validation.drift.probe import Prober
 from oneiric.validation.drift.question import DriftQuestion, read_question
 from oneiric.validation.drift.recording import look
@@ -33,12 +33,7 @@ from oneiric.validation.providers.database import database_drift
 BACKEND = "drift"
 
 
-async def _database(question: DriftQuestion, executor: Executor) -> Found:
-    nothing: Found = [], [], {}, {}
-    return nothing if question.checks.schemas is False else await database_drift(question, executor)
-
-
-FURTHER: Mapping[str, Checker] = MappingProxyType({"database": _database})
+FURTHER: Mapping[str, Checker] = MappingProxyType({"database": database_drift})
 """Who compares kinds that need more than requests and files."""
 
 
