@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from pydantic import BaseModel, Field, create_model
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from oneiric.core.build import SettingsSource
     from oneiric.core.candidate import Candidate
 
@@ -32,21 +32,27 @@ class GivenSettings:
         self, candidate: Candidate, model: type[BaseModel]
     ) -> BaseModel | Awaitable[BaseModel]:
         """Return *candidate*'s settings, or what gives them when awaited."""
-        found = self.before.settings_for(candidate, model)
         names = (str(candidate.ref), str(candidate.offer))
         values = {key: each for name in names for key, each in self.given.get(name, {}).items()}
-        values = {key: each for key, each in values.items() if key in model.model_fields}
-        if not values:
-            return found
-        if isinstance(found, Awaitable):
-            return _later(found, values)
-        return _laid(found, values)
+        known = {key: each for key, each in values.items() if key in model.model_fields}
+        return self.before.settings_for(candidate, with_defaults(model, known) if known else model)
 
 
-async def _later(found: Awaitable[BaseModel], values: Mapping[str, object]) -> BaseModel:
-    return _laid(await found, values)
+def with_defaults(model: type[BaseModel], values: Mapping[str, object]) -> type[BaseModel]:
+    """Return *model* with other defaults, which are checked as what is written is.
 
-
-def _laid(found: BaseModel, values: Mapping[str, object]) -> BaseModel:
-    said = {name: getattr(found, name) for name in found.model_fields_set}
-    return type(found).model_validate({**values, **said})
+    >>> from pydantic import BaseModel
+    >>> class Door(BaseModel):
+    ...     key: str
+    ...     height: int = 2
+    >>> with_defaults(Door, {"key": "k"})().model_dump()
+    {'key': 'k', 'height': 2}
+    """
+    fields: dict[str, Any] = {}
+    for name, value in values.items():
+        field = model.model_fields[name]
+        annotation: Any = field.annotation
+        if field.metadata:
+            annotation = cast("Any", Annotated)[(annotation, *field.metadata)]
+        fields[name] = (annotation, Field(default=value, validate_default=True))
+    return create_model(model.__name__, __base__=model, **fields)

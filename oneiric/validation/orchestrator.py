@@ -240,7 +240,7 @@ class Orchestrator:
         assert found.task is not None
         task = Task.model_validate(found.task)
         proofs = await self.proofs(task.id, run_id, found)
-        facts: dict[str, Any] = {"outcome": found.outcome, "code": found.code}
+        facts: dict[str, Any] = {"code": found.code}
         if warnings := found.warnings:
             facts["warnings"] = warnings
         if context := found.results.get("context", {}).get("titles"):
@@ -368,6 +368,11 @@ class Orchestrator:
                 "key": cache / "keys" / "ledger.json",
             },
             f"{KNOWLEDGE}@snipara": {name: each for name, each in hosted.items() if each},
+            f"{KNOWLEDGE}@sqlite-fts": {
+                "path": cache / "knowledge.sqlite",
+                "folder": config.repo_path,
+            },
+            f"{DRIFT}@compare": {"baselines": cache / "baselines"},
         }
 
     def _choose(self, on: Host) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
+from oneiric.core.candidate import Candidate
 from oneiric.errors import ConfigError, DocumentError
 from oneiric.validation.config import OrchestratorConfig
 from oneiric.validation.orchestrator import Orchestrator
@@ -109,6 +110,42 @@ def test_defect_validation_c2_a_key_that_others_can_read_is_warned_about(tmp_pat
     assert str(path) in warning
     assert "chmod 600" in warning
     assert KEY not in warning
+
+
+class HostedSettings(BaseModel):
+    """Settings of which one is needed."""
+
+    api_key: Annotated[SecretStr, Field(min_length=3)]
+    project: str = ""
+    base_url: str = "https://api.snipara.com"
+
+
+class Hosted:
+    """Knowledge that needs a key."""
+
+    def __init__(self, settings: HostedSettings) -> None:
+        self.settings = settings
+
+
+async def test_the_hosted_knowledge_is_given_the_key_and_the_project(tmp_path: Path) -> None:
+    """What the configuration says of it counts, and what nobody says is as it is by default."""
+    (tmp_path / "oneiric.toml").write_text(
+        "[adapters.provider_settings.snipara]\nproject = 'toml'\n"
+    )
+    config = OrchestratorConfig(
+        prod_url="https://api.example.com",
+        repo_path=tmp_path,
+        snipara_api_key=KEY,  # type: ignore[arg-type]
+        snipara_project="python",
+    )
+    offer = Candidate("adapter:knowledge", "snipara", Hosted, settings_model=HostedSettings)
+    async with Orchestrator(config) as orchestrator:
+        lifecycle = orchestrator.host.lifecycle
+        lifecycle.resolver.register(offer)
+        async with lifecycle.use("adapter:knowledge", provider="snipara") as knowledge:
+            found = knowledge.settings
+    assert found.api_key.get_secret_value() == KEY
+    assert (found.project, found.base_url) == ("toml", "https://api.snipara.com")
 
 
 async def test_what_the_configuration_says_of_a_part_counts_over_what_it_is_given(
