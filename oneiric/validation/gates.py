@@ -54,13 +54,17 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True)
 class CutoverCheck:
-    """One line of a checklist: a check, and others of which one is as good."""
+    """One line of a checklist: a check, and others of which one is as good.
+
+    Lines of one `group` are done together, in their order: one may need what another captured.
+    """
 
     name: str
     description: str
     check: LiveCheck
     required: bool = True
     others: Sequence[LiveCheck] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,7 @@ class Gatekeeper:
             for each in firsts:
                 label = each.name or name.replace("check.", "task_check_")
                 what = f"{each.method} {each.url} answers {each.expected_status}"
-                checks.append(CutoverCheck(label, what, each, each.required, others))
+                checks.append(CutoverCheck(label, what, each, each.required, others, name))
         return CutoverChecklist(
             task.id, rfc3339(self._clock.now()), self.gatekeeper_id, checks, await self._context()
         )
@@ -196,19 +200,28 @@ class Gatekeeper:
     async def run_cutover_checklist(self, checklist: CutoverChecklist) -> CutoverResult:
         """Do the checks of a list, several at once, and tell whether all required ones passed."""
 
-        async def done(line: CutoverCheck) -> tuple[bool, list[kernel.Proof]]:
-            listed = [each.model_dump(mode="json") for each in (line.check, *line.others)]
-            given = [{**each, "id": each["id"] or line.check.identity} for each in listed]
-            proofs = await self._group(given, is_one_enough=bool(line.others))
-            is_good = bool(proofs) and proofs[-1].outcome is kernel.ProofOutcome.PASSED
-            return is_good or not line.required, proofs
+        groups: dict[str, list[CutoverCheck]] = {}
+        for number, line in enumerate(checklist.checks):
+            groups.setdefault(line.group or str(number), []).append(line)
+
+        async def done(lines: Sequence[CutoverCheck]) -> list[kernel.Proof]:
+            listed = [
+                each.model_dump(mode="json") | {"id": line.check.identity}
+                for line in lines
+                for each in (line.check, *line.others)
+            ]
+            return await self._group(listed, is_one_enough=bool(lines[0].others))
 
         async with asyncio.TaskGroup() as group:
-            waiting = [group.create_task(done(line)) for line in checklist.checks]
-        ended = [each.result() for each in waiting]
-        seen = [proof for _, proofs in ended for proof in proofs]
+            waiting = [group.create_task(done(lines)) for lines in groups.values()]
+        seen = [proof for each in waiting for proof in each.result()]
+        last = {str(proof.facts["check"]): proof.outcome for proof in seen}
+        passed = bool(last) and all(
+            last.get(line.check.identity) is kernel.ProofOutcome.PASSED
+            for line in checklist.checks
+            if line.required
+        )
         self._seen.setdefault(checklist.task_id, []).extend(seen)
-        passed = bool(ended) and all(is_good for is_good, _ in ended)
         return CutoverResult(passed, [Proof.of(proof) for proof in seen])
 
     async def full_validation_flow(self, task: Task) -> GateResult:

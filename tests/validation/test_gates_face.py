@@ -151,6 +151,22 @@ async def test_a_checklist_is_made_and_done(service: Service, tmp_path: Path) ->
     assert not await gatekeeper.run_cutover_checklist(checklist)
 
 
+async def test_lines_of_a_checklist_hand_on_what_they_captured(
+    service: Service, tmp_path: Path
+) -> None:
+    """They are done together, in their order."""
+    chain = [
+        {"url": "/a", "capture": {"token": "json $.token"}},
+        {"url": "/b", "headers": {"X-Token": "${ captured.token }"}},
+    ]
+    gatekeeper = keeper(service, tmp_path, validator=PlainValidator())
+    checklist = await gatekeeper.generate_cutover_checklist(task(live_checks=chain))
+    passed, proofs = await gatekeeper.run_cutover_checklist(checklist)
+    assert passed is True
+    assert isinstance(proofs, list)
+    assert [proof.result for proof in proofs] == ["pass"] * 4
+
+
 async def test_a_task_that_is_wrong_is_told_so_at_the_first_gate(
     service: Service, tmp_path: Path
 ) -> None:
