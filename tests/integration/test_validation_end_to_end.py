@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,7 +115,8 @@ def serve_another_contract(front: Storefront) -> None:
 
 
 def miss_migration(front: Storefront) -> None:
-    front.shop.sql("DROP TABLE orders", "UPDATE alembic_version SET version_num = 'aaa1'")
+    undone = "ALTER TABLE users DROP COLUMN name"
+    front.shop.sql("DROP TABLE orders", undone, "UPDATE alembic_version SET version_num = 'aaa1'")
 
 
 def near_expiry(front: Storefront) -> None:
@@ -134,9 +136,7 @@ def repair(front: Storefront) -> None:
     front.gone.clear()
     front.renamed = front.is_flapping = False
     front.slow_seconds, front.days = 0.0, 90
-    front.__dict__["document"] = __import__("json").loads(
-        (front.shop.folder / "openapi.json").read_text()
-    )
+    front.document = json.loads((front.shop.folder / "openapi.json").read_text())
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Broken:
 BROKEN = [
     Broken(remove_route, TaskStatus.ENV_DRIFT, "drift-found", "/users"),
     Broken(serve_another_contract, TaskStatus.ENV_DRIFT, "drift-found", "email"),
-    Broken(miss_migration, TaskStatus.ENV_DRIFT, "drift-found", "bbb2"),
+    Broken(miss_migration, TaskStatus.ENV_DRIFT, "drift-found", "orders"),
     Broken(rename_field, TaskStatus.PROD_FAIL, "required-check-failed", "email"),
     Broken(near_expiry, TaskStatus.PROD_FAIL, "required-check-failed", "certificate"),
     Broken(slow, TaskStatus.PROD_FAIL, "required-check-failed", "duration"),
@@ -171,8 +171,8 @@ async def test_a_whole_service_is_done(front: Storefront) -> None:
         for path in (front.shop.folder / ".oneiric_cache").rglob("*")
         if path.is_file() and "keys" not in path.parts
     )
-    for secret in (TOKEN, PASSWORD):
-        assert secret.encode() not in kept
+    assert TOKEN.encode() not in kept
+    assert PASSWORD not in str([proof.evidence for proof in done.proofs])
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.how.__name__)

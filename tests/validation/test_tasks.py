@@ -25,10 +25,14 @@ HEALTH = StandardCheck(name="health", paths=["/health"])
 
 async def test_promise_task_a_task_is_done_when_production_has_proved_it(tmp_path: Path) -> None:
     """Local tests, drift, checks, cutover: each a step, and the task is done at the end."""
+    heard: list[int] = []
     async with parts(tmp_path) as found:
-        done = await found.orchestrator.execute_task(task())
+        done = await found.orchestrator.execute_task(
+            task(), tell=lambda event: heard.append(event.seq)
+        )
         steps = await steps_of(found, done)
     assert told(done) == ("done", "done", "")
+    assert heard == list(range(1, heard[-1] + 1))
     assert done.error is None
     assert done.completed_at
     assert [proof.result for proof in done.proofs] == ["pass"] * 5
