@@ -276,6 +276,23 @@ async def test_a_task_has_one_run_under_way_at_a_time(tmp_path: Path) -> None:
     assert told(first.result()) == ("done", "done", "")
 
 
+async def test_another_process_keeps_a_second_run_out_too(tmp_path: Path) -> None:
+    """By the journal, which both of them read; its refusal names the run that is under way."""
+    async with parts(tmp_path) as found, parts(tmp_path) as other:
+        found.service.hold = asyncio.Event()
+        found.service.answers["/held"] = 200
+        held = task(live_checks=[{"url": "/held"}, {"url": "/a"}])
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(found.orchestrator.execute_task(held))
+            await found.service.held.wait()
+            with pytest.raises(TaskBusyError) as raised:
+                await other.orchestrator.execute_task(held)
+            found.service.hold.set()
+        assert raised.value.run_id == first.result().run_id
+        again = await other.orchestrator.execute_task(task())
+    assert told(first.result()) == told(again) == ("done", "done", "")
+
+
 async def test_a_run_that_was_let_go_is_told_so_and_goes_on_later(tmp_path: Path) -> None:
     """Closing waits for no check; what was recorded stays."""
     async with parts(tmp_path) as found:
