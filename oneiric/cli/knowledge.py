@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneiric.cli.groups import Groups
 from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
 from oneiric.documents import parse
 from oneiric.errors import DocumentError, InvalidError
@@ -16,6 +17,10 @@ from oneiric.validation.desk import ValidationDesk
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
 
+app = typer.Typer(
+    cls=Groups, no_args_is_help=True, add_completion=False, help="Validate in production."
+)
+
 Swarm = Annotated[str, typer.Option("--swarm-id", "-s", help="The swarm.", metavar="SWARM")]
 Owner = Annotated[str, typer.Option("--owner", "-o", help="Who owns it.")]
 Description = Annotated[str, typer.Option("--description", "-d", help="What it is, at length.")]
@@ -23,12 +28,7 @@ Parent = Annotated[str | None, typer.Option("--parent-id", help="The task it bel
 Limit = Annotated[int, typer.Option("--limit", "-l", help="At most so many.", min=1, max=100)]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the group of validation."""
-    for name, command in _COMMANDS.items():
-        app.command(name)(command)
-
-
+@app.command("recall")
 def recall(
     context: typer.Context,
     query: Annotated[str, typer.Argument(help="What is looked for.")],
@@ -50,6 +50,7 @@ def recall(
     _show(context, "recall", asked, as_json=as_json)
 
 
+@app.command("remember")
 def remember(
     context: typer.Context,
     content: Annotated[str, typer.Argument(help="What to remember.", metavar="TEXT")],
@@ -74,6 +75,7 @@ def remember(
     _show(context, "remember", asked, as_json=as_json)
 
 
+@app.command("swarm-create")
 def swarm_create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Its name.")],
@@ -99,6 +101,7 @@ def swarm_create(
     _show(context, "create_swarm", asked, as_json=as_json)
 
 
+@app.command("swarm-join")
 def swarm_join(
     context: typer.Context,
     *,
@@ -117,6 +120,7 @@ def swarm_join(
     _show(context, "join_swarm", asked | {"capabilities": capability or None}, as_json=as_json)
 
 
+@app.command("htask-create-feature")
 def htask_create_feature(
     context: typer.Context,
     title: Annotated[str, typer.Argument(help="Its title.")],
@@ -146,6 +150,7 @@ def htask_create_feature(
     _show(context, "create_htask_feature", asked, as_json=as_json)
 
 
+@app.command("htask-create")
 def htask_create(
     context: typer.Context,
     title: Annotated[str, typer.Argument(help="Its title.")],
@@ -197,6 +202,7 @@ def htask_create(
     _show(context, "create_htask", asked, as_json=as_json)
 
 
+@app.command("htask-next")
 def htask_next(
     context: typer.Context,
     *,
@@ -222,6 +228,7 @@ def htask_next(
     _show(context, "recommend_htask_batch", asked, as_json=as_json)
 
 
+@app.command("htask-complete")
 def htask_complete(
     context: typer.Context,
     task_id: Annotated[str, typer.Argument(help="The task.", metavar="TASK")],
@@ -260,6 +267,7 @@ def htask_complete(
     _show(context, "complete_htask", asked, as_json=as_json)
 
 
+@app.command("htask-tree")
 def htask_tree(
     context: typer.Context,
     *,
@@ -279,19 +287,6 @@ def htask_tree(
         "include_archived": include_archived,
     }
     _show(context, "get_htask_tree", asked, as_json=as_json)
-
-
-_COMMANDS: Mapping[str, Callable[..., None]] = {
-    "recall": recall,
-    "remember": remember,
-    "swarm-create": swarm_create,
-    "swarm-join": swarm_join,
-    "htask-create-feature": htask_create_feature,
-    "htask-create": htask_create,
-    "htask-next": htask_next,
-    "htask-complete": htask_complete,
-    "htask-tree": htask_tree,
-}
 
 
 def _show(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneiric.cli import baseline, knowledge, proofs
+from oneiric.cli.knowledge import app
 from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
 from oneiric.errors import InvalidError
 from oneiric.validation.desk import ValidationDesk
@@ -16,13 +16,38 @@ from oneiric.validation.desk import ValidationDesk
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Validate in production.")
-app.add_typer(proofs.app, name="proofs")
-app.add_typer(baseline.app, name="baseline")
-knowledge.register(app)
-
-KEY = "SNIPARA_API_KEY"
-_HIDDEN = "Snipara API key (empty for the embedded knowledge)"
+Title = Annotated[
+    str, typer.Argument(help="What shall be done; its id is made of it unless given.")
+]
+Description = Annotated[str, typer.Option("--description", "-d", help="The same, at length.")]
+Tests = Annotated[
+    list[str] | None,
+    typer.Option("--test", "-t", help="A command that must pass first.", metavar="COMMAND"),
+]
+Endpoints = Annotated[
+    list[str] | None,
+    typer.Option("--endpoint", "-e", help="What production must answer with 200.", metavar="URL"),
+]
+Pages = Annotated[
+    list[str] | None,
+    typer.Option("--ui", help="A page, or a file of Playwright tests.", metavar="URL|FILE"),
+]
+RequiredProofs = Annotated[
+    int | None,
+    typer.Option("--required-proofs", "-r", help="So many different checks, proved.", min=1),
+]
+WithoutTests = Annotated[str, typer.Option(help="Why there are no local tests.", metavar="REASON")]
+NoDrift = Annotated[bool, typer.Option("--no-drift", help="Do not look for drift.")]
+TaskId = Annotated[str, typer.Option("--id", help="The id of the task.")]
+TaskFile = Annotated[
+    Path | None, typer.Option("--task", help="The whole task as a YAML, JSON or TOML file.")
+]
+Resume = Annotated[str, typer.Option(help="Go on with this run.", metavar="RUN")]
+Reports = Annotated[
+    list[str] | None,
+    typer.Option(help="Write a report: html, markdown, junit or json.", metavar="FORMAT=PATH"),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only how it ended.")]
 
 
 @app.callback()
@@ -52,48 +77,20 @@ def init(
 @app.command("run")
 def run(
     context: typer.Context,
-    title: Annotated[
-        str, typer.Argument(help="What shall be done; its id is made of it unless given.")
-    ] = "",
+    title: Title = "",
     *,
-    description: Annotated[
-        str, typer.Option("--description", "-d", help="The same, at length.")
-    ] = "",
-    test: Annotated[
-        list[str] | None,
-        typer.Option("--test", "-t", help="A command that must pass first.", metavar="COMMAND"),
-    ] = None,
-    endpoint: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--endpoint", "-e", help="What production must answer with 200.", metavar="URL"
-        ),
-    ] = None,
-    ui: Annotated[
-        list[str] | None,
-        typer.Option("--ui", help="A page, or a file of Playwright tests.", metavar="URL|FILE"),
-    ] = None,
-    required_proofs: Annotated[
-        int | None,
-        typer.Option(
-            "--required-proofs", "-r", help="So many different checks must be proved.", min=1
-        ),
-    ] = None,
-    without_tests: Annotated[
-        str, typer.Option(help="Why there are no local tests.", metavar="REASON")
-    ] = "",
-    no_drift: Annotated[bool, typer.Option("--no-drift", help="Do not look for drift.")] = False,
-    task_id: Annotated[str, typer.Option("--id", help="The id of the task.")] = "",
-    task_file: Annotated[
-        Path | None,
-        typer.Option("--task", help="The whole task as a YAML, JSON or TOML file."),
-    ] = None,
-    resume: Annotated[str, typer.Option(help="Go on with this run.", metavar="RUN")] = "",
-    report: Annotated[
-        list[str] | None,
-        typer.Option(help="Write a report: html, markdown, junit or json.", metavar="FORMAT=PATH"),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only how it ended.")] = False,
+    description: Description = "",
+    test: Tests = None,
+    endpoint: Endpoints = None,
+    ui: Pages = None,
+    required_proofs: RequiredProofs = None,
+    without_tests: WithoutTests = "",
+    no_drift: NoDrift = False,
+    task_id: TaskId = "",
+    task_file: TaskFile = None,
+    resume: Resume = "",
+    report: Reports = None,
+    quiet: Quiet = False,
     as_json: AsJSON = False,
 ) -> None:
     """Try a task: local tests, drift, production; it is done when production has proved it.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oneiric.validation.ledger import Head
     from oneiric.validation.models import Proof, Task
 
-FAILED, REFUSED, INCONCLUSIVE, UNAVAILABLE = 1, 3, 4, 5
+FAILED, REFUSED, INCONCLUSIVE = 1, 3, 4
 _MARKS: Mapping[str, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "unsure"}
 _LOST = (TaskStatus.LOCAL_FAIL, TaskStatus.PROD_FAIL, TaskStatus.ENV_DRIFT)
 
@@ -48,13 +48,8 @@ class TaskAnswer:
         It is 3 when a gate had nothing to judge, and 5 when the run could not go on.
         """
         outcome = self.task.outcome
-        if outcome is TaskOutcome.DONE:
-            return 0
-        if outcome in (TaskOutcome.INCONCLUSIVE, TaskOutcome.OPEN):
-            return INCONCLUSIVE
-        if outcome is TaskOutcome.FAILED:
-            return FAILED if self.task.status in _LOST else REFUSED
-        return UNAVAILABLE
+        had_nothing = outcome is TaskOutcome.FAILED and self.task.status not in _LOST
+        return REFUSED if had_nothing or outcome is None else outcome.exit_code
 
     @property
     def notices(self) -> Sequence[str]:

@@ -48,7 +48,7 @@ _MOST_BYTES = 4 << 20
 _RUNS = 100
 _SHOWN = 10
 _NO_WORD = re.compile(r"[^a-z0-9]+")
-_KINDS = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
+_KINDS: Mapping[str, str] = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 
 
 class ValidationDesk:
@@ -367,13 +367,13 @@ _PARTS = (
     "adapter:executor",
     "adapter:knowledge",
 )
-_CRITERIA = {
+_CRITERIA: Mapping[str, str] = {
     "tests": "local_tests",
     "ui": "ui_tests",
     "required_proofs": "required_proofs",
     "without_tests": "without_local_tests",
 }
-_CHECKS = ("routes", "schema", "health", "version", "config")
+_CHECKS = ("schema", "health", "version", "config")
 
 
 def slug(title: str) -> str:

@@ -160,7 +160,7 @@ COMPOSERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 COMMANDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "cli": words("core runs domains reports recipes runtime shell demo"),
+        "cli": words("core runs domains reports recipes validation runtime shell demo"),
         "demo": words("core domains ports runtime"),
     }
 )
