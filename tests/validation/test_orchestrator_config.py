@@ -138,7 +138,9 @@ async def test_the_hosted_knowledge_is_given_the_key_and_the_project(tmp_path: P
         snipara_api_key=KEY,  # type: ignore[arg-type]
         snipara_project="python",
     )
-    offer = Candidate("adapter:knowledge", "snipara", Hosted, settings_model=HostedSettings)
+    offer = Candidate(
+        "adapter:knowledge", "snipara", Hosted, settings_model=HostedSettings, priority=100
+    )
     async with Orchestrator(config) as orchestrator:
         lifecycle = orchestrator.host.lifecycle
         lifecycle.resolver.register(offer)

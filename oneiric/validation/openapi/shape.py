@@ -189,7 +189,7 @@ class Shapes:
         never = False
         while waiting:
             node, nullable, listed = waiting.pop()
-            never = never or node is False
+            never = never or node is False or _is_never(node)
             if not isinstance(node, Mapping) or id(node) in seen:
                 continue
             seen.add(id(node))
@@ -378,3 +378,8 @@ def _text(value: JSONValue) -> str:
 def is_null(node: JSONValue) -> bool:
     """Tell whether a schema allows null, and nothing else."""
     return node in _NULLS
+
+
+def _is_never(node: JSONValue) -> bool:
+    """Tell whether a schema forbids whatever is allowed by one that allows everything."""
+    return isinstance(node, Mapping) and (node.get("not") is True or node.get("not") == {})

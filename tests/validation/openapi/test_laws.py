@@ -19,7 +19,7 @@ from oneiric.validation.openapi.json_schema import json_schema
 from oneiric.validation.providers.contract_schemas import faults
 from tests.validation.openapi.documents import JSON, carrying, read
 
-SPECS = Path("/work/shared/specs/arp/v1/openapi")
+OURS = Path(__file__).parents[3] / "docs" / "reference" / "control-api.json"
 NAMES = st.sampled_from(["a", "b", "c", "id", "name", "$ref ", "default", "example"])
 REFS = st.sampled_from(["A", "B", "C"]).map(lambda name: {"$ref": f"#/components/schemas/{name}"})
 LEAVES = st.one_of(
@@ -281,14 +281,11 @@ def _mutate(value: Any, chance: random.Random) -> None:
                 table[chance.choice(["type", "required", "items", "x"])] = table.pop(key)
 
 
-@pytest.mark.skipif(not SPECS.is_dir(), reason="the published contracts are not here")
-@pytest.mark.parametrize("name", sorted(each.name for each in SPECS.glob("*.yaml")))
-def test_promise_mutations_of_real_documents_are_compared_or_refused(name: str) -> None:
+@pytest.mark.parametrize("seed", range(5))
+def test_promise_mutations_of_a_real_document_are_compared_or_refused(seed: int) -> None:
     """However a real document is broken, it is refused by a reason or compared."""
-    path = SPECS / name
-    beside = lambda each: (SPECS / each).read_bytes()  # noqa: E731
-    old = read_document(path.read_bytes(), source=name, beside=beside)
-    chance = random.Random(name)
+    old = read_document(OURS.read_bytes(), source=OURS.name)
+    chance = random.Random(seed)
     for _ in range(20):
         value = json.loads(json.dumps(old.root))
         for _ in range(chance.randrange(1, 4)):
