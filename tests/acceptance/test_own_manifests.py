@@ -124,8 +124,8 @@ def test_two_at_once_agree(checkout: Path) -> None:
     said = sorted(process.communicate()[0] for process in both)
 
     assert [process.returncode for process in both] == [0, 0]
-    assert said[0] == "build/manifests is current: sample\n"
-    assert said[1].startswith("signed build/manifests/sample.json, version ")
+    assert said[0] == "build/manifests is current: validation, sample\n"
+    assert said[1].startswith("signed build/manifests/validation.json, version ")
 
 
 @pytest.mark.parametrize("target", ["run", "test", "manifests"])

@@ -15,6 +15,7 @@ from tests.distributions import install, offers
 Scan = Callable[..., dict[str, Discovered]]
 
 ADAPTERS = "oneiric.adapters"
+PRODUCTS = ("recipes", "validation")
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scan]:
 
     def run(**settings: object) -> dict[str, Discovered]:
         found = discover(PluginSettings.model_validate(settings))
-        return {plugin.distribution: plugin for plugin in found if plugin.name != "recipes"}
+        return {plugin.distribution: plugin for plugin in found if plugin.name not in PRODUCTS}
 
     yield run
     for name, module in list(sys.modules.items()):
@@ -75,8 +76,8 @@ def test_our_own_rooms_come_first_and_by_the_same_way(scan: Scan) -> None:
     assert [(plugin.group, plugin.name) for plugin in own] == [
         ("oneiric.actions", "oneiric"),
         ("oneiric.adapters", "oneiric"),
-        ("oneiric.adapters", "recipes"),
-        ("oneiric.tasks", "recipes"),
+        *(("oneiric.adapters", product) for product in PRODUCTS),
+        *(("oneiric.tasks", product) for product in PRODUCTS),
     ]
     assert "adapter:cache@memory" in offered(own[1])
     assert {plugin.skipped for plugin in found[len(own) :]} <= {"plugins.auto_load is off"}
