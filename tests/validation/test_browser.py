@@ -15,7 +15,6 @@ from oneiric.ports.errors import InvalidRequestError, PermissionDeniedError
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.validation.checks.spec import UICheck
 from oneiric.validation.providers.browser import BrowserProver, BrowserSettings
-from oneiric.validation.providers.browsing.gate import AllowedHosts, Place
 from tests.servers import free_port
 from tests.validation.pages import Site, serving
 
@@ -420,21 +419,3 @@ async def test_defect_validation_a1_without_a_browser_nothing_passes(tmp_path: P
     assert proof.outcome is ProofOutcome.INCONCLUSIVE
     assert "does not start" in str(proof.facts["error"])
     assert (proof.facts["attempts"], "screenshot" in proof.facts) == (0, False)
-
-
-def test_which_hosts_are_allowed() -> None:
-    """Production at its own port, named hosts at theirs; `*.` is for what is below."""
-    hosts = AllowedHosts("https://shop.example.com", ["*.cdn.example", "api.example:8443", "::1"])
-    allowed = {
-        Place("shop.example.com", 443): True,
-        Place("shop.example.com", 80): True,
-        Place("shop.example.com", 8080): False,
-        Place("a.cdn.example", 443): True,
-        Place("cdn.example", 443): False,
-        Place("evilcdn.example", 443): False,
-        Place("api.example", 8443): True,
-        Place("api.example", 443): False,
-        Place("localhost", 80): True,
-        Place("169.254.169.254", 80): False,
-    }
-    assert {place: hosts.allows(place) for place in allowed} == allowed

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from oneiric.errors import OneiricError
 from oneiric.ports.errors import InvalidRequestError
 from oneiric.ports.http import Headers
 from oneiric.validation.checks.answer import Answer, Silence, UnansweredError
-from oneiric.validation.checks.hosts import AllowedHosts, HostRefusedError
+from oneiric.validation.hosts import HostRefusedError, Hosts
+from oneiric.validation.resolving import AllowedResolver
 
 if TYPE_CHECKING:
     from oneiric.clock import Clock
@@ -81,7 +81,7 @@ class Asker:
 
     def __init__(
         self,
-        hosts: AllowedHosts,
+        hosts: Hosts,
         clock: Clock,
         *,
         user_agent: str,
@@ -120,7 +120,7 @@ class Asker:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    ssl=self._trust, limit=self._limit, resolver=_Resolver(self._hosts)
+                    ssl=self._trust, limit=self._limit, resolver=AllowedResolver(self._hosts)
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": self._agent},
@@ -193,13 +193,16 @@ class Asker:
     async def _sent(self, request: Request) -> aiohttp.ClientResponse:
         if self._session is None:
             raise UnansweredError("connection", "the validator is closed")
-        return await self._session.request(
-            request.method,
-            URL(request.url),
-            headers=request.headers,
-            data=request.content,
-            allow_redirects=False,
-        )
+        try:
+            return await self._session.request(
+                request.method,
+                URL(request.url),
+                headers=request.headers,
+                data=request.content,
+                allow_redirects=False,
+            )
+        except HostRefusedError as error:  # its name leads where it may not
+            raise UnansweredError("refused", error.message) from error
 
     def _days(self, answer: aiohttp.ClientResponse) -> float | None:
         """Return for how long the certificate is still good, or None without one."""
@@ -221,28 +224,6 @@ class _Response(aiohttp.ClientResponse):
         if tls is not None:
             self.certificate_until = tls.getpeercert().get("notAfter")
         return await super().start(connection)
-
-
-class _Resolver(AbstractResolver):
-    """Resolve names, but none to an address that may not be asked."""
-
-    def __init__(self, hosts: AllowedHosts) -> None:
-        self._hosts = hosts
-        self._inner = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the addresses of *host* that may be asked."""
-        found = await self._inner.resolve(host, port, family)
-        allowed = [each for each in found if self._hosts.resolves(host, port, each["host"])]
-        if found and not allowed:
-            what = f"{host} leads to an address that gives machines their credentials"
-            raise UnansweredError("refused", what)
-        return allowed
-
-    async def close(self) -> None:
-        """Release nothing: there is nothing held."""
 
 
 async def _content(answer: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:

@@ -19,7 +19,6 @@ from oneiric.validation.checks.accounts import Account
 from oneiric.validation.checks.analysis import Phase, Tally, phase_of
 from oneiric.validation.checks.answer import Answer, UnansweredError
 from oneiric.validation.checks.captures import Source
-from oneiric.validation.checks.hosts import begin_of
 from oneiric.validation.checks.judge import (
     NOTHING,
     Finding,
@@ -28,6 +27,7 @@ from oneiric.validation.checks.judge import (
     status_fits,
 )
 from oneiric.validation.checks.spec import Conformance, is_status
+from oneiric.validation.hosts import begin_of
 from oneiric.validation.providers.patterns import PatternTooSlowError
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from oneiric.expressions import Condition, ExpressionError
 from oneiric.ports.errors import DependencyMissingError, InvalidRequestError
 from oneiric.validation.checks.answer import NAMES
 from oneiric.validation.checks.captures import ORIGIN, ROOT, Source, capture_problems
-from oneiric.validation.checks.hosts import begin_of
 from oneiric.validation.checks.spec import Analysis, Check, LiveCheck, SpecCheck, UICheck
+from oneiric.validation.hosts import begin_of
 from oneiric.validation.providers.json_paths import path_problem
 from oneiric.validation.providers.json_schemas import schema_problem
 from oneiric.validation.providers.patterns import pattern_problem

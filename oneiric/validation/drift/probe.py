@@ -14,8 +14,8 @@ from yarl import URL
 
 from oneiric.ports.http import Headers
 from oneiric.text.redaction import redacted
-from oneiric.validation.drift.hosts import Hosts
 from oneiric.validation.drift.question import DriftQuestion
+from oneiric.validation.hosts import HostRefusedError, Hosts
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -148,6 +148,8 @@ class Prober:
                 return Silence(url=shown(url), how="late" if limit <= 0 else "closed")
             try:
                 return await self._answer(method, url, read, accept, limit)
+            except HostRefusedError:
+                return Silence(url=shown(url), how="forbidden")
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 silence = _silence(url, error)
             if self._session.closed:

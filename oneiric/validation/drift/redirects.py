@@ -8,8 +8,8 @@ from oneiric.ports.drift import Severity
 from oneiric.validation.drift.answers import fits
 from oneiric.validation.drift.declared import Route
 from oneiric.validation.drift.findings import Findings
-from oneiric.validation.drift.hosts import Place
 from oneiric.validation.drift.probe import Answer, Prober, Silence, shown
+from oneiric.validation.hosts import Place
 
 MAX_HOPS = 5
 _BROKEN = frozenset({404, 410})

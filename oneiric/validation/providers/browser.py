@@ -20,8 +20,8 @@ from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.text.masking import Masking
 from oneiric.validation.checks.spec import UICheck
+from oneiric.validation.hosts import HostRefusedError, Hosts, Place
 from oneiric.validation.providers.browsing.chromium import BACKEND, Chromium
-from oneiric.validation.providers.browsing.gate import AllowedHosts, Place
 from oneiric.validation.providers.browsing.page import Glance, Look
 from oneiric.validation.providers.browsing.settings import BrowserSettings
 
@@ -104,8 +104,9 @@ class BrowserProver:
         """
         asked = _filled(check, captured)
         url = _address(asked.url, prod_url)
-        hosts = AllowedHosts(prod_url, self._settings.allow_hosts)
+        hosts = Hosts(prod_url, self._settings.allow_hosts)
         _permit(url, hosts)
+        hosts = Hosts(url) if hosts.is_open else hosts
         masking = Masking([*_texts(captured), *_credentials(url)])
         async with self._places:
             at, begun = rfc3339(self._clock.now()), self._clock.monotonic()
@@ -130,7 +131,7 @@ class BrowserProver:
             facts=facts,
         )
 
-    async def _told(self, check: UICheck, url: str, hosts: AllowedHosts) -> _Story:
+    async def _told(self, check: UICheck, url: str, hosts: Hosts) -> _Story:
         """Look until the page is as it should be, within the check's attempts and time."""
         story, loop = _Story(), asyncio.get_running_loop()
         deadline = None
@@ -205,15 +206,15 @@ def _address(url: str, prod_url: str) -> str:
     return f"{prod_url.rstrip('/')}/{url.lstrip('/')}"
 
 
-def _permit(url: str, hosts: AllowedHosts) -> None:
+def _permit(url: str, hosts: Hosts) -> None:
     place = Place.of(url)
     if place is None or urlsplit(url).scheme not in ("http", "https"):
         hint = "give an address, or set the address of production"
         raise InvalidRequestError(BACKEND, "the page has no address", hint=hint)
-    if not hosts.allows(place):
-        raise PermissionDeniedError(
-            BACKEND, f"{place} is not allowed", hint="name it under allow_hosts"
-        )
+    try:
+        hosts.check(url)
+    except HostRefusedError as error:
+        raise PermissionDeniedError(BACKEND, error.message, hint=error.hint) from error
 
 
 def _bare(url: str) -> str:

@@ -28,7 +28,9 @@ from oneiric.validation.drift.probe import Prober
 from oneiric.validation.drift.question import DriftQuestion, read_question
 from oneiric.validation.drift.recording import look
 from oneiric.validation.drift.view import View
+from oneiric.validation.hosts import Hosts
 from oneiric.validation.providers.database import database_drift
+from oneiric.validation.resolving import AllowedResolver
 
 BACKEND = "drift"
 
@@ -109,7 +111,11 @@ class ComparingDetector:
             raise InvalidRequestError(BACKEND, f"no certificates in {ca_file}") from error
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=trust, limit=self._settings.max_at_once),
+                connector=aiohttp.TCPConnector(
+                    ssl=trust,
+                    limit=self._settings.max_at_once,
+                    resolver=AllowedResolver(Hosts(listed=self._settings.allow_hosts)),
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 trust_env=False,

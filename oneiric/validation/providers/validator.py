@@ -24,7 +24,6 @@ from oneiric.validation.checks.ask import Asker
 from oneiric.validation.checks.attempts import Contract
 from oneiric.validation.checks.attempts import Prover as LiveProver
 from oneiric.validation.checks.captures import ORIGIN, filled, template
-from oneiric.validation.checks.hosts import AllowedHosts, HostRefusedError, host_of
 from oneiric.validation.checks.masks import Masks
 from oneiric.validation.checks.pace import Pace
 from oneiric.validation.checks.reading import (
@@ -36,6 +35,7 @@ from oneiric.validation.checks.reading import (
     refuse,
 )
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
+from oneiric.validation.hosts import HostRefusedError, Hosts
 from oneiric.validation.providers.browser import BrowserProver, BrowserSettings
 from oneiric.validation.providers.contracts import RepositoryContract
 from oneiric.validation.providers.specs import SpecProver
@@ -59,7 +59,7 @@ class LiveValidatorSettings(BaseModel):
     test_user: str = "test@example.com"
     """As whom checks say that they test; nobody is logged in by it."""
     allow_hosts: list[str] = Field(default_factory=list, max_length=1_000)
-    """Hosts that may be asked besides that of production, as `host`, `host:port` or `*.host`."""
+    """Hosts that may be asked besides production: `host` on 80 and 443, `host:port`, `*.host`."""
     read_only: bool = False
     """Whether only GET, HEAD and OPTIONS may be sent."""
     max_concurrent: int = Field(default=20, ge=1, le=1_000)
@@ -121,8 +121,7 @@ class LiveValidator:
         self._clock = clock or SystemClock()
         self._by = Provenance(PROVIDER, version("oneiric"))
         self._provers = self._usual(executor) if provers is None else provers
-        listed = [*settings.allow_hosts, *filter(None, (host_of(settings.prod_url),))]
-        self._hosts = AllowedHosts(listed)
+        self._hosts = Hosts(settings.prod_url, settings.allow_hosts)
         self._asker = Asker(
             self._hosts,
             self._clock,

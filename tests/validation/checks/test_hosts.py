@@ -1,13 +1,10 @@
 """Whom checks may ask."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from oneiric.errors import JSONValue
 from oneiric.ports.errors import InvalidRequestError, PermissionDeniedError
 from oneiric.runs.proof import ProofOutcome
-from oneiric.validation.checks.hosts import AllowedHosts, HostRefusedError, is_metadata
 from oneiric.validation.providers.validator import LiveValidator, LiveValidatorSettings
 from tests.validation.checks.service import Service, served
 
@@ -108,40 +105,3 @@ async def test_defect_validation_c7_nor_by_a_redirect(
     proof = (await validator.prove(check)).proof
     assert proof.outcome is ProofOutcome.FAILED
     assert "credentials" in str(proof.facts["error"])
-
-
-@pytest.mark.parametrize(
-    ("listed", "url", "allowed"),
-    [
-        (["api.example.com"], "https://api.example.com:8443/", True),
-        (["api.example.com:443"], "https://api.example.com/", True),
-        (["api.example.com:443"], "https://api.example.com:8443/", False),
-        (["API.example.com"], "https://api.EXAMPLE.com./", True),
-        (["*.example.com"], "https://a.b.example.com/", True),
-        (["*.example.com"], "https://example.com/", False),
-        (["*.example.com"], "https://evilexample.com/", False),
-        (["example.com"], "https://example.com.evil.org/", False),
-        (["example.com"], "https://example.com@evil.org/", False),
-        (["127.0.0.1:80"], "http://localhost/", True),
-        (["[::1]:8080"], "http://[::1]:8080/", True),
-        (["169.254.169.254"], "http://169.254.169.254/", True),
-    ],
-)
-def test_a_list_names_hosts_ports_and_all_below(listed: list[str], url: str, allowed: bool) -> None:
-    """What is listed may be asked, and nothing that only looks like it."""
-    assert AllowedHosts(listed).permits(url) is allowed
-
-
-@given(st.integers(0, 65535), st.sampled_from(["169.254.{}.{}", "::ffff:169.254.{}.{}"]))
-def test_any_link_local_address_is_known_in_each_form(number: int, form: str) -> None:
-    """The whole range counts, mapped into version 6 too."""
-    assert is_metadata(form.format(number // 256, number % 256))
-
-
-def test_without_a_list_redirects_stay_on_their_host() -> None:
-    """Any host may be asked directly, but none other by way of it."""
-    hosts = AllowedHosts([])
-    hosts.check("https://a.example/")
-    hosts.check("https://a.example:8443/x", after="https://a.example/")
-    with pytest.raises(HostRefusedError):
-        hosts.check("https://b.example/", after="https://a.example/")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import socket
 from contextlib import suppress
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_PORTS: Mapping[str, int] = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-_USUAL = frozenset(_PORTS.values())
+from oneiric.validation.hosts import HostRefusedError, Hosts, Place
+
 _HEAD_BYTES = 1 << 18
 _HEAD_SECONDS = 30.0
 _CHUNK = 1 << 16
@@ -21,59 +20,6 @@ _REFUSAL = (
 _DROPPED = ("connection", "proxy-connection", "proxy-authorization", "keep-alive")
 
 
-class Place(NamedTuple):
-    """A host and a port; the names of this machine are one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return self.host if self.port in _USUAL else f"{self.host}:{self.port}"
-
-    @classmethod
-    def of(cls, url: str) -> Place | None:
-        """Return where *url* leads, or None where that is no host.
-
-        >>> Place.of("http://127.0.0.1:8000/x") == Place.of("ws://localhost:8000")
-        True
-        >>> Place.of("about:blank") is None
-        True
-        """
-        try:
-            parts = urlsplit(url)
-            host, port = (parts.hostname or "").lower().rstrip("."), parts.port
-        except ValueError:
-            return None
-        if not host or parts.scheme not in _PORTS:
-            return None
-        return cls(_same(host), _PORTS[parts.scheme] if port is None else port)
-
-
-class AllowedHosts:
-    """Tell where a page may go: to production, and to the hosts that somebody named.
-
-    >>> hosts = AllowedHosts("http://localhost:8000", ["*.example.com", "cdn.example.org:8443"])
-    >>> hosts.allows(Place("localhost", 8000)), hosts.allows(Place("a.example.com", 443))
-    (True, True)
-    >>> hosts.allows(Place("localhost", 6379)), hosts.allows(Place("cdn.example.org", 443))
-    (False, False)
-    """
-
-    def __init__(self, prod_url: str, named: Iterable[str]) -> None:
-        self._own = Place.of(prod_url)
-        self._entries = [_entry(text) for text in named]
-
-    def allows(self, place: Place | None) -> bool:
-        """Tell whether a page may go there."""
-        if place is None:
-            return False
-        if self._own is not None and self._own.host == place.host:
-            ports = {self._own.port, place.port}
-            if len(ports) == 1 or ports <= _USUAL:
-                return True
-        return any(_matches(place, host, port) for host, port in self._entries)
-
-
 class Gate:
     """Stand between a page and the network: inside `async with` it listens on `address`.
 
@@ -82,7 +28,7 @@ class Gate:
     not answer stand in `silent`, with the reason.
     """
 
-    def __init__(self, hosts: AllowedHosts) -> None:
+    def __init__(self, hosts: Hosts) -> None:
         self.address = ""
         self.refused: dict[str, int] = {}
         self.silent: dict[str, str] = {}
@@ -124,13 +70,15 @@ class Gate:
         self, request: _Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         place = request.place
-        if not self._hosts.allows(place):
+        try:
+            if not self._hosts.allows(place):
+                raise HostRefusedError(f"{place} is not allowed")
+            far_reader, far_writer = await self._connected(request)
+        except HostRefusedError:
             self.refused[str(place)] = self.refused.get(str(place), 0) + 1
             writer.write(_REFUSAL)
             await writer.drain()
             return
-        try:
-            far_reader, far_writer = await asyncio.open_connection(request.host, place.port)
         except OSError as error:
             self.silent[str(place)] = (error.strerror or str(error)).lower()
             return
@@ -142,6 +90,22 @@ class Gate:
             await _join(reader, far_writer, far_reader, writer)
         finally:
             far_writer.transport.abort()
+
+    async def _connected(
+        self, request: _Request
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return a connection to the first address of a host that answers, of those it may."""
+        port, kind = request.place.port, socket.SOCK_STREAM
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(request.host, port, type=kind)
+        addresses = [str(where[0]) for *_, where in found]
+        allowed = [each for each in addresses if self._hosts.allows_address(each, port)]
+        if not allowed:
+            raise HostRefusedError(f"{request.place} leads where it may not")
+        for address in allowed[:-1]:
+            with suppress(OSError):
+                return await asyncio.open_connection(address, port)
+        return await asyncio.open_connection(allowed[-1], port)
 
 
 class _Request(NamedTuple):
@@ -193,20 +157,3 @@ async def _pass(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
             target.write(data)
             await target.drain()
         target.write_eof()
-
-
-def _same(host: str) -> str:
-    return "localhost" if host in _LOOPBACK else host
-
-
-def _entry(text: str) -> tuple[str, int | None]:
-    bare = text.strip().lower().rpartition("://")[2].rstrip("/")
-    host, colon, port = bare.rpartition(":")
-    if not colon or not port.isdecimal() or host.endswith(":"):
-        host, port = bare, ""
-    return _same(host.strip("[]").rstrip(".")), int(port) if port else None
-
-
-def _matches(place: Place, host: str, port: int | None) -> bool:
-    named = place.host.endswith(host[1:]) if host.startswith("*.") else place.host == host
-    return named and (place.port in _USUAL if port is None else place.port == port)

@@ -11,8 +11,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from oneiric.errors import JSONValue
 from oneiric.validation.checks.spec import UICheck
+from oneiric.validation.hosts import Hosts, Place
 from oneiric.validation.providers.browsing.chromium import first_line
-from oneiric.validation.providers.browsing.gate import AllowedHosts, Gate, Place
+from oneiric.validation.providers.browsing.gate import Gate
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
@@ -71,7 +72,7 @@ class Glance:
 
     check: UICheck
     url: str = field(repr=False)
-    hosts: AllowedHosts
+    hosts: Hosts
     limit: float
     settle: float
     most_bytes: int
