@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.errors import InvalidError, JSONValue, OneiricError
 from oneiric.ports.errors import DependencyMissingError
@@ -100,7 +100,11 @@ def _finding(each: Assert, answer: Answer) -> Finding:
 
 def _by_schema(each: Assert, answer: Answer) -> Finding:
     value = _value(answer) if not each.at else _at(each, answer)
-    faults = ["$: it is not there"] if value is NOTHING else schema_faults(each.value, value)  # type: ignore[arg-type]
+    if value is NOTHING:
+        faults = ["$: it is not there"]
+    else:
+        found = schema_faults(cast("JSONValue", each.value), cast("JSONValue", value))
+        faults = [f"{path}: {what}" for path, what in found]
     return Finding(_name(each), "valid", "; ".join(faults) or "valid", ok=not faults)
 
 

@@ -9,7 +9,7 @@ from oneiric.errors import JSONValue, Problem
 from oneiric.validation.openapi.document import Document
 from oneiric.validation.openapi.json_schema import json_schema
 from oneiric.validation.openapi.operations import Operation, Parameter, Response, media_type
-from oneiric.validation.providers.contract_schemas import MAX_FAULTS, faults
+from oneiric.validation.providers.json_schemas import MAX_FAULTS, schema_faults
 
 _WITHOUT_BODY = frozenset({204, 205, 304})
 
@@ -33,6 +33,7 @@ def conformance(
 
     Raises:
         DependencyMissingError: a body is to be checked, and `oneiric[validation]` is not installed.
+        PatternTooSlowError: a pattern of the document had no answer in time.
     """
     operation = _operation(document, method, path)
     if operation is None:
@@ -66,7 +67,7 @@ def _headers(
         elif header.schema is not None:
             value = _header_value(document, header, sent[name])
             schema = json_schema(document, header.schema, hidden="writeOnly")
-            for path, what in faults(schema, value):
+            for path, what in schema_faults(schema, value):
                 key = f"header {name}{path.removeprefix('$')}"
                 yield Problem(key, f"it {what}", place)
 
@@ -119,7 +120,7 @@ def _content(
     except (ValueError, RecursionError):
         yield Problem("$", "the body is no JSON", where)
         return
-    for path, what in faults(json_schema(document, schema, hidden="writeOnly"), value):
+    for path, what in schema_faults(json_schema(document, schema, hidden="writeOnly"), value):
         yield Problem(path, f"it {what}", where)
 
 

@@ -185,14 +185,23 @@ def test_a_schema_fetches_nothing_and_repeats_no_value() -> None:
     with pytest.raises(InvalidError, match="does not hold"):
         schema_faults({"$ref": "http://127.0.0.1:9/schema"}, {})
     faults = schema_faults({"properties": {"token": {"type": "integer"}}}, {"token": "s3cret"})
-    assert faults == ["$.token: type"]
+    assert faults == [("$.token", "is string, and not integer")]
     assert schema_problem({"type": 3})
     assert schema_problem({"properties": {"a": {"pattern": "("}}})
     assert schema_problem({"type": "object"}) == ""
+
+
+def test_a_pattern_of_a_schema_takes_no_long_time() -> None:
+    """One that would try for ages is given up, and one that cannot be read forbids nothing."""
+    with pytest.raises(PatternTooSlowError):
+        schema_faults({"pattern": r"^(?:\w+\w+)+\d$"}, "a" * 5_000)
+    with pytest.raises(PatternTooSlowError):
+        schema_faults({"patternProperties": {r"^(?:\w+\w+)+\d$": False}}, {"a" * 5_000: 1})
+    assert schema_faults({"pattern": "("}, "a") == []
 
 
 def test_a_schema_may_refer_within_itself() -> None:
     """References to its own parts are followed."""
     schema: JSONValue = {"$defs": {"id": {"type": "integer"}}, "items": {"$ref": "#/$defs/id"}}
     assert schema_faults(schema, [1, 2]) == []
-    assert schema_faults(schema, [1, "2"]) == ["$[1]: type"]
+    assert schema_faults(schema, [1, "2"]) == [("$[1]", "is string, and not integer")]

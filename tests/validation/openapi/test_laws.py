@@ -16,7 +16,7 @@ from oneiric.errors import DocumentError
 from oneiric.ports.drift import Severity
 from oneiric.validation.openapi import Document, conformance, diff, read_document, routes_of
 from oneiric.validation.openapi.json_schema import json_schema
-from oneiric.validation.providers.contract_schemas import faults
+from oneiric.validation.providers.json_schemas import schema_faults
 from tests.validation.openapi.documents import JSON, carrying, read
 
 OURS = Path(__file__).parents[3] / "docs" / "reference" / "control-api.json"
@@ -257,7 +257,7 @@ def test_promise_what_a_validator_tells_apart_is_told(old: Any, new: Any, values
         before, after = json_schema(one, old, hidden=""), json_schema(other, new, hidden="")
         narrow, wide = (before, after) if side == "request" else (after, before)
         for value in values:
-            assert faults(narrow, value) or not faults(wide, value)
+            assert schema_faults(narrow, value) or not schema_faults(wide, value)
 
 
 def _tables(value: Any) -> list[Any]:
