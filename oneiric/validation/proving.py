@@ -15,6 +15,7 @@ from oneiric.expressions import ExpressionError, Template
 from oneiric.ports.validator import Evidence
 from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import Proof, ProofOutcome
+from oneiric.validation.addresses import shown_address
 
 if TYPE_CHECKING:
     from oneiric.ports.validator import Validator
@@ -114,7 +115,7 @@ def _unsure(
     }
     return Proof(
         claim=f"{check.get('name') or check['id']} holds",
-        subject=subject.partition("?")[0],
+        subject=shown_address(subject),
         kind=KINDS[check["kind"]],
         outcome=ProofOutcome.INCONCLUSIVE,
         at=at,

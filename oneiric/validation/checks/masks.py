@@ -8,11 +8,12 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from oneiric.errors import JSONValue
 from oneiric.text.masking import Masking
 from oneiric.text.redaction import MASK, is_secret_name, redacted
+from oneiric.validation.addresses import has_parts, is_query_secret, shown_address
 from oneiric.validation.checks.answer import NO_JSON, Answer
 from oneiric.validation.checks.spec import LiveCheck
 
@@ -23,12 +24,6 @@ SHORTEST = 6
 _SHOWN = 200
 _EXACT = 2**53 - 1
 
-_QUERY_NAMES = re.compile(
-    r"(?:^|[-_.])(?:key|sig|signature|auth|code|jwt|session|sid|otp|pin|hash|hmac|ticket|nonce)$",
-    re.IGNORECASE,
-)
-_PARTED = re.compile(r"[@?#]")
-_LONG = re.compile(r"(?=.*\d)[A-Za-z0-9._~+/=-]{24,}")
 _SHAPES = re.compile(
     r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
     r"|(?<=bearer )[A-Za-z0-9._~+/=-]{8,}|(?<=basic )[A-Za-z0-9+/=]{8,}"
@@ -84,21 +79,7 @@ class Masks:
 
     def url(self, url: str) -> str:
         """Return an address without user, password, fragment and what is secret in its query."""
-        return self.text(self.address(url))
-
-    @staticmethod
-    def address(url: str) -> str:
-        """Return an address without user, password, fragment and what its query names as secret.
-
-        >>> Masks.address("https://me:pass@example.com/a?page=2&api_key=x#top")
-        'https://example.com/a?page=2&api_key=**********'
-        """
-        if not _PARTED.search(url):
-            return url
-        parts = urlsplit(url)
-        netloc = parts.netloc.rpartition("@")[2]
-        query = _query(parts.query) if parts.query else ""
-        return urlunsplit(parts._replace(netloc=netloc, query=query, fragment=""))
+        return self.text(shown_address(url))
 
     def excerpt(self, answer: Answer) -> str:
         """Return what people may see of an answer: of JSON the values, of anything else the text.
@@ -171,16 +152,6 @@ def _pair(found: re.Match[str]) -> str:
     return f'{quotes}{name}{quotes}: "{MASK}"' if is_secret_name(name) else found[0]
 
 
-def _query(query: str) -> str:
-    pairs = parse_qsl(query, keep_blank_values=True)
-    shown = ((name, MASK if _is_query_secret(name, value) else value) for name, value in pairs)
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in shown)
-
-
-def _is_query_secret(name: str, value: str) -> bool:
-    return bool(is_secret_name(name) or _QUERY_NAMES.search(name) or _LONG.fullmatch(value))
-
-
 def _leaves(values: object) -> Iterator[str]:
     """Yield every text and number of what was captured."""
     if isinstance(values, str):
@@ -201,13 +172,13 @@ def _declared(check: LiveCheck) -> Iterator[str]:
     for name, text in check.headers.items():
         if is_secret_name(name):
             found += [text, *_parts(text)]
-    parts = urlsplit(check.url) if _PARTED.search(check.url) else SplitResult("", "", "", "", "")
+    parts = urlsplit(check.url) if has_parts(check.url) else SplitResult("", "", "", "", "")
     if "@" in parts.netloc:
         user = parts.netloc.rpartition("@")[0]
         found += [user, *(unquote(each) for each in user.partition(":")[::2])]
     if parts.query:
         pairs = parse_qsl(parts.query, keep_blank_values=True)
-        found += [value for name, value in pairs if _is_query_secret(name, value)]
+        found += [value for name, value in pairs if is_query_secret(name, value)]
     if isinstance(check.body, Mapping | list):
         found += _secrets_in(check.body)
     return (each for each in found if len(each) >= SHORTEST)

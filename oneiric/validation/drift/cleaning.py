@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from oneiric.errors import JSONValue
@@ -10,6 +9,7 @@ from oneiric.ports.drift import DriftItem, Unchecked
 from oneiric.text.masking import Masking
 from oneiric.text.redaction import redacted
 from oneiric.validation.drift.question import DriftQuestion
+from oneiric.validation.texts import with_texts
 
 _SHORTEST = 6
 """Characters from which on a secret of the question is masked wherever it occurs."""
@@ -37,13 +37,7 @@ class Cleaner:
 
     def value(self, value: JSONValue) -> JSONValue:
         """Return *value* without secrets in its texts, keys included."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {self.text(name): self.value(each) for name, each in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.value(each) for each in value]
-        return value
+        return with_texts(value, self.text)
 
     def item(self, item: DriftItem) -> DriftItem:
         """Return *item* without secrets."""

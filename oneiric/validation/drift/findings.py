@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from oneiric.errors import JSONValue
 from oneiric.ports.drift import DriftItem, Severity, Unchecked
 from oneiric.ports.executor import Executor
+from oneiric.text.masking import Masking
 from oneiric.validation.drift.question import DriftQuestion
+from oneiric.validation.texts import with_texts
 
 Found: TypeAlias = tuple[list[DriftItem], list[Unchecked], dict[str, int], dict[str, str]]
 """Differences, what could not be checked, how much was of each kind, and kinds that do not apply
@@ -35,6 +37,7 @@ class Findings:
     unchecked: list[Unchecked] = field(default_factory=list)
     checked: int = 0
     absence: str = ""
+    masking: Masking = field(default_factory=lambda: Masking(()))
 
     def differs(
         self,
@@ -52,16 +55,17 @@ class Findings:
                 kind=self.kind,
                 code=code,
                 severity=severity,
-                place=place,
-                message=message,
+                place=self.masking.text(place),
+                message=self.masking.text(message),
                 hint=hint,
-                facts=facts,
+                facts=cast("dict[str, JSONValue]", with_texts(facts, self.masking.text)),
             )
         )
 
     def unsure(self, place: str, reason: str, *, hint: str = "") -> None:
         """Note something that could not be checked."""
-        self.unchecked.append(Unchecked(kind=self.kind, place=place, reason=reason, hint=hint))
+        told = self.masking.text(reason)
+        self.unchecked.append(Unchecked(kind=self.kind, place=place, reason=told, hint=hint))
 
     def compared(self, count: int = 1) -> None:
         """Count what was compared."""

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TypeAlias
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from yarl import URL
 
 from oneiric.ports.http import Headers
-from oneiric.text.redaction import redacted
+from oneiric.validation.addresses import shown_address
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.hosts import HostRefusedError, Hosts
 
@@ -138,22 +138,22 @@ class Prober:
         if method not in SAFE:
             raise ValueError(f"{method} might do something")
         if not self.hosts.allows(url):
-            return Silence(url=shown(url), how="forbidden")
+            return Silence(url=shown_address(url), how="forbidden")
         async with self._places:
             origin = "://".join(urlsplit(url)[:2])
             if origin in self._down:
-                return Silence(url=shown(url), how="unreachable")
+                return Silence(url=shown_address(url), how="unreachable")
             limit = min(self._question.timeout, self.seconds_left)
             if limit <= 0 or self._session.closed:
-                return Silence(url=shown(url), how="late" if limit <= 0 else "closed")
+                return Silence(url=shown_address(url), how="late" if limit <= 0 else "closed")
             try:
                 return await self._answer(method, url, read, accept, limit)
             except HostRefusedError:
-                return Silence(url=shown(url), how="forbidden")
+                return Silence(url=shown_address(url), how="forbidden")
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 silence = _silence(url, error)
             if self._session.closed:
-                return Silence(url=shown(url), how="closed")
+                return Silence(url=shown_address(url), how="closed")
         if silence.how == "unreachable":
             self._down.add(origin)
         if silence.how == "slow" and not self.seconds_left:
@@ -197,23 +197,9 @@ async def _body(answer: aiohttp.ClientResponse, limit: int, patience: float) -> 
 
 def _silence(url: str, error: Exception) -> Silence:
     if isinstance(error, TimeoutError):
-        return Silence(url=shown(url), how="slow")
+        return Silence(url=shown_address(url), how="slow")
     if isinstance(error, aiohttp.ClientSSLError):
-        return Silence(url=shown(url), how="untrusted")
+        return Silence(url=shown_address(url), how="untrusted")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Silence(url=shown(url), how="unreachable", detail=error.strerror or "")
-    return Silence(url=shown(url), how="broken", detail=type(error).__name__)
-
-
-def shown(url: str) -> str:
-    """Return *url* without user, password and secrets of its query.
-
-    >>> shown("https://me:pw@example.com/x?token=abc&page=2")
-    'https://example.com/x?token=**********&page=2'
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "an address that cannot be read"
-    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
-    return str(redacted(bare))
+        return Silence(url=shown_address(url), how="unreachable", detail=error.strerror or "")
+    return Silence(url=shown_address(url), how="broken", detail=type(error).__name__)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from oneiric.ports.drift import Severity
+from oneiric.validation.addresses import shown_address
 from oneiric.validation.drift.answers import fits
 from oneiric.validation.drift.declared import Route
 from oneiric.validation.drift.findings import Findings
-from oneiric.validation.drift.probe import Answer, Prober, Silence, shown
+from oneiric.validation.drift.probe import Answer, Prober, Silence
 from oneiric.validation.hosts import Place
 
 MAX_HOPS = 5
@@ -18,7 +19,7 @@ _BROKEN = frozenset({404, 410})
 async def judge_redirect(route: Route, answer: Answer, findings: Findings, prober: Prober) -> None:
     """Follow where *answer* leads, within the allowed hosts, and note what is wrong with that."""
     findings.compared()
-    target = shown(answer.target)
+    target = shown_address(answer.target)
     if route.expected and not fits(route.expected, answer.status):
         told = ", ".join(map(str, route.expected))
         findings.differs(
@@ -62,7 +63,7 @@ async def _broken(answer: Answer, prober: Prober) -> str:
         if isinstance(reply, Silence):
             return "" if reply.is_ours else reply.reason
         if reply.status in _BROKEN or reply.status >= 500:
-            return f"{shown(url)} answers {reply.status}"
+            return f"{shown_address(url)} answers {reply.status}"
         if not reply.target:
             return ""
         url = reply.target

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from oneiric.documents import parse
-from oneiric.errors import DocumentError, JSONValue, OneiricError
+from oneiric.errors import DocumentError, OneiricError
 from oneiric.ports.drift import Severity
 from oneiric.ports.executor import Command, Executor
 from oneiric.validation.drift.findings import Findings, Found
 from oneiric.validation.drift.probe import Answer
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.drift.view import View
+from oneiric.validation.texts import texts_in
 
 PATHS = ("/version", "/api/version", "/_version")
 """Where the version is looked for."""
@@ -87,20 +88,9 @@ async def _told(view: View, paths: list[str]) -> tuple[str, list[str], str]:
 
 def _texts(answer: Answer) -> Iterator[str]:
     try:
-        yield from _in(parse(answer.body, "json"))
+        yield from texts_in(parse(answer.body, "json"))
     except DocumentError:
         yield answer.body.decode(errors="replace")
-
-
-def _in(value: JSONValue) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _in(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _in(each)
 
 
 def _compare(path: str, told: list[str], meant: Meant, findings: Findings) -> None:

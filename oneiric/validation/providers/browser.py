@@ -19,11 +19,13 @@ from oneiric.ports.errors import InvalidRequestError, PermissionDeniedError, Una
 from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.text.masking import Masking
+from oneiric.validation.addresses import shown_address
 from oneiric.validation.checks.spec import UICheck
 from oneiric.validation.hosts import HostRefusedError, Hosts, Place
 from oneiric.validation.providers.browsing.chromium import BACKEND, Chromium
 from oneiric.validation.providers.browsing.page import Glance, Look
 from oneiric.validation.providers.browsing.settings import BrowserSettings
+from oneiric.validation.texts import texts_in, with_texts
 
 __all__ = ["BrowserProver", "BrowserSettings"]
 
@@ -107,7 +109,7 @@ class BrowserProver:
         hosts = Hosts(prod_url, self._settings.allow_hosts)
         _permit(url, hosts)
         hosts = Hosts(url) if hosts.is_open else hosts
-        masking = Masking([*_texts(captured), *_credentials(url)])
+        masking = Masking([*_telling(captured), *_credentials(url)])
         async with self._places:
             at, begun = rfc3339(self._clock.now()), self._clock.monotonic()
             story = await self._told(asked, url, hosts)
@@ -115,13 +117,13 @@ class BrowserProver:
         look = story.looks[-1] if story.looks else Look(url=url)
         excerpts = {"page": look.text, "console": "\n".join(look.console)}
         said: JSONValue = {"facts": _facts(story), "excerpts": {**excerpts}}
-        safe = cast("dict[str, Any]", _masked(said, masking))
+        safe = cast("dict[str, Any]", with_texts(said, masking.text))
         facts: dict[str, JSONValue] = {"check": check.identity, "user": user, **safe["facts"]}
         facts |= {"duration_ms": round(taken, 3), **self._kept(story)}
         digest = facts.get("screenshot_digest")
         return Proof(
-            claim=masking.text(check.name or f"{_bare(look.url)} shows what it should"),
-            subject=masking.text(_bare(look.url)),
+            claim=masking.text(check.name or f"{shown_address(look.url)} shows what it should"),
+            subject=masking.text(shown_address(look.url)),
             kind="ui",
             outcome=story.outcome,
             at=at,
@@ -217,33 +219,11 @@ def _permit(url: str, hosts: Hosts) -> None:
         raise PermissionDeniedError(BACKEND, error.message, hint=error.hint) from error
 
 
-def _bare(url: str) -> str:
-    """Return *url* without user and password."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
 def _credentials(url: str) -> list[str]:
     password = urlsplit(url).password
     return [password, unquote(password)] if password else []
 
 
-def _texts(value: JSONValue) -> list[str]:
-    """Return the texts in *value* that are long enough to be told from any other."""
-    if isinstance(value, str):
-        return [value] if len(value) >= _TELLING else []
-    if isinstance(value, Mapping):
-        return [text for each in value.values() for text in _texts(each)]
-    if isinstance(value, list | tuple):
-        return [text for each in value for text in _texts(each)]
-    return []
-
-
-def _masked(value: JSONValue, masking: Masking) -> JSONValue:
-    if isinstance(value, str):
-        return masking.text(value)
-    if isinstance(value, Mapping):
-        return {masking.text(name): _masked(each, masking) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(each, masking) for each in value]
-    return value
+def _telling(captured: Mapping[str, JSONValue]) -> list[str]:
+    """Return the texts of what was captured that are long enough to be told from any other."""
+    return [text for text in texts_in(dict(captured)) if len(text) >= _TELLING]

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol
 from urllib.parse import unquote
 
-from oneiric.ports.drift import DriftItem, Unchecked
 from oneiric.ports.executor import Executor
 from oneiric.text.masking import Masking
 from oneiric.validation.drift.database import DatabaseQuestion
-from oneiric.validation.providers.databases.findings import KIND, Findings
+from oneiric.validation.drift.findings import Findings, Found
 from oneiric.validation.providers.databases.prisma import compare_prisma
 from oneiric.validation.providers.databases.reflected import compare_history, compare_models
 from oneiric.validation.providers.databases.tools import Tools, find_tools
 
-Found: TypeAlias = tuple[list[DriftItem], list[Unchecked], dict[str, int], dict[str, str]]
-"""Differences, what could not be checked, how much was compared, and kinds that do not apply."""
+KIND = "database"
 
 _NO_TOOL = "neither Alembic nor Prisma keeps a schema in the repository, and no models are named"
 
@@ -46,7 +44,7 @@ async def database_drift(question: Asked, executor: Executor) -> Found:
     password of the address shows nowhere.
     """
     asked = question.database
-    findings = Findings(_masking(asked))
+    findings = Findings(KIND, masking=_masking(asked))
     repo = await asyncio.to_thread(Path(question.repo_path or ".").resolve)
     tools = await asyncio.to_thread(find_tools, repo, asked, findings)
     if tools.are_none:
@@ -60,19 +58,15 @@ async def database_drift(question: Asked, executor: Executor) -> Found:
         await compare_models(repo, asked, executor, findings)
     if tools.prisma is not None and asked.url:
         await compare_prisma(repo, tools.prisma, asked, executor, findings)
-    return _told(findings)
+    return findings.found()
 
 
 def _without_tool(asked: DatabaseQuestion, findings: Findings) -> Found:
     if asked.names_a_tool and not findings.unchecked:
         hint = "name database.models, database.alembic or database.prisma"
         findings.unsure(KIND, _NO_TOOL, hint=hint)
-    return _told(findings, absence="" if findings.unchecked else _NO_TOOL)
-
-
-def _told(findings: Findings, *, absence: str = "") -> Found:
-    checked = {KIND: findings.checked} if findings.checked else {}
-    return findings.items, findings.unchecked, checked, {KIND: absence} if absence else {}
+    findings.absence = "" if findings.unchecked else _NO_TOOL
+    return findings.found()
 
 
 def _named(tools: Tools) -> str:

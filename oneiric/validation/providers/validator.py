@@ -19,6 +19,7 @@ from oneiric.ports.errors import InvalidRequestError, PermissionDeniedError, Una
 from oneiric.ports.validator import Evidence
 from oneiric.runs.body import Provenance
 from oneiric.runs.proof import Proof, ProofOutcome
+from oneiric.validation.addresses import shown_address
 from oneiric.validation.checks.accounts import proof_of
 from oneiric.validation.checks.ask import Asker
 from oneiric.validation.checks.attempts import Contract
@@ -255,7 +256,7 @@ class LiveValidator:
 
     def undone(self, check: LiveCheck | UICheck | SpecCheck, why: str) -> Proof:
         """Return the proof of a check that was not done, and why; it is no pass."""
-        subject = check.path if isinstance(check, SpecCheck) else Masks.address(check.url)
+        subject = check.path if isinstance(check, SpecCheck) else shown_address(check.url)
         return Proof(
             claim=f"{subject} is as expected",
             subject=subject,

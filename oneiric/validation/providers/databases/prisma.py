@@ -13,7 +13,7 @@ from oneiric.files import read_bounded
 from oneiric.ports.drift import Severity
 from oneiric.ports.executor import Command, CommandResult, Executor
 from oneiric.validation.drift.database import DatabaseQuestion
-from oneiric.validation.providers.databases.findings import Findings
+from oneiric.validation.drift.findings import Findings
 
 EQUAL, DIFFERENT = 0, 2
 """What `migrate diff --exit-code` ends with; 1, and whatever else, is an error."""
@@ -82,7 +82,7 @@ async def compare_prisma(
         message = "the database is not as the schema of Prisma says"
         summary = result.stdout.decode(errors="replace")[:_SHOWN]
         findings.differs(
-            "schema-differs", Severity.BREAKING, project.place, message, summary=summary
+            "database-schema-differs", Severity.BREAKING, project.place, message, summary=summary
         )
     if project.has_migrations:
         await _tell_status(project, asked, executor, findings)
@@ -102,7 +102,7 @@ async def _tell_status(
     if result.exit_code == _BEHIND:  # the database did answer a moment ago
         message = "migrations are pending or failed, or others than these were applied"
         findings.differs(
-            "migration-pending",
+            "database-migration-pending",
             Severity.BREAKING,
             project.place,
             message,

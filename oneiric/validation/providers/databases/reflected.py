@@ -17,7 +17,7 @@ from oneiric.errors import OneiricError
 from oneiric.ports.drift import Severity
 from oneiric.ports.executor import Command, CommandResult, Executor
 from oneiric.validation.drift.database import DatabaseQuestion
-from oneiric.validation.providers.databases.findings import Findings
+from oneiric.validation.drift.findings import Findings
 
 PROGRAM = Path(__file__).with_name("probe.py")
 EXTRA = "install oneiric[database]"
@@ -86,13 +86,23 @@ _RULES: Mapping[str, _Rule] = MappingProxyType(
         "remove_column": _Rule("column-unknown", _WARNING, "no model knows the column"),
         "modify_type": _Rule("type-changed", _BREAKING, "the column has another type"),
         "modify_nullable": _Rule("nullable-changed", _WARNING, "the column may be null"),
-        "modify_default": _Rule("default-changed", _WARNING, "the column has another default"),
+        "modify_default": _Rule(
+            "database-default-changed", _WARNING, "the column has another default"
+        ),
         "add_index": _Rule("index-missing", _WARNING, "the database lacks the index"),
         "remove_index": _Rule("index-unknown", _INFO, "no model knows the index"),
-        "add_constraint": _Rule("constraint-missing", _BREAKING, "nothing keeps it unique"),
-        "remove_constraint": _Rule("constraint-unknown", _WARNING, "no model knows it is unique"),
-        "add_fk": _Rule("constraint-missing", _WARNING, "the database lacks the foreign key"),
-        "remove_fk": _Rule("constraint-unknown", _WARNING, "no model knows the foreign key"),
+        "add_constraint": _Rule(
+            "database-constraint-missing", _BREAKING, "nothing keeps it unique"
+        ),
+        "remove_constraint": _Rule(
+            "database-constraint-unknown", _WARNING, "no model knows it is unique"
+        ),
+        "add_fk": _Rule(
+            "database-constraint-missing", _WARNING, "the database lacks the foreign key"
+        ),
+        "remove_fk": _Rule(
+            "database-constraint-unknown", _WARNING, "no model knows the foreign key"
+        ),
     }
 )
 """Differences as Alembic names them: what it would have to do to the database."""
@@ -115,7 +125,7 @@ async def compare_history(
     if len(answer.heads) > 1:
         hint = "alembic merge heads"
         message = f"the migrations end in several heads: {', '.join(answer.heads)}"
-        findings.differs("heads-several", _BREAKING, place, message, hint=hint)
+        findings.differs("database-heads-several", _BREAKING, place, message, hint=hint)
     if answer.error is not None or not asked.url:
         return
     if answer.other:
@@ -203,11 +213,11 @@ def _tell_revisions(answer: _Answer, current: list[str], findings: Findings) -> 
         if revision not in known:
             message = "the database has a migration that the repository does not know"
             hint = "is the repository older than production?"
-            findings.differs("revision-unknown", _BREAKING, revision, message, hint=hint)
+            findings.differs("database-revision-unknown", _BREAKING, revision, message, hint=hint)
     for revision, doc in answer.pending[:_MOST_PENDING]:
         message = f"the migration was not applied: {doc}"
         findings.differs(
-            "migration-pending", _BREAKING, revision, message, hint="alembic upgrade head"
+            "database-migration-pending", _BREAKING, revision, message, hint="alembic upgrade head"
         )
 
 
@@ -225,10 +235,11 @@ def _tell_changes(answer: _Answer, findings: Findings) -> None:
             "columns": ", ".join(change.columns),
         }
         told = {name: text for name, text in facts.items() if text}
-        findings.differs(rule.code, rule.severity, change.place, rule.message, **told)
+        code = f"database-{rule.code}"
+        findings.differs(code, rule.severity, change.place, rule.message, **told)
     if answer.more:
         findings.differs(
-            "more", _WARNING, "", f"there are {answer.more} further differences", hint=""
+            "database-more", _WARNING, "", f"there are {answer.more} further differences", hint=""
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from oneiric.errors import InvalidPathError
 from oneiric.files import confined
 from oneiric.validation.drift.database import DatabaseQuestion
-from oneiric.validation.providers.databases.findings import Findings
+from oneiric.validation.drift.findings import Findings
 
 AUTO = "auto"
 _ALEMBIC = ("alembic.ini", "*/alembic.ini")
