@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ _LINE = 1 << 20
 _KEY_BYTES = 8_192
 _ORIGIN = "ledger"
 _OTHER = "it is missing, or another than was recorded"
+_HEADLESS = "its record is missing"
 _SIGNED = ("schema", "task", "seq", "run", "proof", "key")
 
 
@@ -120,6 +123,8 @@ class Ledger:
         given = list(proofs)
         with self._locked(task) as ledger:
             key, end = self._key(), self._end(task, ledger)
+            if end is None:
+                self._tell_head(task, Head(), key)  # so that entries without one are a fault
             last = end.proof if end else None
             lines, added = [], []
             for seq, proof in enumerate(given, end.seq + 1 if end else 1):
@@ -137,8 +142,7 @@ class Ledger:
         Raises:
             LedgerError: something is wrong with the ledger; whatever it is.
         """
-        entries, problems = self._read(task)
-        problems += self._against_heads(task, entries, ())
+        entries, problems = self._read_whole(task, ())
         if problems:
             raise LedgerError(task, problems)
         return [entry.proof for entry in entries if run in ("", entry.run)]
@@ -149,16 +153,17 @@ class Ledger:
         *heads* are ends that were recorded elsewhere, such as in the journals of runs.
 
         Raises:
-            NotFoundError: there is no ledger of that task.
+            NotFoundError: there is no ledger of that task, and never was one.
         """
-        if not self._path(task).exists():
+        known = list(heads)
+        is_there = any(self._path(task, kind).exists() for kind in ("jsonl", "head"))
+        if not is_there and not any(head.entries for head in known):
             raise NotFoundError("ledger", task, known=self.tasks())
-        entries, problems = self._read(task)
-        return problems + self._against_heads(task, entries, heads)
+        return self._read_whole(task, known)[1]
 
     def entries(self, task: str) -> list[Entry]:
         """Return the entries of *task* that can be read, whether or not anything is wrong."""
-        return self._read(task)[0]
+        return self._read_whole(task, ())[0]
 
     def head(self, task: str) -> Head:
         """Return the end of the ledger of *task* as it was recorded last."""
@@ -178,13 +183,29 @@ class Ledger:
         path = self._path(task)
         try:
             own_folder(path.parent)
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-            ledger = os.open(path, flags, 0o600)
+            ledger = _opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         except OSError as error:
-            raise UnavailableError(f"{path}: {(error.strerror or 'no file').lower()}") from error
+            raise _told(path, error) from error
         try:
             fcntl.flock(ledger, fcntl.LOCK_EX)
             yield ledger
+        finally:
+            os.close(ledger)
+
+    @contextmanager
+    def _settled(self, task: str) -> Iterator[None]:
+        """Hold writers off while a ledger is read with its head; one that is not there is none."""
+        path = self._path(task)
+        try:
+            ledger = _opened(path, os.O_RDONLY)
+        except FileNotFoundError:
+            yield
+            return
+        except OSError as error:
+            raise _told(path, error) from error
+        try:
+            fcntl.flock(ledger, fcntl.LOCK_SH)
+            yield
         finally:
             os.close(ledger)
 
@@ -213,7 +234,10 @@ class Ledger:
         if torn := len(data) - len(whole):
             os.ftruncate(ledger, size - torn)
         problems: list[Problem] = []
-        recorded = self._recorded(task, problems) or Head()
+        known = self._recorded(task, problems)
+        if known is None and whole and not problems:
+            problems.append(Problem("head", _HEADLESS, _ORIGIN))
+        recorded = known or Head()
         end: Entry | str | None = None
         if whole:
             end = _entry(task, whole[:-1].rpartition(b"\n")[2], self._key())
@@ -270,6 +294,13 @@ class Ledger:
             problems.append(Problem("head", str(error) or "it cannot be read", _ORIGIN))
             return None
 
+    def _read_whole(self, task: str, heads: Iterable[Head]) -> tuple[list[Entry], list[Problem]]:
+        with self._settled(task):
+            if self._path(task).exists() and not self._settings.key.exists():
+                return [], [Problem("key", "the key that signs it is missing", _ORIGIN)]
+            entries, problems = self._read(task)
+            return entries, problems + self._against_heads(task, entries, heads)
+
     def _read(self, task: str) -> tuple[list[Entry], list[Problem]]:
         path = self._path(task)
         if not path.exists():
@@ -297,7 +328,7 @@ class Ledger:
         problems: list[Problem] = []
         recorded = self._recorded(task, problems)
         if recorded is None and entries and not problems:
-            problems.append(Problem("head", "its record is missing", _ORIGIN))
+            problems.append(Problem("head", _HEADLESS, _ORIGIN))
         ends = {entry.seq: entry.proof.digest for entry in entries}
         known = [head for head in (recorded, *heads) if head and head.entries]
         lost = [head.entries for head in known if ends.get(head.entries) != head.digest]
@@ -337,6 +368,24 @@ def _entry(task: str, line: bytes, key: PrivateKey) -> Entry | str:
         return Entry(seq, str(told["run"]), Proof.from_json(told["proof"]))
     except (OneiricError, AssertionError) as error:
         return f"it cannot be read: {error}"
+
+
+def _opened(path: Path, flags: int) -> int:
+    """Open a ledger; a link, pipe or device in its place is none.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    how = flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    ledger = os.open(path, how, 0o600)
+    if not stat.S_ISREG(os.fstat(ledger).st_mode):
+        os.close(ledger)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return ledger
+
+
+def _told(path: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(f"{path}: {(error.strerror or 'no file').lower()}")
 
 
 def _text(signature: bytes) -> str:

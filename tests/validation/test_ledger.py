@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import resource
+import signal
 from pathlib import Path
 
 import pytest
 
 from oneiric.documents import canonical
-from oneiric.errors import InvalidError, NotFoundError
+from oneiric.errors import InvalidError, NotFoundError, UnavailableError
 from oneiric.remote.security import PrivateKey
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.validation.ledger import Head, Ledger, LedgerError, LedgerSettings
@@ -172,8 +175,99 @@ def test_a_head_that_a_crash_left_behind_is_no_fault(filled: Ledger, tmp_path: P
     assert [each.subject[-1] for each in filled.read(TASK)][-2:] == ["6", "7"]
 
 
-def _append(folder: str, worker: int) -> None:
-    for number in range(20):
+def test_a_truncated_ledger_is_not_healed_by_what_comes_after(
+    filled: Ledger, tmp_path: Path
+) -> None:
+    """Without its head, missing last entries would show nowhere once another one was added."""
+    lines = path_of(tmp_path).read_bytes().splitlines(keepends=True)
+    path_of(tmp_path).write_bytes(b"".join(lines[:3]))
+    path_of(tmp_path).with_suffix(".head").unlink()
+
+    with pytest.raises(LedgerError) as raised:
+        filled.append(TASK, "run-3", [proof(6)])
+    assert [(each.key, each.what) for each in raised.value.problems] == [
+        ("head", "its record is missing")
+    ]
+
+
+def test_a_ledger_that_is_gone_shows_by_its_head(filled: Ledger, tmp_path: Path) -> None:
+    """By the one beside it, and where that is gone too by one that was kept elsewhere."""
+    kept = filled.head(TASK)
+    path_of(tmp_path).unlink()
+
+    assert told(filled) == [("5", OTHER)]
+    with pytest.raises(LedgerError):
+        filled.append(TASK, "run-3", [proof(6)])
+    path_of(tmp_path).with_suffix(".head").unlink()
+    assert told(filled, kept) == [("5", OTHER)]
+
+
+def test_a_ledger_without_its_key_is_read_by_nobody(filled: Ledger, tmp_path: Path) -> None:
+    """To look at it makes no other key."""
+    (tmp_path / "keys" / "ledger.json").unlink()
+
+    assert told(filled) == [("key", "the key that signs it is missing")]
+    assert not (tmp_path / "keys" / "ledger.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_what_is_no_file_is_no_ledger(filled: Ledger, tmp_path: Path, kind: str) -> None:
+    """It is neither waited for nor followed, by whoever reads or writes."""
+    path = path_of(tmp_path)
+    if kind == "link":
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.unlink()
+        path.mkdir() if kind == "folder" else os.mkfifo(path)
+
+    for work in (filled.read, filled.problems, filled.entries):
+        with pytest.raises(UnavailableError):
+            work(TASK)
+    with pytest.raises(UnavailableError):
+        filled.append(TASK, "run-3", [proof(6)])
+
+
+def test_a_disk_that_is_full_adds_nothing(filled: Ledger, tmp_path: Path) -> None:
+    """What was there stays whole, and the next one is added when there is room again."""
+    size = path_of(tmp_path).stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, hard))
+    try:
+        with pytest.raises(UnavailableError):
+            filled.append(TASK, "run-3", [proof(6)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+    assert path_of(tmp_path).stat().st_size == size
+    assert told(filled) == []
+    filled.append(TASK, "run-3", [proof(6)])
+    assert len(filled.read(TASK)) == 6
+
+
+def test_whoever_reads_while_others_write_sees_a_whole_ledger(
+    filled: Ledger, tmp_path: Path
+) -> None:
+    """An entry comes with its head: no reader takes the one before the other for a fault."""
+    writer = multiprocessing.get_context("spawn").Process(
+        target=_append, args=(str(tmp_path), 1, 100)
+    )
+    writer.start()
+    found, reads = [], 0
+    while writer.is_alive():
+        found += told(filled)
+        reads += 1
+    writer.join(60)
+
+    assert (writer.exitcode, found) == (0, [])
+    assert reads > 0
+    assert len(filled.read(TASK)) == 105
+
+
+def _append(folder: str, worker: int, count: int = 20) -> None:
+    for number in range(count):
         ledger(Path(folder)).append(TASK, f"run-{worker}", [proof(worker * 100 + number)])
 
 
