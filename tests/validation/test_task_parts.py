@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from oneiric.core.candidate import Candidate
 from oneiric.core.policy import Effect, Verdict
 from oneiric.errors import UnavailableError
@@ -196,6 +198,54 @@ async def test_promise_task_no_gatekeeper_lets_a_task_be_done_that_production_di
         register(Candidate("adapter:gatekeeper", "lenient", Lenient, stack_level=5))
         done = await found.orchestrator.execute_task(task())
     assert told(done) == ("prod_fail", "failed", "no-live-proof")
+
+
+@pytest.mark.parametrize(
+    ("gone", "code"),
+    [
+        (["/a", "/b"], "no-live-proof"),  # the page of health alone is up
+        (["/a"], "required-check-failed"),
+        (["/health"], "required-check-failed"),
+    ],
+)
+async def test_promise_task_no_gatekeeper_passes_a_check_that_is_required(
+    tmp_path: Path, gone: list[str], code: str
+) -> None:
+    """What the task requires of production is its own to say, whoever decides the rest."""
+    async with parts(tmp_path) as found:
+        for path in gone:
+            found.service.answers[path] = 500
+        register = found.orchestrator.host.lifecycle.resolver.register
+        register(Candidate("adapter:gatekeeper", "lenient", Lenient, stack_level=5))
+        done = await found.orchestrator.execute_task(task())
+    assert told(done) == ("prod_fail", "failed", code)
+    assert str(done.error).endswith("whatever the gatekeeper says")
+
+
+class Sly(Verdict):
+    """A verdict that allows, seems to deny, and enforces nothing."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def enforce(self, *_args: Any, **_more: Any) -> None:
+        """Let it pass."""
+
+
+@pytest.mark.parametrize("answer", [True, None, "open", Sly(Effect.ALLOW, GateCode.OPEN)])
+async def test_what_is_no_verdict_opens_no_gate(tmp_path: Path, answer: object) -> None:
+    """The gate stays shut, and the run says why."""
+
+    class Odd:
+        def check(self, _asked: GateQuestion, /) -> object:
+            return answer
+
+    async with parts(tmp_path) as found:
+        register = found.orchestrator.host.lifecycle.resolver.register
+        register(Candidate("adapter:gatekeeper", "odd", Odd, stack_level=5))
+        done = await found.orchestrator.execute_task(task())
+    assert told(done) == ("in_progress", "error", "invalid")
+    assert "which is no verdict" in str(done.error)
 
 
 async def test_promise_task_a_ledger_that_was_touched_stops_the_task(tmp_path: Path) -> None:

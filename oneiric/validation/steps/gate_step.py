@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.core.guard import Guard
 from oneiric.core.policy import Effect, Verdict
-from oneiric.errors import JSONValue
+from oneiric.errors import InvalidError, JSONValue
 from oneiric.ports.drift import DriftReport
 from oneiric.ports.gatekeeper import Asked, Gate, GateCode, GateQuestion
 from oneiric.runs.proof import ProofOutcome
@@ -105,15 +105,44 @@ class GateStep:
         return replace(verdict, facts={**verdict.facts, **more})
 
 
-def overruled(verdict: Verdict, question: GateQuestion) -> Verdict:
-    """Return the verdict, or a refusal where production was let pass with nothing of it seen.
+def overruled(verdict: object, question: GateQuestion) -> Verdict:
+    """Return the verdict, or a refusal where production was let pass without having proved it.
 
-    Whoever is the gatekeeper: no task is done that production has not proved.
+    Whoever is the gatekeeper: no task is done of which a required check did not pass in
+    production, or of which no check of its own did.
+
+    Raises:
+        InvalidError: it is no verdict.
     """
-    is_seen = any(
-        proof.kind != "local" and proof.outcome is ProofOutcome.PASSED for proof in question.seen
-    )
-    if question.gate is Gate.VALIDATION or not verdict or is_seen:
+    if type(verdict) is not Verdict:
+        kind = type(verdict).__name__
+        raise InvalidError(f"the gatekeeper answered with {kind}, which is no verdict")
+    if question.gate is Gate.VALIDATION or not verdict:
         return verdict
-    reason = "no proof is from production, whatever the gatekeeper says"
-    return Verdict(Effect.DENY, GateCode.NO_LIVE_PROOF, reason, dict(verdict.facts))
+    for code, reason in _unproved(question):
+        told = f"{reason}, whatever the gatekeeper says"
+        return Verdict(Effect.DENY, code, told, dict(verdict.facts))
+    return verdict
+
+
+def _unproved(question: GateQuestion) -> Iterator[tuple[GateCode, str]]:
+    """Yield what production has not proved of a task."""
+    live = [check for check in question.checks if check.kind != "local"]
+    found = {check.id: question.proofs.get(check.id) for check in live}
+    passed = {
+        name for name, proof in found.items() if proof and proof.outcome is ProofOutcome.PASSED
+    }
+    if not any(check.counts and check.id in passed for check in live):
+        yield GateCode.NO_LIVE_PROOF, "no proof is from production"
+    for check in live:
+        if check.is_required and check.id not in passed:
+            proof = found[check.id]
+            outcome = proof.outcome if proof else None
+            yield _UNPROVED[outcome], f"the check {check.id} did not pass"
+
+
+_UNPROVED: Mapping[ProofOutcome | None, GateCode] = {
+    ProofOutcome.FAILED: GateCode.REQUIRED_CHECK_FAILED,
+    ProofOutcome.INCONCLUSIVE: GateCode.CHECK_INCONCLUSIVE,
+    None: GateCode.REQUIRED_CHECK_MISSING,
+}
