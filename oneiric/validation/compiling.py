@@ -19,7 +19,7 @@ from oneiric.validation.local import LOCAL, LocalRun, name_of
 from oneiric.validation.models import StandardCheck, Task
 from oneiric.validation.proving import KINDS
 from oneiric.validation.settings import ValidationSettings
-from oneiric.validation.targets import placed
+from oneiric.validation.targets import meaning_of, placed
 
 PREFIX = "validation:"
 """How the names of plans begin that are tasks."""
@@ -105,6 +105,7 @@ class _Making:
         self._after: tuple[str, ...] = ()
         self._made: list[str] = []
         self._known: dict[str, object] = {}
+        self._counted: set[str] = set()
 
     def wrong(self, key: str, what: str) -> None:
         """Note what is wrong, and where in the task."""
@@ -155,7 +156,8 @@ class _Making:
                 env=test.env,
                 user=self.settings.test_user,
             )
-            if self.expect(key, Asked(id=run.check, kind=LOCAL), run):
+            counts = self._is_first(str((LOCAL, list(run.args), sorted(run.env.items()))))
+            if self.expect(key, Asked(id=run.check, kind=LOCAL, counts=counts), run):
                 name = f"test.{number}"
                 self.add(name, "command", run.as_json(), after=(), group="local")
                 names.append(name)
@@ -255,13 +257,23 @@ class _Making:
             self.wrong(key, error.message)
             return None
         asked = whole.model_dump(mode="json") | {"id": whole.identity}
+        content = {**asked, "name": ""}
+        if self._known.get(whole.identity) == content:
+            return None
         expected = Asked(
             id=whole.identity,
             kind=KINDS[whole.kind],
             is_required=whole.required,
             weight=whole.weight,
+            counts=self._is_first(meaning_of(whole)),
         )
-        return asked if self.expect(key, expected, {**asked, "name": ""}) else None
+        return asked if self.expect(key, expected, content) else None
+
+    def _is_first(self, meaning: str) -> bool:
+        """Tell whether nothing before it asks the same, by whatever name and how patiently."""
+        is_first = meaning not in self._counted
+        self._counted.add(meaning)
+        return is_first
 
     def _ask(self, name: str, given: Mapping[str, JSONValue], *, group: str) -> None:
         found = {"deploy": _output("deploy")} if self._after == ("deploy",) else {}

@@ -25,6 +25,29 @@ def placed(check: Asking, prod_url: str) -> Asking:
     return check.model_copy(update={"url": whole_url(check.url, prod_url)})
 
 
+def meaning_of(check: Asking) -> str:
+    """Return what tells checks apart that ask something else, however they are called.
+
+    How long one waits, how often it tries and what it captures prove nothing more.
+
+    >>> once = LiveCheck(url="https://api.example.com/users")
+    >>> again = LiveCheck(id="again", url="https://api.example.com/users#all", timeout=5)
+    >>> meaning_of(once) == meaning_of(again)
+    True
+    """
+    fields = type(check).model_fields
+    plain = {
+        name: fields[name].get_default(call_default_factory=True)
+        for name in _SAYS_NOTHING & fields.keys()
+    }
+    if isinstance(check, LiveCheck):
+        plain["url"] = check.url.partition("#")[0]
+    return check.model_copy(update=plain).identity
+
+
+_SAYS_NOTHING = frozenset({"id", "timeout", "retry", "attempts", "max_body_bytes", "capture"})
+
+
 def whole_url(url: str, prod_url: str) -> str:
     """Return *url*, or where it is a path, the address below that of production.
 

@@ -138,6 +138,21 @@ async def test_defect_validation_a5_a_check_that_is_listed_often_counts_once(
     assert asked == 1
 
 
+async def test_defect_validation_a5_another_name_makes_no_other_check(tmp_path: Path) -> None:
+    """It is asked as often as the task says, and counts once, however long it waits."""
+    again = [{"url": "/a", "id": "a2"}, {"url": "/a#x"}, {"url": "/a", "timeout": 5}]
+    tests = ["true", {"command": "true", "name": "again"}]
+    async with parts(tmp_path) as found:
+        given = task(live_checks=[{"url": "/a"}, *again], local_tests=tests, required_proofs=2)
+        done = await found.orchestrator.execute_task(given)
+        more = given.criteria.model_copy(update={"required_proofs": 3})
+        lacks = await found.orchestrator.execute_task(given.model_copy(update={"criteria": more}))
+    assert told(done) == ("done", "done", "")
+    assert found.service.asked.count("GET /a") == 8
+    assert told(lacks) == ("prod_fail", "failed", "not-enough-proofs")
+    assert lacks.error == "2 checks proved, 3 required"
+
+
 async def test_defect_validation_a8_an_unknown_deployment_provider_stops_the_task_first(
     tmp_path: Path,
 ) -> None:
