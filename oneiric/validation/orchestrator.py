@@ -32,6 +32,7 @@ from oneiric.validation.compiling import PREFIX, Compiled, compile_task
 from oneiric.validation.config import OrchestratorConfig
 from oneiric.validation.errors import TaskBusyError
 from oneiric.validation.given import GivenSettings
+from oneiric.validation.ledger import Ledger, LedgerError
 from oneiric.validation.lent import Lent
 from oneiric.validation.models import Proof, Task, TaskOutcome
 from oneiric.validation.plugin import (
@@ -42,13 +43,13 @@ from oneiric.validation.plugin import (
     LEDGER,
     SESSIONS,
 )
-from oneiric.validation.projection import Projection, project
+from oneiric.validation.projection import PROVED, Projection, project
+from oneiric.validation.recording import is_from_production, unknown_proofs
 from oneiric.validation.sessions import Session, Sessions
 from oneiric.validation.settings import ValidationSettings
 
 if TYPE_CHECKING:
     from oneiric.runs.engine import RunHandle
-    from oneiric.validation.ledger import Ledger
 
 _POLL_SECONDS = 0.25
 _END_SECONDS = 20.0
@@ -264,7 +265,8 @@ class Orchestrator:
         """Return the proofs of a run that its journal and the ledger both know, in order.
 
         Raises:
-            LedgerError: the ledger was touched; not for a task whose gate said so itself.
+            LedgerError: the ledger was touched, or does not have what the journal knows; not for a
+                task whose gate said so itself.
         """
         found = found or await self.standing(run_id)
         made = [str(proof["digest"]) for proof in found.proofs]
@@ -273,7 +275,15 @@ class Orchestrator:
         async with self.host.lifecycle.use(LEDGER) as lent:
             book = cast("Ledger", lent)
             known = {each.digest: each for each in await asyncio.to_thread(book.read, task, run_id)}
-        return [known[digest] for digest in made if digest in known]
+        if problems := unknown_proofs(made, known):
+            raise LedgerError(task, problems)
+        proofs = [known[digest] for digest in made]
+        is_told = found.status not in PROVED or any(map(is_from_production, proofs))
+        outcomes = [str(proof["outcome"]) for proof in found.proofs]
+        if not is_told or outcomes != [str(proof.outcome) for proof in proofs]:
+            what = "the journal says more of its proofs than the ledger"
+            raise LedgerError(task, [Problem(run_id, what, "journal")])
+        return proofs
 
     async def _ended(
         self, run_id: str, begin: Callable[[], Awaitable[RunHandle]], tell: Tell | None

@@ -28,7 +28,8 @@ _SHUT: Mapping[str, TaskStatus] = MappingProxyType(
     {"local": TaskStatus.LOCAL_FAIL, "gate.production": TaskStatus.PROD_FAIL}
 )
 _LAST = "gate.production"
-_PROVED = (TaskStatus.PROD_OK, TaskStatus.DONE)
+PROVED = (TaskStatus.PROD_OK, TaskStatus.DONE)
+"""How a task stands that production has proved."""
 _SURE = frozenset((Effect.DENY.value,))
 
 
@@ -242,7 +243,7 @@ def _forget(found: Projection, steps: Iterable[str]) -> None:
     again = set(steps)
     found.results = {name: told for name, told in found.results.items() if name not in again}
     kept = list(takewhile(lambda moved: moved[0] not in again, found.trail))
-    while kept and kept[-1][1] in _PROVED and not _has_production(found, found.results.get(_LAST)):
+    while kept and kept[-1][1] in PROVED and not _has_production(found, found.results.get(_LAST)):
         kept.pop()
     found.trail, found.status = kept, kept[-1][1] if kept else TaskStatus.PENDING
 

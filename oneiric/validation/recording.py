@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oneiric.errors import NotFoundError, Problem
+from oneiric.runs.proof import ProofOutcome
 from oneiric.validation.ledger import Head
 
 if TYPE_CHECKING:
@@ -60,12 +61,19 @@ async def seen_proofs(
     by_digest = {proof.digest: proof for proof in found}
     digests = list(_digests(results))
     if not problems:
-        problems = [
-            Problem(digest, "the journal knows this proof, the ledger does not", "journal")
-            for digest in digests
-            if digest not in by_digest
-        ]
+        problems = unknown_proofs(digests, by_digest)
     return [by_digest[digest] for digest in digests if digest in by_digest], problems
+
+
+def unknown_proofs(digests: Iterable[str], known: Container[str]) -> list[Problem]:
+    """Return what is wrong where a journal knows proofs by digests that a ledger does not."""
+    what = "the journal knows this proof, the ledger does not"
+    return [Problem(digest, what, "journal") for digest in digests if digest not in known]
+
+
+def is_from_production(proof: Proof) -> bool:
+    """Tell whether a proof is one that production passed; a local test is none."""
+    return proof.kind != "local" and proof.outcome is ProofOutcome.PASSED
 
 
 def _digests(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:

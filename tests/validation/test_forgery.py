@@ -1,0 +1,110 @@
+"""A journal that somebody wrote into: what the ledger does not say is not so."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneiric.errors import IllegalMoveError
+from oneiric.validation.ledger import LedgerError
+from tests.validation.parts import parts
+from tests.validation.tasks import task, told
+
+Data = dict[str, Any]
+GATE = {"verdict": {"effect": "allow", "code": "open"}, "head": None}
+
+
+def rewritten(folder: Path, run_id: str, change: Callable[[list[Data]], list[Data]]) -> None:
+    """Put other events in the place of those of a run, as whoever owns the file can."""
+    with closing(sqlite3.connect(folder / ".oneiric_cache" / "oneiric.sqlite")) as stored, stored:
+        found = stored.execute(
+            "SELECT seq, kind, at, step, data FROM events WHERE run_id = ? ORDER BY seq", [run_id]
+        )
+        names = ("seq", "kind", "at", "step", "data")
+        events = [dict(zip(names, row, strict=True)) for row in found]
+        for event in events:
+            event["data"] = json.loads(event["data"])
+        stored.execute("DELETE FROM events WHERE run_id = ?", [run_id])
+        for seq, event in enumerate(change(events), 1):
+            row = (run_id, seq, event["kind"], event["at"], event["step"])
+            stored.execute(
+                "INSERT INTO events (run_id, seq, kind, at, step, data) VALUES (?, ?, ?, ?, ?, ?)",
+                [*row, json.dumps(event["data"])],
+            )
+        stored.execute("UPDATE runs SET state = 'succeeded' WHERE run_id = ?", [run_id])
+
+
+def _digests(events: list[Data]) -> list[str]:
+    results = (event["data"].get("result") or {} for event in events)
+    return [proof["digest"] for result in results for proof in result.get("proofs") or ()]
+
+
+def _done(events: list[Data], seen: list[str]) -> list[Data]:
+    """Let the gate have opened, and the task be done."""
+    kept = [event for event in events if event["step"] not in ("gate.production", "done")]
+    *before, last = [event for event in kept if event["step"] != "remember"]
+    opened = {
+        "seq": 0,
+        "kind": "step-succeeded",
+        "at": last["at"],
+        "step": "gate.production",
+        "data": {"result": {**GATE, "seen": seen}},
+    }
+    sealed = {**opened, "step": "done", "data": {"result": {"seen": len(seen), "head": None}}}
+    ended = {**last, "data": {"state": "succeeded"}}
+    return [*before, opened, sealed, ended]
+
+
+def forged_outcomes(events: list[Data]) -> list[Data]:
+    """Turn what failed into a pass."""
+    text = json.dumps([event["data"] for event in events]).replace(
+        '"outcome": "fail"', '"outcome": "pass"'
+    )
+    for event, data in zip(events, json.loads(text), strict=True):
+        event["data"] = data
+    return _done(events, _digests(events))
+
+
+def forged_proofs(events: list[Data]) -> list[Data]:
+    """Name proofs that nobody made."""
+    for event in events:
+        if event["step"] == "check.1" and event["kind"] == "step-succeeded":
+            made = {"check": "a", "kind": "live", "outcome": "pass", "digest": "sha256:00"}
+            event["data"]["result"] = {"proofs": [made], "head": None}
+    return _done(events, ["sha256:00"])
+
+
+def forged_gate(events: list[Data]) -> list[Data]:
+    """Say that the gate opened, for proofs that failed."""
+    return _done(events, _digests(events))
+
+
+@pytest.mark.parametrize(
+    ("forge", "error"),
+    [
+        (forged_outcomes, LedgerError),
+        (forged_proofs, LedgerError),
+        (forged_gate, IllegalMoveError),
+    ],
+)
+async def test_promise_task_a_journal_alone_makes_no_task_done(
+    tmp_path: Path, forge: Callable[[list[Data]], list[Data]], error: type[Exception]
+) -> None:
+    """A task that production refused is done for nobody who only writes into the journal."""
+    async with parts(tmp_path) as found:
+        for path in ("/a", "/b", "/", "/health"):
+            found.service.answers[path] = 500
+        refused = await found.orchestrator.execute_task(task())
+    assert told(refused)[0] == "prod_fail"
+
+    rewritten(tmp_path, refused.run_id, forge)
+
+    async with parts(tmp_path) as found:
+        with pytest.raises(error):
+            await found.orchestrator.task(refused.run_id)
