@@ -89,6 +89,6 @@ class Proof:
 def _json(text: str) -> JSONValue:
     try:
         value: JSONValue = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias, cast
 
 from oneiric.errors import JSONValue, OneiricError
 from oneiric.ports.http import Headers, HTTPResponse
+
+DEEPEST = 200
+"""How deep the JSON of an answer may be nested."""
 
 NO_JSON = object()
 """What stands for the value of an answer that is no JSON."""
@@ -61,11 +64,12 @@ class Answer:
 
     @cached_property
     def value(self) -> JSONValue | object:
-        """The content as JSON, or `NO_JSON`."""
+        """The content as JSON, or `NO_JSON`; what is nested too deep to be handled is none."""
         try:
-            return _read(self.body.decode("utf-8-sig"))
+            value = _read(self.body.decode("utf-8-sig"))
         except (ValueError, RecursionError):
             return NO_JSON
+        return NO_JSON if _is_too_deep(self.body, value) else value
 
     def scope(self, *, ok: bool) -> Mapping[str, JSONValue | Callable[[], JSONValue]]:
         """Return what a condition may name."""
@@ -80,6 +84,22 @@ class Answer:
 
 NAMES = frozenset({"status", "ok", "duration_ms", "headers", "json"})
 """What a condition may name."""
+
+
+def _is_too_deep(body: bytes, value: JSONValue) -> bool:
+    """Tell whether *value*, read from *body*, is nested deeper than `DEEPEST`."""
+    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+        return False
+    level: list[JSONValue] = [value]
+    for _ in range(DEEPEST):
+        level = [below for each in level for below in _below(each)]
+    return bool(level)
+
+
+def _below(value: JSONValue) -> Iterable[JSONValue]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _constant(text: str) -> object:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from oneiric.clock import Clock
     from oneiric.validation.checks.ask import Asker
     from oneiric.validation.checks.pace import Pace
-    from oneiric.validation.checks.spec import LiveCheck, Retries
+    from oneiric.validation.checks.spec import Analysis, LiveCheck, Retries
 
 LONGEST_WAIT_SECONDS = 600.0
 """For how long at most a check waits before its next attempt; a service may ask for more."""
@@ -105,9 +105,7 @@ class Prover:
         policy = check.analysis
         assert policy is not None
         account.tally = tally = Tally(policy)
-        success, failure = (
-            Condition.parse(text) if text else None for text in (policy.success, policy.failure)
-        )
+        conditions = _Conditions.of(policy)
         if policy.initial_delay_seconds:
             await self.clock.sleep(policy.initial_delay_seconds)
         begin = self.clock.monotonic()
@@ -119,7 +117,7 @@ class Prover:
                 phase, why = Phase.ERROR, account.silence
             else:
                 tally.samples.append(answer.duration_ms)
-                phase, why = _phase(account, answer, success, failure)
+                phase, why = _phase(account, answer, conditions)
             told = _measurement(phase, answer, why if not silence else silence.message)
             is_done = tally.add(phase, told=told)
             due = begin + policy.interval_seconds * account.attempts
@@ -188,21 +186,51 @@ def _can_be(on: object) -> bool:
     return on not in ("timeout", "connection", "assert")
 
 
-def _phase(
-    account: Account, answer: Answer, success: Condition | None, failure: Condition | None
-) -> tuple[Phase, str]:
+@dataclass(frozen=True, slots=True)
+class _Conditions:
+    """What an analysis judges a measurement by, and which names they speak of."""
+
+    success: Condition | None
+    failure: Condition | None
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, policy: Analysis) -> _Conditions:
+        success, failure = (
+            Condition.parse(text) if text else None for text in (policy.success, policy.failure)
+        )
+        given = [each for each in (success, failure) if each is not None]
+        names = frozenset(path[0] for each in given for path in each.references)
+        return cls(success, failure, names)
+
+    @property
+    def are_none(self) -> bool:
+        return self.success is None and self.failure is None
+
+    def unspoken(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Return the findings that have to be so besides, for no condition speaks of them."""
+        if "ok" in self.names:
+            return []
+        return [each for each in findings if each.what != "status" or "status" not in self.names]
+
+
+def _phase(account: Account, answer: Answer, conditions: _Conditions) -> tuple[Phase, str]:
     """Return what one measurement found, and why it is no success."""
     outcome = account.outcome_of_findings
-    if success is None and failure is None:
+    if conditions.are_none:
         return _PHASES[outcome], account.error
     scope = answer.scope(ok=outcome is ProofOutcome.PASSED)
+    success, failure = conditions.success, conditions.failure
     try:
         succeeds = None if success is None else success.evaluate(scope)
         fails = None if failure is None else failure.evaluate(scope)
     except ExpressionError as error:
         return Phase.INCONCLUSIVE, error.message
     phase = phase_of(succeeds=succeeds, fails=fails)
-    return phase, "" if phase is Phase.SUCCESSFUL else _CONDITIONS[phase]
+    if phase is not Phase.SUCCESSFUL:
+        return phase, _CONDITIONS[phase]
+    besides = Account(findings=conditions.unspoken(account.findings))
+    return (_PHASES[besides.outcome], besides.error) if besides.findings else (phase, "")
 
 
 _PHASES: Mapping[ProofOutcome, Phase] = MappingProxyType(

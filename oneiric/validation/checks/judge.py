@@ -118,7 +118,11 @@ def _at(each: Assert, answer: Answer) -> object:
     nodes = found_at(each.at, _value(answer))
     if not nodes:
         return NOTHING
-    return nodes[0] if len(nodes) == 1 else nodes
+    return nodes[0] if len(nodes) == 1 else Several(nodes)
+
+
+class Several(list[JSONValue]):
+    """What a path found in several places; none of them may be what it must not be."""
 
 
 def _header(each: Assert, answer: Answer) -> object:
@@ -199,7 +203,7 @@ def _contains(actual: object, value: object) -> bool:
     if isinstance(actual, str):
         return isinstance(value, str | int | float) and str(value) in actual
     if isinstance(actual, Mapping):
-        return value in actual
+        return isinstance(value, str) and value in actual
     return isinstance(actual, list) and any(same(each, value) for each in actual)
 
 
@@ -213,10 +217,16 @@ def _equal(actual: object, value: object) -> bool:
     return same(actual, value)
 
 
+def _different(actual: object, value: object) -> bool:
+    if isinstance(actual, Several) and any(same(each, value) for each in actual):
+        return False
+    return not same(actual, value)
+
+
 _OPERATIONS: Mapping[str, Callable[[object, object], bool]] = MappingProxyType(
     {
         "==": _equal,
-        "!=": lambda actual, value: not same(actual, value),
+        "!=": _different,
         "<": _ordered(operator.lt),
         "<=": _ordered(operator.le),
         ">": _ordered(operator.gt),

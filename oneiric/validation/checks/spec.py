@@ -97,6 +97,10 @@ class Analysis(_Spec):
     a success condition, whatever it does not hold for has failed; with only a failure condition,
     whatever that does not hold for has succeeded; with both, what neither holds for is
     inconclusive. With none, a measurement succeeds when all asserts hold.
+
+    A measurement that succeeds by its conditions fails all the same where an assert does not hold,
+    or the status is none of those expected: a condition that names `status` judges that alone, and
+    one that names `ok` judges all of it.
     """
 
     count: int = Field(default=5, ge=1, le=10_000)

@@ -108,7 +108,7 @@ async def test_nobody_home_is_no_pass_and_stops_early(validator: LiveValidator) 
     assert (outcome, found["error"], found["successful"]) == (UNSURE, 3, 0)
 
 
-async def test_conditions_judge_instead_of_asserts(
+async def test_conditions_judge_the_status_that_they_name(
     service: Service, validator: LiveValidator
 ) -> None:
     """What a condition says counts, and it may ask of everything about an answer."""
@@ -124,6 +124,34 @@ async def test_conditions_judge_instead_of_asserts(
     strict = {**analysis, "inconclusive_limit": 0}
     outcome, found = await told(validator, service.at("/flapping"), analysis=strict)
     assert (outcome, found["measured"]) == (UNSURE, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "conditions", "expected"),
+    [
+        ({}, {"failure": "duration_ms > 60000"}, FAILED),
+        ({}, {"success": "duration_ms < 60000"}, FAILED),
+        ({}, {"success": "ok or duration_ms < 60000"}, PASSED),
+        ({}, {"failure": "status == 500"}, PASSED),
+        ({"expected_status": 404}, {"failure": "duration_ms > 60000"}, PASSED),
+        (
+            {"expected_status": 404, "asserts": ["header x-none exists"]},
+            {"failure": "status == 500"},
+            FAILED,
+        ),
+    ],
+)
+async def test_what_no_condition_speaks_of_has_to_be_so_besides(
+    service: Service,
+    validator: LiveValidator,
+    asked: dict[str, object],
+    conditions: dict[str, object],
+    expected: ProofOutcome,
+) -> None:
+    """A condition about one thing does not let pass whatever else is wrong."""
+    analysis = {"count": 2, "interval_seconds": 0, **conditions}
+    outcome, _ = await told(validator, service.at("/nowhere"), analysis=analysis, **asked)
+    assert outcome is expected
 
 
 async def test_percentiles_are_of_all_samples(service: Service, validator: LiveValidator) -> None:

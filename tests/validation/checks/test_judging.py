@@ -205,3 +205,28 @@ def test_a_schema_may_refer_within_itself() -> None:
     schema: JSONValue = {"$defs": {"id": {"type": "integer"}}, "items": {"$ref": "#/$defs/id"}}
     assert schema_faults(schema, [1, 2]) == []
     assert schema_faults(schema, [1, "2"]) == [("$[1]", "is string, and not integer")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('json $.items[*].s != "bad"', False),
+        ('json $.items[*].s != "good"', False),
+        ('json $.items[*].s != "worse"', True),
+        ('json $..s != ["bad", "good"]', False),
+        ("json $.items[*].s contains [1]", False),
+        ("json $.items[0] contains [1]", False),
+    ],
+)
+def test_none_of_what_a_path_finds_may_be_what_it_must_not_be(text: str, expected: bool) -> None:  # noqa: FBT001
+    """An assert that something is not so holds for each value at its path."""
+    body = b'{"items": [{"s": "bad"}, {"s": "good"}]}'
+    answer = Answer(200, ANSWER.url, ANSWER.headers, body)
+    assert verdicts(text, answer=answer)[1:] == [expected]
+
+
+@pytest.mark.parametrize("depth", [150, 900, 100_000])
+def test_json_that_is_nested_without_end_is_no_json(depth: int) -> None:
+    """However deep an answer is nested, it is judged, and nothing breaks."""
+    answer = Answer(200, ANSWER.url, ANSWER.headers, b'{"a":' * depth + b"1" + b"}" * depth)
+    assert verdicts("json $.a exists", answer=answer)[1:] == [depth == 150]
