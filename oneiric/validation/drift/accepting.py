@@ -63,12 +63,11 @@ def judged(
     """Return the items that count, worst first, and how many were left out as accepted."""
     kept = []
     left_out = 0
-    recorded = baseline.accepted_keys() if baseline is not None else frozenset()
     known = {(item.kind, item.code, item.place, item.message): item for item in items}
     for item in known.values():
         told = question.overrides.get(item.code)
         accepted = told == "ignore" or any(_accepts(each, item, today) for each in ignored)
-        if accepted or (item.kind, item.code, item.place) in recorded:
+        if accepted or (baseline is not None and baseline.accepts(item)):
             left_out += 1
         else:
             kept.append(replace(item, severity=Severity(told) if told else item.severity))

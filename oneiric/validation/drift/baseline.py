@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from oneiric.documents import DocumentLimits, canonical, parse
+from oneiric.documents import DocumentLimits, canonical, digest, parse
 from oneiric.documents.model import validate_settings
 from oneiric.errors import InvalidError, NotFoundError
 from oneiric.files import own_folder, read_bounded, write_atomic
+from oneiric.ports.drift import DriftItem
 from oneiric.text.names import is_name
 
 DEFAULT = "default"
@@ -47,6 +50,14 @@ class Accepted(_Model):
     code: str
     place: str
     at: str = ""
+    digest: str = ""
+    """Of what was found there; empty in older files, where whatever is found is accepted."""
+
+    @classmethod
+    def of(cls, item: DriftItem, at: str) -> Accepted:
+        """Return *item* as accepted *at* a moment: this very difference, and no later one."""
+        found = found_digest(item)
+        return cls(kind=item.kind, code=item.code, place=item.place, at=at, digest=found)
 
 
 class Baseline(_Model):
@@ -67,9 +78,22 @@ class Baseline(_Model):
         """Return every field by its name."""
         return self.model_dump(mode="json", by_alias=True)
 
-    def accepted_keys(self) -> frozenset[tuple[str, str, str]]:
-        """Return kind, code and place of each difference that somebody accepted."""
-        return frozenset((each.kind, each.code, each.place) for each in self.accepted)
+    def accepts(self, item: DriftItem) -> bool:
+        """Tell whether somebody accepted this very difference."""
+        key, found = (item.kind, item.code, item.place), found_digest(item)
+        return not self._accepted.get(key, frozenset()).isdisjoint({found, ""})
+
+    @cached_property
+    def _accepted(self) -> Mapping[tuple[str, str, str], set[str]]:
+        known: dict[tuple[str, str, str], set[str]] = {}
+        for each in self.accepted:
+            known.setdefault((each.kind, each.code, each.place), set()).add(each.digest)
+        return known
+
+
+def found_digest(item: DriftItem) -> str:
+    """Return a digest of what *item* says, by which the same difference is known again."""
+    return digest({"message": item.message, "facts": dict(item.facts)})
 
 
 class Baselines:

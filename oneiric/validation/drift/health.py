@@ -10,6 +10,7 @@ from oneiric.errors import DocumentError, JSONValue
 from oneiric.ports.drift import Severity
 from oneiric.ports.executor import Executor
 from oneiric.validation.drift.findings import Findings, Found
+from oneiric.validation.drift.nowhere import Nowhere
 from oneiric.validation.drift.probe import Answer, Prober, Reply
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.drift.view import View
@@ -17,8 +18,21 @@ from oneiric.validation.drift.view import View
 PATHS = ("/health", "/healthz", "/ready", "/readyz", "/api/health")
 """Where health is looked for; one that is well is enough."""
 
-_UNWELL = frozenset({"fail", "failed", "failing", "down", "unhealthy", "error", "critical"})
-_DOUBTFUL = frozenset({"warn", "warning", "degraded"})
+_UNWELL = frozenset(
+    {
+        *("fail", "failed", "failing", "failure", "down", "unhealthy", "error", "critical", "bad"),
+        *("unavailable", "offline", "dead", "broken", "stopped", "outage", "out of service"),
+        *("ko", "nok", "not ok", "not healthy", "not ready", "red", "false"),
+    }
+)
+_DOUBTFUL = frozenset(
+    {
+        *("warn", "warning", "degraded", "partial", "yellow", "unknown"),
+        *("starting", "initializing", "stopping", "draining", "maintenance"),
+    }
+)
+_FIELDS = ("status", "state", "health", "healthy", "ok", "alive", "ready", "success")
+_LONGEST_WORD = 40
 _NOBODY = frozenset({401, 403})
 _NOWHERE = frozenset({404, 405, 410})
 
@@ -37,14 +51,31 @@ async def check_health(view: View, question: DriftQuestion, _executor: Executor)
     paths = question.health or [*dict.fromkeys([*recorded, *PATHS])]
     replies = await _asked(view.prober, paths)
     is_named = question.health is not None or bool(recorded)
-    _judge(replies, findings, is_named=is_named, demanded=demanded)
+    vague = await _vague(replies, view.nowhere)
+    told = {path: reply for path, reply in replies.items() if path not in vague}
+    if told or not vague:
+        _judge(told, findings, is_named=is_named, demanded=demanded)
+    if vague and not findings.checked and not findings.unchecked:
+        reason = f"{vague[0]} is answered as a path that does not exist"
+        findings.missing(reason, demanded=demanded or is_named, hint="name its path, in `health`")
     return findings.found()
 
 
-async def healthy_path(prober: Prober, paths: list[str]) -> str:
+async def healthy_path(prober: Prober, paths: list[str], nowhere: Nowhere) -> str:
     """Return the first of *paths* at which production says that it is well, or an empty text."""
     replies = await _asked(prober, paths)
-    return next((path for path, reply in replies.items() if _is_well(reply)), "")
+    vague = await _vague(replies, nowhere)
+    well = [path for path, reply in replies.items() if _is_well(reply) and path not in vague]
+    return next(iter(well), "")
+
+
+async def _vague(replies: Mapping[str, Reply], nowhere: Nowhere) -> list[str]:
+    """Return the paths whose answer is that of every path, and says nothing of health."""
+    return [
+        path
+        for path, reply in replies.items()
+        if isinstance(reply, Answer) and _is_well(reply) and await nowhere.is_like(reply)
+    ]
 
 
 async def _asked(prober: Prober, paths: list[str]) -> dict[str, Reply]:
@@ -93,13 +124,30 @@ def _judge_silence(replies: Mapping[str, Reply], findings: Findings) -> None:
 
 
 def _says(answer: Answer) -> str:
-    """Return the word of a JSON answer for how it is, in lower case, or an empty text."""
+    """Return the word of an answer for how it is, in lower case, or an empty text."""
     try:
-        told = parse(answer.body, "json") if "json" in answer.media else None
+        told = parse(answer.body, "json") if "json" in answer.media else _text(answer)
     except DocumentError:
         return ""
-    word = told.get("status") if isinstance(told, Mapping) else None
-    return word.lower() if isinstance(word, str) else ""
+    if not isinstance(told, Mapping):
+        return _word(told) if isinstance(told, str) else ""
+    fields = {name.lower(): value for name, value in told.items()}
+    words = [_word(fields[name]) for name in _FIELDS if name in fields]
+    worst = [each for kind in (_UNWELL, _DOUBTFUL) for each in words if each in kind]
+    return next(iter([*worst, *filter(None, words)]), "")
+
+
+def _text(answer: Answer) -> str:
+    is_text = answer.media == "text/plain" and len(answer.body) <= _LONGEST_WORD
+    return answer.body.decode(errors="replace") if is_text else ""
+
+
+def _word(value: JSONValue) -> str:
+    """Return a value as one of the words: `NOT_READY` is `not ready`, and false is `false`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = value if isinstance(value, str) else ""
+    return " ".join(text.lower().replace("_", " ").replace("-", " ").split()).rstrip(".!")
 
 
 def _shown(reply: Reply) -> JSONValue:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from oneiric.validation.drift.nowhere import NOWHERE
 from oneiric.validation.drift.once import Once
 from oneiric.validation.drift.probe import Answer, Prober
-
-NOWHERE = "/oneiric-drift-there-is-no-such-route"
-"""A path that no service has: what it answers tells what a missing route looks like."""
 
 _GONE = frozenset({404, 410})
 _ONE_ROUTE_ONLY = frozenset({b"Method Not Allowed", b'{"detail":"Method Not Allowed"}'})

@@ -27,7 +27,7 @@ async def look(view: View) -> Baseline:
         UnavailableError: production gives no answer.
     """
     question = view.question
-    health = await healthy_path(view.prober, question.health or [*PATHS])
+    health = await healthy_path(view.prober, question.health or [*PATHS], view.nowhere)
     headers = await read_headers(view.prober, (health or "/", "/"))
     if headers is None:
         raise UnavailableError("drift", "production gives no answer that could be recorded")

@@ -9,18 +9,19 @@ from urllib.parse import urlsplit
 
 from oneiric.ports.drift import Severity
 from oneiric.ports.executor import Executor
-from oneiric.validation.drift.answers import gone, judge
+from oneiric.validation.drift.answers import REFUSING, gone, judge
 from oneiric.validation.drift.declared import Route, asked_routes, declared_routes
 from oneiric.validation.drift.findings import Findings, Found
-from oneiric.validation.drift.methods import NOWHERE, Methods
-from oneiric.validation.drift.once import Once
-from oneiric.validation.drift.probe import SAFE, Answer, Reply, Silence
+from oneiric.validation.drift.methods import Methods
+from oneiric.validation.drift.probe import SAFE, Answer, Silence
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.drift.redirects import judge_redirect
 from oneiric.validation.drift.view import View
 
 _MOST_NAMED = 50
 _ALLOW_HINT = "name its host in allow_hosts"
+_SHUT_HINT = "give headers that let us in"
+_TELLING = frozenset({404, 410, 429})
 _ASK_HINT = "a live check may send it, if somebody asks for one"
 
 
@@ -69,7 +70,7 @@ class _Look:
         self._silent: dict[tuple[str, str], list[Route]] = defaultdict(list)
         self._alive: list[str] = []
         self._unfound: list[tuple[Route, int]] = []
-        self._nowhere = Once(self._asked_nowhere)
+        self._nowhere = view.nowhere
 
     async def at(self, routes: list[Route]) -> None:
         """Look at *routes*."""
@@ -98,19 +99,12 @@ class _Look:
         reply = await self._prober.ask(route.method or "GET", route.url)
         if isinstance(reply, Silence):
             self._note_silence(route, reply)
-        elif reply.target:
-            await judge_redirect(route, reply, self._findings, self._prober)
         elif reply.status == 404 and not route.expected and self._may_be_there(route):
             self._unfound.append((route, reply.status))
-        elif await self._is_nowhere(reply) and not route.expected:
-            self._findings.compared()
-            self._findings.differs(
-                "route-missing",
-                Severity.BREAKING,
-                route.place,
-                "answered just as a path that does not exist",
-                status=reply.status,
-            )
+        elif await self._proves_nothing(route, reply):
+            self._judge_vague(route, reply)
+        elif reply.target:
+            await judge_redirect(route, reply, self._findings, self._prober)
         else:
             self._judge(route, reply)
 
@@ -118,7 +112,42 @@ class _Look:
         """Whether a route of which no method is known is there, and has no GET."""
         reply = await self._prober.ask("OPTIONS", route.url)
         allow = reply.allow if isinstance(reply, Answer) else None
-        return bool(allow) and "GET" not in (allow or ())
+        if not allow or "GET" in allow:
+            return False
+        return not await self._nowhere.allows(allow)
+
+    async def _proves_nothing(self, route: Route, answer: Answer) -> bool:
+        """Whether production answers so for every path, and nobody named what it should answer."""
+        is_named = bool(route.expected) and route.source != "baseline"
+        if is_named or answer.status in _TELLING or answer.status >= 500:
+            return False
+        if answer.target and not (route.needs_auth or route.expected):
+            return False
+        return await self._nowhere.is_like(answer)
+
+    def _judge_vague(self, route: Route, answer: Answer) -> None:
+        """Note what is wrong with an answer that every path gets; if nothing is, nobody knows."""
+        if 200 <= answer.status < 300 and answer.media == "text/html" and answer.body:
+            self._findings.compared()
+            self._findings.differs(
+                "route-missing",
+                Severity.BREAKING,
+                route.place,
+                "answered just as a path that does not exist",
+                status=answer.status,
+            )
+            return
+        found = Findings("route")
+        if not answer.target:
+            judge(route, answer, found, shows_credentials=self._prober.has_credentials)
+        if found.items:
+            self._findings.compared()
+            self._findings.items += found.items
+            return
+        is_shut = answer.target or answer.status in REFUSING
+        reason = f"answered {answer.status}, as it does for a path that does not exist"
+        hint = _SHUT_HINT if is_shut else "let production answer 404 for what it has not"
+        self._findings.unsure(route.place, reason, hint=hint)
 
     def _judge(self, route: Route, answer: Answer) -> None:
         is_ours = self._prober.hosts.is_production(answer.url)
@@ -130,19 +159,6 @@ class _Look:
     def _may_be_there(self, route: Route) -> bool:
         """Whether 404 may mean that nothing is there for the values, and not that no route is."""
         return not route.is_certain or route.documents(404)
-
-    async def _is_nowhere(self, reply: Answer) -> bool:
-        """Whether a page is what production answers for every path that it does not know."""
-        if not 200 <= reply.status < 300 or reply.media != "text/html" or not reply.body:
-            return False
-        nowhere = await self._nowhere()
-        return isinstance(nowhere, Answer) and (nowhere.status, nowhere.body) == (
-            reply.status,
-            reply.body,
-        )
-
-    async def _asked_nowhere(self) -> Reply:
-        return await self._prober.ask("GET", self._prober.address(NOWHERE))
 
     async def _sought(self, route: Route, status: int, methods: Methods) -> None:
         """Look for a route that answered 404, which may be for the values in its path."""

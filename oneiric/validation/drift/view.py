@@ -13,6 +13,7 @@ from oneiric.files import confined, read_bounded
 from oneiric.ports.executor import Executor
 from oneiric.validation.drift.apps import RouteTable, read_route_table
 from oneiric.validation.drift.baseline import DEFAULT, Baseline, Baselines
+from oneiric.validation.drift.nowhere import Nowhere
 from oneiric.validation.drift.once import Once
 from oneiric.validation.drift.probe import Answer, Prober, Silence
 from oneiric.validation.drift.question import DriftQuestion
@@ -75,6 +76,7 @@ class View:
         self.executor = executor
         self.baselines = baselines
         self.at = at
+        self.nowhere = Nowhere(prober)
         self.contract = Once(self._contract)
         self.served = Once(self._served)
         self.table = Once(self._table)

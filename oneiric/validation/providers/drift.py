@@ -179,10 +179,7 @@ class ComparingDetector:
             hint = "record it first"
             raise NotFoundError("baseline", question.baseline or DEFAULT, hint=hint)
         report = await self._detect(question, view)
-        accepted = [
-            Accepted(kind=each.kind, code=each.code, place=each.place, at=report.at)
-            for each in report.items
-        ]
+        accepted = [Accepted.of(each, report.at) for each in report.items]
         told = [*kept.baseline.accepted, *accepted]
         baseline = kept.baseline.model_copy(update={"accepted": told})
         await self._keep(baseline)

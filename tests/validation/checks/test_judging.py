@@ -218,7 +218,7 @@ def test_a_schema_may_refer_within_itself() -> None:
         ("json $.items[0] contains [1]", False),
     ],
 )
-def test_none_of_what_a_path_finds_may_be_what_it_must_not_be(text: str, expected: bool) -> None:  # noqa: FBT001
+def test_none_of_what_a_path_finds_may_be_what_it_must_not_be(text: str, expected: bool) -> None:
     """An assert that something is not so holds for each value at its path."""
     body = b'{"items": [{"s": "bad"}, {"s": "good"}]}'
     answer = Answer(200, ANSWER.url, ANSWER.headers, body)

@@ -33,6 +33,22 @@ def _asked(service: Service, folder: Path, **more: Any) -> dict[str, Any]:
     return {"prod_url": service.url, "repo_path": str(folder), "config": ["/config"], **more}
 
 
+async def test_a_later_difference_at_the_same_place_is_not_accepted(tmp_path: Path) -> None:
+    """Who accepts that a value is another one accepts that one, and no further."""
+    service = Service()
+    service.told["config"] = {"debug": False}
+    async with serving(service), detector_in(tmp_path) as detector:
+        asked = _asked(service, tmp_path, checks=ONLY_CONFIG)
+        await detector.record(asked)
+        service.told["config"] = {"debug": "a little"}
+        await detector.accept(asked)
+        accepted = await detector.detect(asked)
+        service.told["config"] = {"debug": True}
+        later = await detector.detect(asked)
+    assert (codes(accepted), accepted.ignored) == ([], 1)
+    assert codes(later) == [("config-changed", "/config $.debug")]
+
+
 async def test_configuration_is_compared_with_what_was_recorded(tmp_path: Path) -> None:
     """Each value that changed is told by its path, until it is as before or somebody accepts it."""
     service = Service()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from oneiric.ports.drift import Severity
 from tests.validation.drift.service import Service, codes, detecting, serving, unsure
@@ -28,6 +29,12 @@ async def test_one_path_that_is_well_is_enough(tmp_path: Path) -> None:
         ({"status": "DOWN"}, [("health-failing", Severity.BREAKING)]),
         ({"status": "degraded"}, [("health-degraded", Severity.WARNING)]),
         ({"status": "ok"}, []),
+        ({"healthy": False}, [("health-failing", Severity.BREAKING)]),
+        ({"ok": False, "status": "ok"}, [("health-failing", Severity.BREAKING)]),
+        ({"Status": "OUT_OF_SERVICE"}, [("health-failing", Severity.BREAKING)]),
+        ({"state": "not ready"}, [("health-failing", Severity.BREAKING)]),
+        ({"status": "starting"}, [("health-degraded", Severity.WARNING)]),
+        ("down", [("health-failing", Severity.BREAKING)]),
         (["any"], []),
     ],
 )
@@ -122,3 +129,32 @@ async def test_a_version_that_cannot_be_compared_is_unchecked(tmp_path: Path) ->
         usual = await detect(service.url)
     assert (unsure(bare), unsure(silent)) == ([("version", "version")], [("version", "version")])
     assert "version" not in usual.checked
+
+
+async def test_a_page_for_every_path_says_nothing_of_health(tmp_path: Path) -> None:
+    """It is no health endpoint, and makes up for none that fails."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>the app</html>", content_type="text/html")
+
+    async def fails(_: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    service = Service()
+    del service.routes["GET", "/health"]
+    service.routes["GET", "/{path:.*}"] = page
+    async with serving(service), detecting(tmp_path) as detect:
+        absent = await detect(service.url, checks=ONLY_HEALTH)
+        named = await detect(service.url, checks=ONLY_HEALTH, health=["/status"])
+        first = await detect(service.url, checks=ONLY_HEALTH, health=["/"])
+        service.routes = {("GET", "/health"): fails, **service.routes}
+        await service.start()
+        failing = await detect(service.url, checks=ONLY_HEALTH)
+    assert (codes(absent), [*absent.absent], str(absent.outcome)) == (
+        [],
+        ["health"],
+        "inconclusive",
+    )
+    assert unsure(named) == [("health", "health")]
+    assert str(first.outcome) == "pass"
+    assert codes(failing) == [("health-failing", "/health")]

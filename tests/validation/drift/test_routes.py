@@ -1,12 +1,17 @@
 """Routes: what should be there, against what production answers."""
 
 import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from oneiric.ports.drift import Severity
+from oneiric.validation.drift.nowhere import NOWHERE
 from oneiric.validation.drift.question import DriftQuestion
 from tests.validation.drift.service import (
     CONTRACT,
@@ -14,6 +19,7 @@ from tests.validation.drift.service import (
     Service,
     codes,
     detecting,
+    detector_in,
     for_ever,
     keep_contract,
     serving,
@@ -318,7 +324,8 @@ async def test_an_address_beside_the_base_path_of_production_is_asked_there(
     async with serving(service), detecting(tmp_path) as detect:
         routes = [f"GET {service.url}/{path}" for path in ("v1/users", "v10/users", "me")]
         report = await detect(f"{service.url}/v1", routes=routes, checks=ONLY_ROUTES)
-    assert sorted(path for _, path in service.seen if path != "/openapi.json") == [
+    seen = [path for _, path in service.seen if NOWHERE not in path]
+    assert sorted(path for path in seen if path != "/openapi.json") == [
         "/me",
         "/v1/users",
         "/v10/users",
@@ -403,3 +410,105 @@ async def test_defect_validation_c3_no_secret_is_told(tmp_path: Path) -> None:
     assert len(report.items) == 2
     assert len(report.unchecked) == 1
     assert "s3cr3t" not in str(report.as_json())
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+SHUT: dict[str, Any] = {**CONTRACT, "security": [{"bearer": []}]}
+
+
+@asynccontextmanager
+async def answering(handler: Handler) -> AsyncIterator[str]:
+    """The address of a service that answers every path and method by one handler."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def _gateway(status: int, **headers: str) -> Handler:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, headers=headers)
+
+    return answer
+
+
+async def _not_found_in_words(_: web.Request) -> web.Response:
+    return web.json_response({"error": "not found"})
+
+
+async def _below_api(request: web.Request) -> web.Response:
+    return web.Response(status=401 if request.path.startswith("/api/") else 404)
+
+
+@pytest.mark.parametrize(
+    ("handler", "route"),
+    [
+        (_gateway(401), "/users"),
+        (_gateway(403), "/users"),
+        (_gateway(302, Location="/login"), "/users"),
+        (_gateway(400), "/users"),
+        (_gateway(421), "/users"),
+        (_gateway(304), "/users"),
+        (_gateway(200), "/me"),
+        (_not_found_in_words, "/me"),
+    ],
+)
+async def test_what_is_answered_for_every_path_proves_no_route(
+    handler: Handler, route: str, tmp_path: Path
+) -> None:
+    """A gateway in front, or a service that knows no 404, says nothing of what is behind it."""
+    keep_contract(tmp_path, SHUT)
+    async with answering(handler) as url, detecting(tmp_path) as detect:
+        routes = [{"method": "GET", "path": route, "auth": "users" in route}]
+        report = await detect(url, routes=routes, checks=ONLY_ROUTES)
+    assert (codes(report), unsure(report), report.checked) == ([], [("route", f"GET {route}")], {})
+    assert str(report.outcome) == "inconclusive"
+
+
+async def test_a_gateway_in_front_of_a_folder_proves_nothing_below_it(tmp_path: Path) -> None:
+    """What is answered elsewhere says nothing of the paths that a gateway keeps."""
+    async with answering(_below_api) as url, detecting(tmp_path) as detect:
+        routes = [{"path": "/api/users", "auth": True}]
+        report = await detect(url, routes=routes, checks=ONLY_ROUTES)
+    assert (codes(report), unsure(report)) == ([], [("route", "/api/users")])
+
+
+async def test_a_page_that_is_made_anew_for_every_path_is_no_route(tmp_path: Path) -> None:
+    """It is the same page with another nonce in it; that of the first path is its own."""
+
+    async def page(_: web.Request) -> web.Response:
+        text = f"<html><script nonce={uuid.uuid4()}></script></html>"
+        return web.Response(text=text, content_type="text/html")
+
+    async with answering(page) as url, detecting(tmp_path) as detect:
+        report = await detect(url, routes=["/", "/users"], checks=ONLY_ROUTES)
+    assert codes(report) == [("route-missing", "/users")]
+
+
+async def test_options_that_are_answered_alike_for_every_path_prove_no_route(
+    tmp_path: Path,
+) -> None:
+    """Some proxies name methods for whatever they are asked."""
+
+    async def proxy(request: web.Request) -> web.Response:
+        if request.method == "OPTIONS":
+            return web.Response(status=204, headers={"Allow": "OPTIONS, POST"})
+        return web.Response(status=404)
+
+    async with answering(proxy) as url, detecting(tmp_path) as detect:
+        report = await detect(url, routes=["/users"], checks=ONLY_ROUTES)
+    assert codes(report) == [("route-missing", "/users")]
+
+
+async def test_a_recorded_refusal_of_a_gateway_is_no_evidence_later(tmp_path: Path) -> None:
+    """What a baseline saw of a gateway tells nothing of the routes behind it."""
+    async with answering(_gateway(401)) as url, detector_in(tmp_path) as detector:
+        asked = {"prod_url": url, "repo_path": str(tmp_path), "checks": ONLY_ROUTES}
+        await detector.record({**asked, "routes": ["/users"]})
+        report = await detector.detect(asked)
+    assert (codes(report), unsure(report)) == ([], [("route", "GET /users")])
