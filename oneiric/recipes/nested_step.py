@@ -68,7 +68,9 @@ class NestedStep(RecipeStep):
             if given.context.stopped == _LET_GO:  # whoever takes up the parent takes up this too
                 sessions.end(run_id, below)
             else:
-                sessions.guard.keep(_ended(host.engine, run_id, sessions, below))
+                session.at_work.join(given.name)
+                ending = sessions.guard.keep(_ended(host.engine, run_id, sessions, below))
+                ending.add_done_callback(lambda _: session.at_work.leave(given.name))
             raise
         except OneiricError:
             sessions.end(run_id, below)

@@ -11,6 +11,7 @@ from oneiric.chains import Order
 from oneiric.core.guard import Guard
 from oneiric.documents import digest
 from oneiric.errors import JSONValue, NotFoundError
+from oneiric.recipes.at_work import AtWork
 from oneiric.recipes.caching import Cache, Work
 from oneiric.recipes.compiling import Compiled
 from oneiric.recipes.errors import MergeError
@@ -33,7 +34,7 @@ class Session:
     `secrets` are those that the recipe names, its secret inputs too; `host` is where it runs,
     `cache` knows earlier results, `kept` is what it needs of the run that it continues, and
     `allows_shell` tells whether host and recipe let a shell read text. `within` are the runs of
-    recipes that steps run now, by the steps' ids.
+    recipes that steps run now, by the steps' ids; `at_work` are all steps but final ones.
     """
 
     compiled: Compiled
@@ -45,6 +46,7 @@ class Session:
     allows_shell: bool = False
     kept: Kept | None = None
     within: dict[str, str] = field(default_factory=dict)
+    at_work: AtWork = field(default_factory=AtWork)
     _order: Order[str] | None = None
 
     @property

@@ -72,7 +72,7 @@ class RecipeStep:
         self.sessions = sessions
 
     async def run(self, payload: JSONValue, *, context: StepContext) -> JSONValue | Assigned:
-        """Do a step.
+        """Do a step; a final one when all that was stopped before it has ended.
 
         Raises:
             StepError: it failed, or what must hold after it does not.
@@ -80,29 +80,38 @@ class RecipeStep:
             SecretShownError: it wrote a secret.
         """
         async with self.sessions.use() as sessions:
-            session = sessions.of(context.run_id)
-            spec = session.compiled.recipe.spec
-            given = Given.read(payload, context, session.secrets)
-            aside = Context(context.values, strict=spec.strict_keys)
-            cache = session.cache if given.is_kept else None
-            if cache:
-                work = session.work(context, cast("Mapping[str, Any]", payload), self.code)
-                found = self._replayed(await cache.find(work), given, session)
-                await cache.tell(work, found)
-                if found.result:
-                    return dict(found.envelope)
-            try:
-                with masked_stderr(session.secrets.masking):
-                    done = await self.work(given, aside, session=session, sessions=sessions)
-                if isinstance(done, Assigned):
-                    return done
-                self._merge(given, aside, session)
-            except OneiricError as error:
-                raise _masked(given.name, error, session.secrets) from None
-            envelope: Envelope = session.secrets.masked(done)
-            if cache:
-                await cache.keep(work, found, envelope, aside)
-            return dict(envelope)
+            session, name = sessions.of(context.run_id), context.step_id
+            if session.compiled.placed[name].is_final:
+                await session.at_work.over()
+                return await self._run(payload, context, session, sessions)
+            with session.at_work.on(name):
+                return await self._run(payload, context, session, sessions)
+
+    async def _run(
+        self, payload: JSONValue, context: StepContext, session: Session, sessions: Sessions
+    ) -> JSONValue | Assigned:
+        spec = session.compiled.recipe.spec
+        given = Given.read(payload, context, session.secrets)
+        aside = Context(context.values, strict=spec.strict_keys)
+        cache = session.cache if given.is_kept else None
+        if cache:
+            work = session.work(context, cast("Mapping[str, Any]", payload), self.code)
+            found = self._replayed(await cache.find(work), given, session)
+            await cache.tell(work, found)
+            if found.result:
+                return dict(found.envelope)
+        try:
+            with masked_stderr(session.secrets.masking):
+                done = await self.work(given, aside, session=session, sessions=sessions)
+            if isinstance(done, Assigned):
+                return done
+            self._merge(given, aside, session)
+        except OneiricError as error:
+            raise _masked(given.name, error, session.secrets) from None
+        envelope: Envelope = session.secrets.masked(done)
+        if cache:
+            await cache.keep(work, found, envelope, aside)
+        return dict(envelope)
 
     def code(self) -> Mapping[str, str]:
         """Return what the work is done by, as digests by name: another makes another result."""
