@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from oneiric.errors import BugError, JSONValue, LockedError, OneiricError, RunExistsError
 from oneiric.recipes.approve_step import is_denied
@@ -16,7 +15,8 @@ from oneiric.recipes.log import tell
 from oneiric.recipes.secrets import of_inputs
 from oneiric.recipes.sessions import Session, writers_in
 from oneiric.recipes.step import Envelope, Given, RecipeStep
-from oneiric.recipes.turn_step import GROUP, Group, before_again, with_turn
+from oneiric.recipes.turn_step import GROUP, Group, before_again
+from oneiric.recipes.unchanged import plan_within, run_within
 from oneiric.runs.state import RunState
 
 if TYPE_CHECKING:
@@ -45,20 +45,19 @@ class NestedStep(RecipeStep):
         child, host = session.compiled.children[given.name], session.host
         if host is None:
             raise BugError(f"{given.name}: nobody runs recipes within this one")
-        run_id = str(UUID(given.context.idempotency_key))
+        run_id = run_within(given.context)
         checked = checked_inputs(child.recipe, given.fields.get("inputs", {}))
-        concurrency = child.recipe.spec.concurrency
-        plan = with_turn(child.plan, concurrency.group, concurrency.on_busy)
         if session.secrets.shows(checked.open):
             what = "an input that is not secret would hold a secret, which the journal would keep"
             raise SecretShownError(given.name, what)
         below = Session(
-            replace(child, plan=plan),
+            replace(child, plan=plan_within(child)),
             child.input(checked.open),
             secrets=session.secrets.also(of_inputs(checked.secret)),
             host=host,
             cache=session.cache,
             allows_shell=session.allows_shell and child.recipe.spec.allow.shell,
+            is_forced=session.is_forced,
         )
         sessions.begin(run_id, below)
         session.within[given.name] = run_id
@@ -93,6 +92,9 @@ async def _run(host: Host, run_id: str, session: Session, given: Given) -> Run:
         return await _over(handle, given.name)
     except RunExistsError:
         known = await engine.get(run_id)
+    if known.plan.version == plan.version:  # how many steps may be under way is no change
+        plan = known.plan
+        session.compiled = replace(session.compiled, plan=plan)
     if concurrency.group:
         group = Group(concurrency.group, host.journal)
         await before_again(host, group, concurrency.on_busy, run_id)
@@ -100,7 +102,7 @@ async def _run(host: Host, run_id: str, session: Session, given: Given) -> Run:
         session.writers.update(writers_in(await host.journal.read(run_id)))
         take_up = engine.retry if known.state.is_over else engine.resume
         try:
-            return await _over(await take_up(run_id, plan), given.name)
+            return await _over(await take_up(run_id, plan, force=session.is_forced), given.name)
         except LockedError:  # held until the lease of whoever is gone is over
             await asyncio.sleep(_PACE_SECONDS)
             known = await engine.get(run_id)

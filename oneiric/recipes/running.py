@@ -38,6 +38,7 @@ from oneiric.recipes.sessions import Session
 from oneiric.recipes.settings import RecipeSettings
 from oneiric.recipes.stdout import parted
 from oneiric.recipes.turn_step import Group, before_again
+from oneiric.recipes.unchanged import check_unchanged
 from oneiric.recipes.waiting import settled
 from oneiric.reports.report import RunReport
 from oneiric.runs.check import changes
@@ -202,6 +203,8 @@ class RecipeRunner:
             plan = plan_now(compiled, run)
             if not options.force:
                 raise PlanChangedError(run.run_id, run.plan.name, changes(run.plan, plan))
+        if not options.force:
+            await check_unchanged(run, compiled, self.host.journal)
         concurrency = compiled.recipe.spec.concurrency
         if concurrency.group:
             group = Group(concurrency.group, self.host.journal)
@@ -276,6 +279,7 @@ class RecipeRunner:
                 refresh=sorted(refresh),
             ),
             allows_shell=self.settings.allow_shell and compiled.recipe.spec.allow.shell,
+            is_forced=options.force,
         )
 
     async def _carried(

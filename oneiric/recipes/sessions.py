@@ -33,8 +33,9 @@ class Session:
     `writers` are step ids by key; a run that is taken up begins with those of its journal.
     `secrets` are those that the recipe names, its secret inputs too; `host` is where it runs,
     `cache` knows earlier results, `kept` is what it needs of the run that it continues, and
-    `allows_shell` tells whether host and recipe let a shell read text. `within` are the runs of
-    recipes that steps run now, by the steps' ids; `at_work` are all steps but final ones.
+    `allows_shell` tells whether host and recipe let a shell read text, and `is_forced` whether it
+    goes on though recipes within it have changed. `within` are the runs of recipes that steps run
+    now, by the steps' ids; `at_work` are all steps but final ones.
     """
 
     compiled: Compiled
@@ -45,6 +46,7 @@ class Session:
     cache: Cache | None = None
     allows_shell: bool = False
     kept: Kept | None = None
+    is_forced: bool = False
     within: dict[str, str] = field(default_factory=dict)
     at_work: AtWork = field(default_factory=AtWork)
     _order: Order[str] | None = None

@@ -56,6 +56,41 @@ def test_a_run_of_a_recipe_that_has_changed_goes_on_only_by_force(desk: Desk) ->
     assert desk.log == ["a.n_v1", "b.n_v1", "d.n_v1", "c.n_v1"]
 
 
+WITHIN = """
+    steps: [{name: sub, type: recipe, recipe: child.yaml}]
+    finally: [{name: last, module: steps, function: Log, args: {key: last_v1}}]
+    """
+
+
+def test_a_run_goes_on_with_a_recipe_within_that_has_changed_only_by_force(desk: Desk) -> None:
+    """It is refused before any step is done; the recipe itself has not changed."""
+    path, bad = desk.write("r.yaml", WITHIN), desk.write("bad", "")
+    desk.write("mid.yaml", CHAIN)
+    desk.write("child.yaml", "steps: [{name: deep, type: recipe, recipe: mid.yaml}]")
+    first = ran(path)
+    desk.write("mid.yaml", CHAIN.replace("b.n_v1", "d.n_v1"))
+    with pytest.raises(PlanChangedError) as raised:
+        ran(path, resume=first.run.run_id)
+    assert "recipe:mid" in raised.value.message
+    assert any("two" in line for line in raised.value.lines())
+    bad.unlink()
+    assert desk.log == ["a.n_v1", "b.n_v1", "last_v1"]
+    second = ran(path, resume=first.run.run_id, force=True)
+    assert second.statuses == {"sub": "ok", "last": "ok"}
+    assert desk.log[3:] == ["d.n_v1", "c.n_v1", "last_v1"]
+
+
+def test_a_run_goes_on_with_a_recipe_within_as_that_was_begun(desk: Desk) -> None:
+    """How many steps may be under way then is no change of it."""
+    path, bad = desk.write("r.yaml", WITHIN), desk.write("bad", "")
+    desk.write("child.yaml", CHAIN)
+    first = ran(path, jobs=2)
+    bad.unlink()
+    second = ran(path, resume=first.run.run_id)
+    assert second.statuses == {"sub": "ok", "last": "ok"}
+    assert desk.log == ["a.n_v1", "b.n_v1", "last_v1", "b.n_v1", "c.n_v1", "last_v1"]
+
+
 def test_a_run_is_gone_on_with_by_its_own_recipe_and_inputs(desk: Desk) -> None:
     """An unknown run, one of another recipe, and other inputs are refused."""
     path = desk.write("r.yaml", CHAIN)
