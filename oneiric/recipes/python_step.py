@@ -6,16 +6,15 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.config.load import variables_named
 from oneiric.documents import canonical
-from oneiric.recipes.caching import digest_of
 from oneiric.recipes.errors import StepError, kinds_of
 from oneiric.recipes.loading import load_scriptlet
 from oneiric.recipes.modules import origin_of
 from oneiric.recipes.programs import failure, ran
+from oneiric.recipes.sources import source_of
 from oneiric.recipes.stdout import caught, envelope_in, told_of
 from oneiric.recipes.step import Envelope, Given, RecipeStep
 
@@ -56,8 +55,7 @@ class PythonStep(RecipeStep):
     def code(self) -> Mapping[str, str]:
         """Return the class and the digest of the file that it is defined in."""
         module, _, name = self.target.partition(":")
-        file = getattr(sys.modules.get(module), "__file__", None)
-        source = digest_of(Path(file)) if file else "unknown"
+        source = source_of(self.target)
         return {"module": module, "class": name, "source of the scriptlet": source}
 
     async def work(

@@ -17,6 +17,7 @@ from oneiric.recipes.compiling import Compiled
 from oneiric.recipes.errors import MergeError
 from oneiric.recipes.places import within
 from oneiric.recipes.secrets import Secrets
+from oneiric.recipes.sources import script_source, sources_within
 from oneiric.recipes.threads import Threads
 from oneiric.runs.event import EventKind, RunEvent
 
@@ -75,15 +76,25 @@ class Session:
     ) -> Work:
         """Return what a step is about to do, as the cache knows work.
 
+        Its code is *code*, the script that it runs, and the recipe, with all within that.
+
         Raises:
             InvalidPathError, RefusedError: a file that it depends on lies where it may not.
         """
         recipe, name = self.compiled.recipe, context.step_id
         for path in (payload.get("held", {}).get("cache") or {}).get("inputs", ()):
             within(recipe, path)
+        script, child = payload.get("fields", {}).get("script"), self.compiled.children.get(name)
+
+        def whole() -> Mapping[str, str]:
+            found = dict(code())
+            if script:
+                found |= [script_source(recipe, script)]
+            return found | dict(sources_within(child) if child else ())
+
         place = digest([str(recipe.path.resolve()), name])
         values, env = context.values, recipe.spec.env
-        return Work(place, name, context.run_id, payload, code, values, recipe.folder, env)
+        return Work(place, name, context.run_id, payload, whole, values, recipe.folder, env)
 
     def claim(self, step: str, keys: list[str], policy: str) -> list[str]:
         """Let *step* write *keys*, and return those that it may write.

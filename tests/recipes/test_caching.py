@@ -100,6 +100,46 @@ def test_whatever_a_result_depends_on_is_named_when_it_changes(
     assert ran(recipe, {"n": 1}).statuses["log"] == "cached"
 
 
+def test_what_recipes_within_are_made_of_counts(desk: Desk) -> None:
+    """The file of each, and what their steps run, however deep."""
+    path = desk.write(
+        "r.yaml", "steps: [{name: sub, type: recipe, recipe: child.yaml, cache_key: a}]"
+    )
+    desk.write("child.yaml", "steps: [{name: deep, type: recipe, recipe: deep/er.yaml}]")
+    deep = """
+        steps:
+          - {name: log, module: steps, function: Log, args: {key: a.n_v1, value: 1}}
+          - {name: sh, type: shell, script: do.sh, stdout: none}
+        """
+    desk.write("deep/er.yaml", deep)
+    desk.write("do.sh", "#!/bin/sh\n").chmod(0o755)
+    ran(path)
+    assert ran(path).statuses == {"sub": "cached"}
+    desk.write("deep/er.yaml", deep.replace("value: 1", "value: 2"))
+    changed = ran(path)
+    assert "recipe deep/er.yaml has changed" in changed.whys["sub"]
+    assert changed.values == {"a.n_v1": 2}
+    desk.write("do.sh", "#!/bin/sh\ntrue\n")
+    assert "script do.sh has changed" in ran(path).whys["sub"]
+    module = desk.folder / "steps.py"
+    module.write_text(f"{module.read_text()}\n")
+    assert "source of steps:Log has changed" in ran(path).whys["sub"]
+    assert ran(path).statuses == {"sub": "cached"}
+
+
+def test_what_a_script_says_counts(desk: Desk) -> None:
+    """A step that runs one is done again when the script has changed."""
+    path = desk.write(
+        "r.yaml", "steps: [{name: sh, type: shell, script: do.sh, stdout: none, cache_key: a}]"
+    )
+    script = desk.write("do.sh", "#!/bin/sh\n")
+    script.chmod(0o755)
+    ran(path)
+    assert ran(path).statuses == {"sh": "cached"}
+    desk.write("do.sh", "#!/bin/sh\ntrue\n")
+    assert "script do.sh has changed" in ran(path).whys["sh"]
+
+
 def test_a_value_of_the_context_counts_where_the_recipe_says_so(desk: Desk) -> None:
     """The key that the step reads by itself has changed."""
     path = desk.write(
