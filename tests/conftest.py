@@ -14,7 +14,9 @@ import pytest
 
 from tests.servers import require
 
-hypothesis.settings.register_profile("fewer", max_examples=25)
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.register_profile("fewer", deadline=None, max_examples=25)
+hypothesis.settings.load_profile("patient")
 
 PATIENCE_SECONDS = 2.0
 
