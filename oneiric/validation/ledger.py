@@ -155,11 +155,21 @@ class Ledger:
         Raises:
             NotFoundError: there is no ledger of that task, and never was one.
         """
+        return self.verified(task, heads=heads)[1]
+
+    def verified(
+        self, task: str, *, heads: Iterable[Head] = ()
+    ) -> tuple[list[Entry], list[Problem]]:
+        """Return the entries of *task* that can be read, and all that is wrong, read once.
+
+        Raises:
+            NotFoundError: as for `problems`.
+        """
         known = list(heads)
         is_there = any(self._path(task, kind).exists() for kind in ("jsonl", "head"))
         if not is_there and not any(head.entries for head in known):
             raise NotFoundError("ledger", task, known=self.tasks())
-        return self._read_whole(task, known)[1]
+        return self._read_whole(task, known)
 
     def entries(self, task: str) -> list[Entry]:
         """Return the entries of *task* that can be read, whether or not anything is wrong."""

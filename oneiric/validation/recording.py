@@ -54,10 +54,12 @@ async def seen_proofs(
     heads = [Head(**head) for result in results if (head := result.get("head"))]
     async with ledger.use() as book:
         try:
-            problems = list(await asyncio.to_thread(book.problems, task, heads=heads))
+            entries, problems = await asyncio.to_thread(book.verified, task, heads=heads)
         except NotFoundError:
-            problems = [Problem("ledger", "it is missing", "journal")] if heads else []
-        found = [] if problems else await asyncio.to_thread(book.read, task, run_id)
+            entries, problems = [], []
+            if heads:
+                problems = [Problem("ledger", "it is missing", "journal")]
+    found = [] if problems else [each.proof for each in entries if each.run == run_id]
     by_digest = {proof.digest: proof for proof in found}
     digests = list(_digests(results))
     if not problems:

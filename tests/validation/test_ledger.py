@@ -7,15 +7,20 @@ import multiprocessing
 import os
 import resource
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from oneiric.documents import canonical
-from oneiric.errors import InvalidError, NotFoundError, UnavailableError
+from oneiric.errors import InvalidError, NotFoundError, Problem, UnavailableError
 from oneiric.remote.security import PrivateKey
 from oneiric.runs.proof import Proof, ProofOutcome
-from oneiric.validation.ledger import Head, Ledger, LedgerError, LedgerSettings
+from oneiric.validation.ledger import Entry, Head, Ledger, LedgerError, LedgerSettings
+from oneiric.validation.recording import seen_proofs
 
 TASK = "deploy-auth"
 
@@ -308,3 +313,37 @@ def test_a_proof_cannot_smuggle_a_secret_in(filled: Ledger, tmp_path: Path) -> N
     filled.append(TASK, "run-3", [proof(6, password="hunter2-in-clear")])
 
     assert "hunter2-in-clear" not in path_of(tmp_path).read_text()
+
+
+class Counting(Ledger):
+    """A ledger that counts how often the whole of it is read."""
+
+    reads = 0
+
+    def _read(self, task: str) -> tuple[list[Entry], list[Problem]]:
+        self.reads += 1
+        return super()._read(task)
+
+
+@dataclass
+class Lending:
+    """Lend one ledger, as a link does."""
+
+    book: Ledger
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Ledger]:
+        """Lend it for a block."""
+        yield self.book
+
+
+async def test_a_gate_reads_the_whole_ledger_once(filled: Ledger, tmp_path: Path) -> None:
+    """What was seen made, and whether anything was touched, come of the same look."""
+    counting = Counting(
+        LedgerSettings(folder=tmp_path / "ledger", key=tmp_path / "keys/ledger.json")
+    )
+    made = {"proofs": [{"digest": each.digest} for each in filled.read(TASK, "run-1")]}
+    lent: Any = Lending(counting)
+    found, problems = await seen_proofs(lent, TASK, "run-1", [made])
+    assert ([each.subject[-1] for each in found], problems) == (["1", "2", "3"], [])
+    assert counting.reads == 1
