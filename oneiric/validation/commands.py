@@ -9,6 +9,7 @@ from types import MappingProxyType
 from oneiric.errors import InvalidError, unknown
 from oneiric.text.redaction import MASK, is_secret_name
 from oneiric.validation.models import Deployment
+from oneiric.validation.secrets import joined
 
 BUILT_IN: Mapping[str, Sequence[str]] = MappingProxyType(
     {
@@ -39,6 +40,7 @@ def arguments(command: str | Sequence[str]) -> list[str]:
         found = list(command)
     else:
         try:
+            command = joined(command)
             found = shlex.split(command)
             marks = [word for word in _words(command) if _MARKS.issuperset(word)]
         except ValueError as error:

@@ -18,6 +18,7 @@ from oneiric.validation.joining import Joined, joined
 from oneiric.validation.local import LOCAL, LocalRun, name_of
 from oneiric.validation.models import StandardCheck, Task
 from oneiric.validation.proving import KINDS
+from oneiric.validation.secrets import as_words, names_in
 from oneiric.validation.settings import ValidationSettings
 from oneiric.validation.targets import meaning_of, placed
 
@@ -38,6 +39,11 @@ _TARGETS: Mapping[str, str] = MappingProxyType(
         for kind in ("command", "check", "drift", "gate", "deploy", "note", "seal")
     }
 )
+
+_FILLED: Mapping[str, Sequence[str]] = MappingProxyType(
+    {"live": ("url", "headers", "body"), "ui": ("url", "title", "text"), "spec": ()}
+)
+"""What of each kind of check may refer to secrets."""
 
 Faults = Callable[[Sequence[Mapping[str, JSONValue]]], Iterable[Problem]]
 """Tells what is wrong with checks, as a validator does: keys begin with the check's number."""
@@ -237,7 +243,7 @@ class _Making:
         groups, lost = joined(placed_checks)
         for each, name in lost:
             self.wrong(each.key, f"no check before it captures {name}")
-        for fault in faults([each.check for each in placed_checks]):
+        for fault in faults([as_words(each.check) for each in placed_checks]):
             index, _, rest = fault.key.partition(".")
             is_known = index.isdecimal() and int(index) < len(placed_checks)
             key = placed_checks[int(index)].key if is_known else "criteria"
@@ -260,6 +266,10 @@ class _Making:
         content = {**asked, "name": ""}
         if self._known.get(whole.identity) == content:
             return None
+        beside = {name: each for name, each in asked.items() if name not in _FILLED[whole.kind]}
+        for name in sorted(names_in(beside) - names_in(whole.identity)):
+            where = " and ".join(_FILLED[whole.kind]) or "nothing of it"
+            self.wrong(key, f"{where} may refer to a secret, as something else does to {name}")
         expected = Asked(
             id=whole.identity,
             kind=KINDS[whole.kind],

@@ -15,6 +15,7 @@ from oneiric.documents.model import validate_settings
 from oneiric.errors import ConfigError, InvalidError, JSONValue, NotFoundError
 from oneiric.files import read_bounded, write_atomic
 from oneiric.ports.drift import DRIFT
+from oneiric.ports.secrets import SECRETS
 from oneiric.ports.validator import VALIDATOR
 from oneiric.reports.forms import report_text
 from oneiric.reports.report import RunReport
@@ -37,6 +38,7 @@ from oneiric.validation.models import LiveCheck, Proof, Task
 from oneiric.validation.orchestrator import Orchestrator
 from oneiric.validation.plugin import LEDGER
 from oneiric.validation.projection import project
+from oneiric.validation.secrets import as_captured, as_words, names_in, read_secrets
 
 if TYPE_CHECKING:
     from oneiric.domains.following import Tell
@@ -214,10 +216,14 @@ class ValidationDesk:
         told = check.model_dump(mode="json")
 
         async def checked(orchestrator: Orchestrator) -> CheckAnswer:
-            async with orchestrator.host.lifecycle.use(VALIDATOR) as validator:
-                if problems := validator.problems([told]):
+            lifecycle = orchestrator.host.lifecycle
+            secrets = await read_secrets(lifecycle.link(SECRETS), names_in(told))
+            if secrets.problem:
+                raise InvalidError(secrets.problem)
+            async with lifecycle.use(VALIDATOR) as validator:
+                if problems := validator.problems([as_words(told)]):
                     raise ConfigError("the check is wrong", problems=problems)
-                evidence = await validator.prove(told, captured={})
+                evidence = await validator.prove(as_captured(told), captured=secrets.captured)
             return CheckAnswer(Proof.of(evidence.proof))
 
         return run_to_end(self._on(checked, test_user=user, also=check.url))

@@ -16,12 +16,16 @@ from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import EXCERPT_LIMIT, Proof, ProofOutcome
 from oneiric.text.masking import Masking
 from oneiric.validation.commands import shown
+from oneiric.validation.secrets import Secrets
 
 if TYPE_CHECKING:
     from oneiric.ports.executor import Executor
 
 LOCAL = "local"
 """The kind of the proof of a local test."""
+
+FILLED = ("args", "env")
+"""What of a program may refer to secrets."""
 
 MAX_OUTPUT_BYTES = 256 << 10
 """Bytes of each stream that are kept, the last ones; a proof shows less."""
@@ -38,12 +42,15 @@ class LocalRun:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     user: str = ""
     mask: Sequence[str] = field(default=(), repr=False)
+    missing: str = ""
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], mask: Sequence[str]) -> LocalRun:
-        """Return what a step was given."""
+    def of(cls, given: Mapping[str, Any], mask: Sequence[str], secrets: Secrets) -> LocalRun:
+        """Return what a step was given, with secrets in its arguments and variables."""
         names = ("check", "args", "cwd", "timeout", "env", "user")
-        return cls(mask=mask, **{name: given[name] for name in names if name in given})
+        told = {name: given[name] for name in names if name in given}
+        told |= {name: secrets.filled(told[name]) for name in FILLED if name in told}
+        return cls(mask=[*mask, *secrets.mask], missing=secrets.problem, **told)
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return what `of` takes."""
@@ -77,6 +84,8 @@ async def ran(executor: Executor, run: LocalRun) -> Ended:
 
     That it cannot be run is a result too.
     """
+    if run.missing:
+        return Ended(reason=run.missing)
     command = Command(
         list(run.args),
         cwd=run.cwd,
@@ -89,7 +98,8 @@ async def ran(executor: Executor, run: LocalRun) -> Ended:
     if isinstance(outcome.value, CommandResult):
         return Ended(outcome.value, outcome.value.reason)
     error = outcome.error
-    return Ended(reason=error.message if isinstance(error, AdapterError) else outcome.reason)
+    why = error.message if isinstance(error, AdapterError) else outcome.reason
+    return Ended(reason=Masking(run.mask).text(why))
 
 
 def proof_of(run: LocalRun, ended: Ended, *, at: str, by: Provenance = NOBODY) -> Proof:
@@ -120,7 +130,7 @@ def proof_of(run: LocalRun, ended: Ended, *, at: str, by: Provenance = NOBODY) -
             for name, data in streams.items()
             if ended.result is not None and not dropped[name]
         },
-        excerpts={name: last_of(data) for name, data in streams.items() if data},
+        excerpts={name: last_of(masking.bytes(data)) for name, data in streams.items() if data},
         facts=facts,
     )
 

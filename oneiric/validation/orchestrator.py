@@ -26,11 +26,12 @@ from oneiric.errors import (
     Problem,
 )
 from oneiric.kept import Kept
+from oneiric.ports.secrets import SECRETS
 from oneiric.ports.validator import VALIDATOR
 from oneiric.runs import proof as kernel
 from oneiric.validation.compiling import PREFIX, Compiled, compile_task
 from oneiric.validation.config import OrchestratorConfig
-from oneiric.validation.errors import TaskBusyError
+from oneiric.validation.errors import TaskBusyError, TaskError
 from oneiric.validation.given import GivenSettings
 from oneiric.validation.ledger import Ledger, LedgerError
 from oneiric.validation.lent import Lent
@@ -45,6 +46,7 @@ from oneiric.validation.plugin import (
 )
 from oneiric.validation.projection import PROVED, Projection, project
 from oneiric.validation.recording import is_from_production, unknown_proofs
+from oneiric.validation.secrets import names_in, read_secrets
 from oneiric.validation.sessions import Session, Sessions
 from oneiric.validation.settings import ValidationSettings
 
@@ -170,9 +172,19 @@ class Orchestrator:
         compiled = await self.compile(task)
         with self._alone(task.id):
             await self._check_alone(compiled.plan.name, task.id)
+            await self._check_secrets(compiled)
             run_id = self.host.clock.new_id()
             await self._ended(run_id, partial(self._begun, compiled, run_id), tell)
         return await self.task(run_id)
+
+    async def _check_secrets(self, compiled: Compiled) -> None:
+        """Pass if the store has every secret that the task refers to; none is kept here."""
+        store = self.host.lifecycle.link(SECRETS)
+        found = await read_secrets(store, names_in(dict(compiled.input)))
+        if found.missing:
+            what = "the store of secrets does not have it"
+            problems = [Problem(f"secret.{name}", what, "task") for name in found.missing]
+            raise TaskError(compiled.task.id, problems)
 
     async def run_batch(self, tasks: Sequence[Task], *, parallel: bool = False) -> list[Task]:
         """Try tasks, and return them in their order; what becomes of one is nothing to others.

@@ -18,6 +18,7 @@ DRIFT = "adapter:drift"
 GATEKEEPER = "adapter:gatekeeper"
 EXECUTOR = "adapter:executor"
 KNOWLEDGE = "adapter:knowledge"
+SECRETS = "adapter:secrets"
 
 NEEDS: Mapping[str, str] = MappingProxyType(
     {
@@ -28,6 +29,7 @@ NEEDS: Mapping[str, str] = MappingProxyType(
         "gatekeeper": GATEKEEPER,
         "executor": EXECUTOR,
         "knowledge": KNOWLEDGE,
+        "secrets": SECRETS,
     }
 )
 """What steps are made of, by the name under which they receive it."""
@@ -80,11 +82,11 @@ ADAPTERS = Plugin(
 
 TASKS = Plugin(
     [
-        _step("command", "command_step:CommandStep", "sessions", "ledger", "executor"),
-        _step("check", "check_step:CheckStep", "sessions", "ledger", "validator"),
-        _step("drift", "drift_step:DriftStep", "drift"),
-        _step("gate", "gate_step:GateStep", "ledger", "gatekeeper", "drift"),
-        _step("deploy", "deploy_step:DeployStep", "sessions", "executor"),
+        _step("command", "command_step:CommandStep", "sessions", "ledger", "executor", "secrets"),
+        _step("check", "check_step:CheckStep", "sessions", "ledger", "validator", "secrets"),
+        _step("drift", "drift_step:DriftStep", "drift", "secrets"),
+        _step("gate", "gate_step:GateStep", "ledger", "gatekeeper", "drift", "secrets"),
+        _step("deploy", "deploy_step:DeployStep", "sessions", "executor", "secrets"),
         _step("note", "note_step:NoteStep", "knowledge"),
         _step("seal", "seal_step:SealStep", "ledger"),
     ]

@@ -16,9 +16,12 @@ from oneiric.ports.validator import Evidence
 from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.validation.addresses import shown_address
+from oneiric.validation.secrets import Secrets, as_captured, as_words, names_in
 
 if TYPE_CHECKING:
     from oneiric.ports.validator import Validator
+
+_NO_SECRETS = Secrets()
 
 CAPTURED = "captured"
 """What texts of a check refer to that take something from the answers before it."""
@@ -39,7 +42,7 @@ def captured_in(check: Mapping[str, JSONValue]) -> frozenset[str]:
     ['id', 't']
     """
     try:
-        found = Template.parse(dict(check)).references
+        found = Template.parse(as_words(check)).references
     except ExpressionError:
         return frozenset()  # whoever does the check says what is wrong with it
     return frozenset(path[1] for path in found if path[0] == CAPTURED and len(path) > 1)
@@ -52,31 +55,39 @@ async def proofs_of(
     user: str,
     now: Callable[[], str],
     is_one_enough: bool = False,
+    secrets: Secrets = _NO_SECRETS,
 ) -> list[Proof]:
     """Do *checks* in order and return their proofs; what one captures the next may refer to.
 
     A check whose names nobody has captured is not done: that is inconclusive. So is one that
     cannot be done, for whatever reason. A validator is held for one check at a time. Where one is
-    enough, those after the first that passes are not done.
+    enough, those after the first that passes are not done. What they refer to among *secrets* is
+    handed to the validator as if it had been captured, and shows in no proof.
     """
     captured: dict[str, JSONValue] = {}
     proofs: list[Proof] = []
     for check in checks:
-        by, found = NOBODY, _missing(check, captured)
+        by, found = NOBODY, _missing(check, captured, secrets)
         if not found:
             async with lend(check["kind"]) as (validator, by):
-                found = await _evidence(validator, check, captured)
+                known = {**captured, **secrets.captured}
+                found = await _evidence(validator, as_captured(check), known)
         if isinstance(found, str):
-            proofs.append(_unsure(check, found, user=user, at=now(), by=by))
+            why = str(secrets.masked(found))
+            proofs.append(_unsure(check, why, user=user, at=now(), by=by))
             continue
         captured.update(found.captured)
-        proofs.append(_held(check, found.proof, user=user, by=by))
+        proofs.append(_held(check, _masked(found.proof, secrets), user=user, by=by))
         if is_one_enough and proofs[-1].outcome is ProofOutcome.PASSED:
             break
     return proofs
 
 
-def _missing(check: Mapping[str, Any], captured: Mapping[str, JSONValue]) -> Evidence | str:
+def _missing(
+    check: Mapping[str, Any], captured: Mapping[str, JSONValue], secrets: Secrets
+) -> Evidence | str:
+    if lacking := names_in(check) & set(secrets.missing):
+        return f"the store of secrets has no {', '.join(sorted(lacking))}"
     missing = sorted(captured_in(check) - captured.keys())
     return f"what it needs was not captured: {', '.join(missing)}" if missing else ""
 
@@ -95,6 +106,14 @@ async def _evidence(
     if isinstance(error, OneiricError):
         return error.message
     return outcome.reason or "the validator gave no evidence"
+
+
+def _masked(proof: Proof, secrets: Secrets) -> Proof:
+    """Return a proof without secrets, whoever made it."""
+    if not secrets.values:
+        return proof
+    said = ("claim", "subject", "excerpts", "facts")
+    return replace(proof, **{name: secrets.masked(getattr(proof, name)) for name in said})
 
 
 def _held(check: Mapping[str, Any], proof: Proof, *, user: str, by: Provenance) -> Proof:

@@ -66,6 +66,7 @@ DOCUMENT = {
     "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
 }
 TOKEN = "tok-3f7a91c2e5d84b6f"
+PASSWORD = "correct-horse-battery"
 
 
 @dataclass
@@ -153,7 +154,7 @@ class Storefront:
 
     async def _login(self, request: web.Request) -> web.Response:
         told = await request.json()
-        if told.get("email") != "ann@example.com":
+        if (told.get("email"), told.get("password")) != ("ann@example.com", PASSWORD):
             raise web.HTTPUnauthorized
         return web.json_response({"token": TOKEN})
 

@@ -15,11 +15,15 @@ from oneiric.validation.config import OrchestratorConfig
 from oneiric.validation.models import Task, ValidationCriteria
 from oneiric.validation.orchestrator import Orchestrator
 from oneiric.validation.states import TaskStatus
-from tests.integration.storefront import TOKEN, Storefront
+from tests.integration.storefront import PASSWORD, TOKEN, Storefront
 from tests.servers import PostgresServer
 from tests.validation.shop import Shop
 
-PASSWORD = "correct-horse-battery"
+
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The password of the shop, in the store of secrets."""
+    monkeypatch.setenv("ONEIRIC_SECRET_SHOP_PASSWORD", PASSWORD)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def task(front: Storefront, **more: Any) -> Task:
             {
                 "url": "/login",
                 "method": "POST",
-                "body": {"email": "ann@example.com", "password": PASSWORD},
+                "body": {"email": "ann@example.com", "password": "${ secret.shop-password }"},
                 "capture": {"token": "json $.token"},
             },
             {"url": "/me", "headers": {"authorization": "Bearer ${ captured.token }"}},
@@ -172,6 +176,8 @@ async def test_a_whole_service_is_done(front: Storefront) -> None:
         if path.is_file() and "keys" not in path.parts
     )
     assert TOKEN.encode() not in kept
+    assert PASSWORD.encode() not in kept
+    assert b"secret.shop-password" in kept
     assert PASSWORD not in str([proof.evidence for proof in done.proofs])
 
 

@@ -12,9 +12,11 @@ from oneiric.ports.validator import VALIDATOR
 from oneiric.runs.body import NOBODY
 from oneiric.validation.proving import KINDS, Held, proofs_of
 from oneiric.validation.recording import recorded
+from oneiric.validation.secrets import names_in, read_secrets
 
 if TYPE_CHECKING:
     from oneiric.core.handle import Link
+    from oneiric.ports.secrets import SecretStore
     from oneiric.ports.validator import Validator
     from oneiric.runs.context import StepContext
     from oneiric.validation.ledger import Ledger
@@ -28,11 +30,16 @@ class CheckStep:
     """
 
     def __init__(
-        self, sessions: Link[Sessions], ledger: Link[Ledger], validator: Link[Validator]
+        self,
+        sessions: Link[Sessions],
+        ledger: Link[Ledger],
+        validator: Link[Validator],
+        secrets: Link[SecretStore],
     ) -> None:
         self.sessions = sessions
         self.ledger = ledger
         self.validator = validator
+        self.secrets = secrets
 
     async def run(self, payload: JSONValue, *, context: StepContext) -> JSONValue:
         """Return where the proofs stand in the ledger; none where the deployment failed."""
@@ -40,6 +47,7 @@ class CheckStep:
         given, deployed = asked["given"], asked.get("deploy") or {}
         if why := deployed.get("failed"):
             return {"proofs": [], "head": None, "reason": f"not asked, for {why}"}
+        secrets = await read_secrets(self.secrets, names_in(given["checks"]))
         async with self.sessions.use() as sessions:
             proofs = await proofs_of(
                 given["checks"],
@@ -47,6 +55,7 @@ class CheckStep:
                 user=given["user"],
                 now=sessions.now,
                 is_one_enough=bool(given.get("is_one_enough")),
+                secrets=secrets,
             )
         return await recorded(self.ledger, given["task"], context.run_id, proofs)
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from oneiric.errors import JSONValue
+from oneiric.errors import InvalidError, JSONValue
+from oneiric.validation.secrets import names_in, read_secrets
 
 if TYPE_CHECKING:
     from oneiric.core.handle import Link
     from oneiric.ports.drift import DriftDetector, DriftReport
+    from oneiric.ports.secrets import SecretStore
 
 MOST_ITEMS = 200
 """How many differences, and things that were not checked, a journal keeps; the worst first."""
@@ -19,18 +21,30 @@ MOST_ITEMS = 200
 class DriftStep:
     """Have what drifted found, and hand the report on; the gate judges it."""
 
-    def __init__(self, drift: Link[DriftDetector]) -> None:
+    def __init__(self, drift: Link[DriftDetector], secrets: Link[SecretStore]) -> None:
         self.drift = drift
+        self.secrets = secrets
 
     async def run(self, payload: JSONValue) -> JSONValue:
         """Return the report."""
-        return await detected(self.drift, cast("dict[str, Any]", payload)["given"]["ask"])
+        ask = cast("dict[str, Any]", payload)["given"]["ask"]
+        return await detected(self.drift, self.secrets, ask)
 
 
-async def detected(drift: Link[DriftDetector], ask: Mapping[str, JSONValue]) -> JSONValue:
-    """Return the report of whoever detects drift, short enough for a journal."""
+async def detected(
+    drift: Link[DriftDetector], store: Link[SecretStore], ask: Mapping[str, JSONValue]
+) -> JSONValue:
+    """Return the report of whoever detects drift, short enough for a journal, without secrets.
+
+    Raises:
+        InvalidError: the question refers to a secret that is missing.
+    """
+    secrets = await read_secrets(store, names_in(ask))
+    if secrets.problem:
+        raise InvalidError(secrets.problem)
     async with drift.use() as detector:
-        return short(await detector.detect(ask)).as_json()
+        found = short(await detector.detect(secrets.filled(ask))).as_json()
+    return cast("JSONValue", secrets.masked(found))
 
 
 def short(report: DriftReport) -> DriftReport:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from oneiric.core.handle import Link
     from oneiric.ports.drift import DriftDetector
     from oneiric.ports.gatekeeper import Gatekeeper
+    from oneiric.ports.secrets import SecretStore
     from oneiric.runs.context import StepContext
     from oneiric.validation.ledger import Ledger
 
@@ -44,11 +45,16 @@ class GateStep:
     """
 
     def __init__(
-        self, ledger: Link[Ledger], gatekeeper: Link[Gatekeeper], drift: Link[DriftDetector]
+        self,
+        ledger: Link[Ledger],
+        gatekeeper: Link[Gatekeeper],
+        drift: Link[DriftDetector],
+        secrets: Link[SecretStore],
     ) -> None:
         self.ledger = ledger
         self.gatekeeper = gatekeeper
         self.drift = drift
+        self.secrets = secrets
         self._guard = Guard()
 
     async def run(self, payload: JSONValue, *, context: StepContext) -> JSONValue:
@@ -97,7 +103,9 @@ class GateStep:
 
     async def _explained(self, verdict: Verdict, ask: Mapping[str, JSONValue]) -> Verdict:
         """Return a refusal with what has drifted; that nobody could tell is a fact too."""
-        outcome = await self._guard.call(partial(detected, self.drift, ask), limit=DRIFT_SECONDS)
+        outcome = await self._guard.call(
+            partial(detected, self.drift, self.secrets, ask), limit=DRIFT_SECONDS
+        )
         if outcome.error is None:
             more: dict[str, JSONValue] = {"drift": cast("JSONValue", outcome.value)}
         else:

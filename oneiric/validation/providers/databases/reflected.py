@@ -86,23 +86,13 @@ _RULES: Mapping[str, _Rule] = MappingProxyType(
         "remove_column": _Rule("column-unknown", _WARNING, "no model knows the column"),
         "modify_type": _Rule("type-changed", _BREAKING, "the column has another type"),
         "modify_nullable": _Rule("nullable-changed", _WARNING, "the column may be null"),
-        "modify_default": _Rule(
-            "database-default-changed", _WARNING, "the column has another default"
-        ),
+        "modify_default": _Rule("default-changed", _WARNING, "the column has another default"),
         "add_index": _Rule("index-missing", _WARNING, "the database lacks the index"),
         "remove_index": _Rule("index-unknown", _INFO, "no model knows the index"),
-        "add_constraint": _Rule(
-            "database-constraint-missing", _BREAKING, "nothing keeps it unique"
-        ),
-        "remove_constraint": _Rule(
-            "database-constraint-unknown", _WARNING, "no model knows it is unique"
-        ),
-        "add_fk": _Rule(
-            "database-constraint-missing", _WARNING, "the database lacks the foreign key"
-        ),
-        "remove_fk": _Rule(
-            "database-constraint-unknown", _WARNING, "no model knows the foreign key"
-        ),
+        "add_constraint": _Rule("constraint-missing", _BREAKING, "nothing keeps it unique"),
+        "remove_constraint": _Rule("constraint-unknown", _WARNING, "no model knows it is unique"),
+        "add_fk": _Rule("constraint-missing", _WARNING, "the database lacks the foreign key"),
+        "remove_fk": _Rule("constraint-unknown", _WARNING, "no model knows the foreign key"),
     }
 )
 """Differences as Alembic names them: what it would have to do to the database."""
