@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
+from typing import cast
 
 MASK = "**********"
 _SHORT = 64
+_SINGLE = frozenset({int, float, bool, type(None)})
 _WORDS = re.compile(
     r"pass(word|wd|phrase|code)|pwd|secret|token|(api|private|access|signing)[-_ ]?key|credential"
     r"|authorization|cookie",
@@ -60,16 +62,20 @@ def redacted(value: object, *, names: Iterable[str] = (), mask: str = MASK) -> o
 
 
 def _redacted(value: object, names: tuple[str, ...], mask: str) -> object:
+    kind = type(value)
+    if kind in _SINGLE:
+        return value
     if isinstance(value, str):
-        if "://" in value:
+        if "@" in value and "://" in value:
             value = _CREDENTIALS.sub(mask, value)
         return _PAIRS.sub(partial(_pair, names, mask), value) if "=" in value else value
-    if value is None or isinstance(value, int | float):
-        return value
-    if isinstance(value, Mapping):
-        return {name: _item(str(name), item, names, mask) for name, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [_redacted(item, names, mask) for item in value]
+    if kind is dict or isinstance(value, Mapping):
+        return {
+            name: _item(str(name), item, names, mask)
+            for name, item in cast("Mapping[object, object]", value).items()
+        }
+    if kind is list or (isinstance(value, Sequence) and not isinstance(value, bytes | bytearray)):
+        return [_redacted(item, names, mask) for item in cast("Sequence[object]", value)]
     return value
 
 
@@ -80,8 +86,9 @@ def _item(name: str, value: object, names: tuple[str, ...], mask: str) -> object
         else (_is_known_secret(name) and not _is_count(name, value))
     ):
         return mask
-    is_single = value is None or isinstance(value, int | float)
-    return value if is_single else _redacted(value, names, mask)
+    if type(value) is str and "=" not in value and "@" not in value:
+        return value  # as nearly all texts
+    return _redacted(value, names, mask)
 
 
 def _pair(names: tuple[str, ...], mask: str, found: re.Match[str]) -> str:

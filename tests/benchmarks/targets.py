@@ -104,7 +104,10 @@ FLOORS: Sequence[tuple[str, str]] = (
     ("journaled steps, appends", "raw SQLite that commits the same two rows for each step"),
     ("verify", "one signature over the same bytes checked by PyNaCl, and `json.loads`"),
     ("orchestrator until ready", "a process that imports aiohttp.web, pydantic and the like"),
-    ("100 instant checks", "a bare aiohttp client that gets the same, as many at once"),
+    (
+        "100 instant checks",
+        "a bare aiohttp client that gets the same, as many at once; by the clock and by CPU",
+    ),
     ("oneiric", "`--help` of a Typer app with two commands that do nothing"),
 )
 """What stands under each kind of row."""

@@ -88,13 +88,12 @@ class Account:
 
 def _worst(findings: Sequence[Finding], alone: ProofOutcome) -> ProofOutcome:
     """Return the worst that was found, or *alone* where nothing was looked for."""
-    if not findings:
-        return alone
-    if any(each.ok is False for each in findings):
+    found = {each.ok for each in findings}
+    if False in found:
         return ProofOutcome.FAILED
-    if any(each.ok is None for each in findings):
+    if None in found:
         return ProofOutcome.INCONCLUSIVE
-    return ProofOutcome.PASSED
+    return ProofOutcome.PASSED if found else alone
 
 
 def _wrong(each: Finding) -> str:

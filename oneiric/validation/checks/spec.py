@@ -150,7 +150,12 @@ class _Check(_Spec):
         """
         if self.id:
             return self.id
-        asked = self.model_dump(mode="json", exclude=set(_UNASKED), exclude_defaults=True)
+        fields = type(self).model_fields
+        asked = {name: getattr(self, name) for name in self.model_fields_set - _UNASKED}
+        if all(type(each) is str for each in asked.values()):  # what nearly all are
+            asked = {name: each for name, each in asked.items() if each != fields[name].default}
+        else:
+            asked = self.model_dump(mode="json", exclude=set(_UNASKED), exclude_defaults=True)
         kind = str(getattr(self, "kind", "check"))
         data = _ENCODED(asked).encode("utf-8", "surrogatepass")
         return f"{kind}-{hashlib.sha256(data).hexdigest()[:_ID_LENGTH]}"
