@@ -340,6 +340,21 @@ async def test_defect_validation_a11_a_refusal_is_an_error(
     assert (ready["id"], ready["status"]) == (task, "PENDING")
 
 
+async def test_defect_validation_a10_each_evidence_that_is_required_is_given(
+    knowledge: Any, swarm_id: str
+) -> None:
+    """Of a type that is required twice, once is not enough; and nothing is done without."""
+    required = [{"type": "test", "description": each} for each in ("unit", "end to end")]
+    task = await task_of(knowledge, swarm_id, evidence_required=required)
+    unit, whole = [{"type": "test", "description": f"{each} passed"} for each in ("unit", "all")]
+    for evidence in ([], [unit], [unit, {"type": "test", "description": " "}]):
+        with pytest.raises(InvalidRequestError):
+            await knowledge.complete_htask(swarm_id, task_id=task, evidence=evidence)
+    done = await knowledge.complete_htask(swarm_id, task_id=task, evidence=[unit, whole])
+
+    assert done["status"] == "COMPLETED"
+
+
 async def test_what_was_learned_is_remembered(knowledge: Any, swarm_id: str) -> None:
     """Unless it shall not be."""
     one, two = [await task_of(knowledge, swarm_id) for _ in range(2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -200,9 +201,9 @@ def _check_parent(transaction: Transaction, given: Given) -> None:
 
 
 def _missing(required: Iterable[Given], given: Iterable[Given]) -> list[str]:
-    """Return the types of evidence that nobody gave with words of their own."""
-    shown = {each["type"] for each in given if _said(each)}
-    return [each["type"] for each in required if each["type"] not in shown]
+    """Return the types of evidence of which too little was given with words of its own."""
+    shown = Counter(each["type"] for each in given if _said(each))
+    return sorted(Counter(each["type"] for each in required) - shown)
 
 
 def _said(evidence: Given) -> bool:
