@@ -22,7 +22,8 @@ class GivenSettings:
 
     Args:
         before: where components found their settings until now.
-        given: values by name, by place (`adapter:validator`) or offer (`adapter:ledger@files`).
+        given: values by name, by place (`adapter:validator`) or offer
+            (`adapter:ledger@signed-files`).
     """
 
     before: SettingsSource

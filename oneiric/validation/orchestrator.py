@@ -385,7 +385,7 @@ class Orchestrator:
             DRIFT: here,
             f"{GATEKEEPER}@strict": {"id": config.gatekeeper_id},
             f"{EXECUTOR}@process": {"root": config.repo_path},
-            f"{LEDGER}@files": {
+            f"{LEDGER}@signed-files": {
                 "folder": cache / "ledger",
                 "key": cache / "keys" / "ledger.json",
             },
@@ -398,15 +398,27 @@ class Orchestrator:
         }
 
     def _choose(self, on: Host) -> None:
-        """Have the hosted knowledge serve where there is a key, unless somebody chose."""
+        """Have the hosted knowledge serve where there is a key, unless somebody chose.
+
+        Where there is none it serves nobody, whatever it outranks.
+        """
         adapters, resolver = on.section("adapters"), on.lifecycle.resolver
         assert isinstance(adapters, DomainSettings)
-        offers = resolver.registry.offers(KNOWLEDGE)
-        is_there = any(each.provider == "snipara" for each in offers)
-        if self.config.snipara_api_key and is_there and "knowledge" not in adapters.selections:
+        if "knowledge" in adapters.selections:
+            return
+        offered = {each.provider for each in resolver.registry.offers(KNOWLEDGE)}
+        said = [adapters.provider_settings.get(name, {}) for name in _HOSTED]
+        has_key = any("api_key" in each for each in said)
+        winner = resolver.explain(KNOWLEDGE).winner
+        if self.config.snipara_api_key and "snipara" in offered:
             resolver.select(Selection.of(KNOWLEDGE, "snipara", origin="snipara_api_key"))
+            return
+        is_hosted = winner is not None and winner.provider == "snipara"
+        if is_hosted and not has_key and "sqlite-fts" in offered:
+            resolver.select(Selection.of(KNOWLEDGE, "sqlite-fts", origin="no snipara_api_key"))
 
 
+_HOSTED = ("snipara", "knowledge@snipara")
 _CAME_OF_IT = ("completed_at", "error", "outcome", "proofs", "run_id", "status")
 _TOLD = ("prod_url", "repo_path", "test_user", "allow_hosts", "read_only")
 

@@ -61,7 +61,7 @@ def _offer(
 ADAPTERS = Plugin(
     [
         Candidate(SESSIONS, "in-process-runs", "oneiric.validation.sessions:Sessions"),
-        _offer(LEDGER, "files", "ledger:Ledger", "signed"),
+        _offer(LEDGER, "signed-files", "ledger:Ledger", "signed"),
         _offer(
             VALIDATOR,
             "live",
