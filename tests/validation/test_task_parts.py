@@ -19,7 +19,7 @@ from oneiric.validation.models import (
     DriftCriteria,
     LiveCheck,
 )
-from tests.validation.parts import PlainValidator, now, parts
+from tests.validation.parts import Notebook, PlainValidator, now, parts
 from tests.validation.tasks import steps_of, task, told
 
 
@@ -111,6 +111,44 @@ async def test_defect_validation_b5_knowledge_that_cannot_be_asked_stops_nothing
         "what is known could not be asked: api.snipara.com: answered 500",
         "it could not be remembered: api.snipara.com: answered 500",
     ]
+
+
+@pytest.mark.parametrize("found", [None, [], {"sections": [3]}, {"sections": 7}, "<html>"])
+async def test_knowledge_that_answers_nonsense_stops_nothing(tmp_path: Path, found: object) -> None:
+    """It is told as a warning at the most."""
+
+    class Odd(Notebook):
+        async def query_context(self, query: str, *, max_tokens: int = 6000) -> Any:
+            return found
+
+    async with parts(tmp_path) as here:
+        here.orchestrator.host.lifecycle.resolver.register(
+            Candidate("adapter:knowledge", "odd", Odd, stack_level=9)
+        )
+        done = await here.orchestrator.execute_task(task())
+    assert told(done) == ("done", "done", "")
+
+
+async def test_knowledge_that_hangs_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its time, and no more; the task is done beside it."""
+    monkeypatch.setattr("oneiric.validation.steps.note_step.KNOWLEDGE_SECONDS", 0.2)
+
+    class Hanging(Notebook):
+        async def query_context(self, query: str, *, max_tokens: int = 6000) -> Any:
+            await asyncio.Event().wait()
+
+        async def remember(self, content: str, **more: Any) -> Any:
+            await asyncio.Event().wait()
+
+    async with parts(tmp_path) as here:
+        here.orchestrator.host.lifecycle.resolver.register(
+            Candidate("adapter:knowledge", "hanging", Hanging, stack_level=9)
+        )
+        done = await here.orchestrator.execute_task(task())
+    assert told(done) == ("done", "done", "")
+    assert len(done.metadata["warnings"]) == 2  # type: ignore[arg-type]
 
 
 async def test_defect_validation_c6_nothing_that_was_said_is_remembered(tmp_path: Path) -> None:
