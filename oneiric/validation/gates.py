@@ -19,6 +19,7 @@ from oneiric.validation.checks.spec import LiveCheck
 from oneiric.validation.compiling import Compiled, compile_task
 from oneiric.validation.executor import Executor
 from oneiric.validation.facing import asked_of, drift_of
+from oneiric.validation.local import LOCAL
 from oneiric.validation.models import Proof, Task, TaskStatus
 from oneiric.validation.providers.gatekeeper import StrictGatekeeper, StrictGatekeeperSettings
 from oneiric.validation.settings import ValidationSettings
@@ -161,13 +162,18 @@ class Gatekeeper:
     async def gate_validation_to_prod(self, task: Task) -> GateResult:
         """Do all checks of a task that is `validating`, and decide.
 
+        Its local tests are run where this gatekeeper did not see them run.
+
         Raises:
             TaskError: everything that is wrong with the task.
         """
         compiled = self._compiled(task)
         if task.status is not TaskStatus.VALIDATING:
             return self._judged(task, self._question(compiled, Gate.PRODUCTION, task.status))
-        self._seen.setdefault(task.id, []).extend(await self._asked(compiled))
+        seen = self._seen.setdefault(task.id, [])
+        if not any(proof.kind == LOCAL for proof in seen):
+            seen.extend((await self.executor.run_local_tests(task)).proofs)
+        seen.extend(await self._asked(compiled))
         question = self._question(compiled, Gate.PRODUCTION, task.status)
         result = self._judged(task, question)
         if not result and not _is_inconclusive(result.verdict):

@@ -68,7 +68,7 @@ class LocalTestSpec(_Model):
     """How it is shown, and by which its proof is found; the command itself when empty."""
     timeout: float = Field(default=300.0, gt=0, le=86_400)
     """Seconds that it may take."""
-    env: dict[str, str] = Field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict, repr=False)
     """Variables that it gets beside the few that every program gets."""
 
 

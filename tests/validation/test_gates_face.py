@@ -99,6 +99,18 @@ async def test_defect_validation_a9_the_flow_runs_the_local_tests(
     assert service.asked == []
 
 
+async def test_defect_validation_a9_no_status_stands_for_local_tests(
+    service: Service, tmp_path: Path
+) -> None:
+    """A task that says it is `validating` has them run; what failed shuts this gate too."""
+    said = task("validating", local_tests=["false"])
+    result = await keeper(service, tmp_path).gate_validation_to_prod(said)
+    assert (bool(result), str(result.verdict.code)) == (False, "local-test-failed")
+    assert str(result.task.status) == "prod_fail"
+    good = await keeper(service, tmp_path).gate_validation_to_prod(task("validating"))
+    assert bool(good)
+
+
 @pytest.mark.parametrize("status", ["pending", "in_progress", "prod_ok", "done", "env_drift"])
 async def test_a_gate_takes_only_tasks_that_stand_before_it(
     service: Service, tmp_path: Path, status: str

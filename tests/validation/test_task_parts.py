@@ -13,6 +13,8 @@ from oneiric.core.candidate import Candidate
 from oneiric.core.policy import Effect, Verdict
 from oneiric.errors import UnavailableError
 from oneiric.ports.gatekeeper import GateCode, GateQuestion
+from oneiric.reports.forms import report_text
+from oneiric.reports.report import RunReport
 from oneiric.runs.proof import Proof as KernelProof
 from oneiric.runs.proof import ProofOutcome
 from oneiric.validation.models import (
@@ -111,6 +113,27 @@ async def test_defect_validation_b5_knowledge_that_cannot_be_asked_stops_nothing
         "what is known could not be asked: api.snipara.com: answered 500",
         "it could not be remembered: api.snipara.com: answered 500",
     ]
+
+
+async def test_defect_validation_c3_what_a_task_says_in_secret_is_shown_nowhere(
+    tmp_path: Path,
+) -> None:
+    """Neither in a proof, nor in a report, nor where somebody prints the task."""
+    told_in_secret = {
+        "headers": {"Authorization": "Bearer sekrit-1"},
+        "body": {"password": "sekrit-2"},
+    }
+    login = {"url": "/a", "method": "POST", **told_in_secret}
+    test = {"command": "true", "env": {"DB_PASSWORD": "sekrit-3"}}
+    async with parts(tmp_path) as found:
+        done = await found.orchestrator.execute_task(
+            task(live_checks=[login, {"url": "/b"}], local_tests=[test])
+        )
+        report = RunReport.of(await found.orchestrator.host.journal.read(done.run_id))
+    ledger = (tmp_path / ".oneiric_cache" / "ledger" / "deploy-auth.jsonl").read_text()
+    forms = [report_text(report, form) for form in ("html", "markdown", "junit", "json")]
+    assert told(done) == ("done", "done", "")
+    assert not [text for text in (ledger, repr(done), *forms) if "sekrit" in text]
 
 
 @pytest.mark.parametrize("found", [None, [], {"sections": [3]}, {"sections": 7}, "<html>"])

@@ -179,9 +179,9 @@ class LiveCheck(_Check):
     """The method; only this one is ever sent."""
     expected_status: Status | list[Status] = 200
     """A status, a class of them as in `2xx`, or a list of either."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
     """What is sent in the head."""
-    body: JsonValue = None
+    body: JsonValue = Field(default=None, repr=False)
     """What is sent as JSON; null sends nothing."""
     timeout: float = Field(default=30.0, gt=0, le=MAX_CHECK_SECONDS)
     """Seconds that one attempt may take in all, to the last byte."""

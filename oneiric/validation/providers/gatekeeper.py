@@ -72,10 +72,19 @@ def _grounds(asked: GateQuestion) -> Iterator[Refusal]:
 
 
 def _validation(asked: GateQuestion) -> Iterator[Refusal]:
-    local = [check for check in asked.checks if check.kind == "local"]
-    if not local and not asked.without_local_tests:
+    if not _local_checks(asked) and not asked.without_local_tests:
         yield GateCode.NO_LOCAL_TESTS, "no local test was declared, and no reason why", {}
-    failed, unsure, missing = _judged(asked, local)
+    yield from _local(asked)
+    yield from _drift(asked)
+
+
+def _local_checks(asked: GateQuestion) -> list[Asked]:
+    return [check for check in asked.checks if check.kind == "local"]
+
+
+def _local(asked: GateQuestion) -> Iterator[Refusal]:
+    """Yield what is wrong with local tests; also at the second gate, for a status is a word."""
+    failed, unsure, missing = _judged(asked, _local_checks(asked))
     if failed:
         yield GateCode.LOCAL_TEST_FAILED, _told(failed, "local test", "failed"), _evidence(failed)
     if missing:
@@ -84,7 +93,6 @@ def _validation(asked: GateQuestion) -> Iterator[Refusal]:
     if unsure:
         told = _told(unsure, "local test", "could not be done")
         yield GateCode.LOCAL_TEST_INCONCLUSIVE, told, _evidence(unsure)
-    yield from _drift(asked)
 
 
 def _drift(asked: GateQuestion) -> Iterator[Refusal]:
@@ -104,6 +112,7 @@ def _drift(asked: GateQuestion) -> Iterator[Refusal]:
 def _production(asked: GateQuestion) -> Iterator[Refusal]:
     if asked.deployment_failed:
         yield GateCode.DEPLOYMENT_FAILED, asked.deployment_failed, {}
+    yield from _local(asked)
     checks = [check for check in asked.checks if check.kind != "local"]
     required = [check for check in checks if check.is_required]
     failed, unsure, missing = _judged(asked, required)
