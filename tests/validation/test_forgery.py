@@ -1,7 +1,8 @@
-"""A journal that somebody wrote into: what the ledger does not say is not so."""
+"""A journal or a ledger that somebody wrote into: a task of which it tells is not done."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Callable
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 
 from oneiric.errors import IllegalMoveError
-from oneiric.validation.ledger import LedgerError
+from oneiric.remote.security import PrivateKey
+from oneiric.validation.ledger import Ledger, LedgerError, LedgerSettings
 from tests.validation.parts import parts
 from tests.validation.tasks import task, told
 
 Data = dict[str, Any]
+Tamper = Callable[[Path], None]
 GATE = {"verdict": {"effect": "allow", "code": "open"}, "head": None}
 
 
@@ -108,3 +111,94 @@ async def test_promise_task_a_journal_alone_makes_no_task_done(
     async with parts(tmp_path) as found:
         with pytest.raises(error):
             await found.orchestrator.task(refused.run_id)
+
+
+def changed(ledger: Path) -> None:
+    ledger.write_bytes(ledger.read_bytes().replace(b'"exit_code":1', b'"exit_code":0', 1))
+    ledger.write_bytes(ledger.read_bytes().replace(b'"outcome":"pass"', b'"outcome":"fail"', 1))
+
+
+def dropped(ledger: Path) -> None:
+    ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[1:]))
+
+
+def reordered(ledger: Path) -> None:
+    first, second, *others = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join([second, first, *others]))
+
+
+def repeated(ledger: Path) -> None:
+    first, *others = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join([first, first, *others]))
+
+
+def truncated(ledger: Path) -> None:
+    ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[:1]))
+
+
+def truncated_with_its_head(ledger: Path) -> None:
+    truncated(ledger)
+    ledger.with_suffix(".head").unlink()
+
+
+def put_back(ledger: Path) -> None:
+    """The ledger and the head as they were before the last entry, which both were signed."""
+    book = Ledger(
+        LedgerSettings(folder=ledger.parent, key=ledger.parents[1] / "keys" / "ledger.json")
+    )
+    first, *others = book.entries("deploy-auth")
+    ledger.unlink()
+    ledger.with_suffix(".head").unlink()
+    book.append("deploy-auth", first.run, [first.proof])
+    assert others
+
+
+def removed(ledger: Path) -> None:
+    ledger.unlink()
+
+
+def removed_with_its_head(ledger: Path) -> None:
+    ledger.unlink()
+    ledger.with_suffix(".head").unlink()
+
+
+def emptied(ledger: Path) -> None:
+    ledger.write_bytes(b"")
+
+
+def given_another_key(ledger: Path) -> None:
+    key = ledger.parents[1] / "keys" / "ledger.json"
+    key.write_bytes(PrivateKey.generate().write())
+
+
+def given_another_head(ledger: Path) -> None:
+    head = ledger.with_suffix(".head")
+    head.write_bytes(head.read_bytes().replace(b'"entries":2', b'"entries":1'))
+
+
+TAMPERED = [
+    *(changed, dropped, reordered, repeated, truncated, truncated_with_its_head, put_back),
+    *(removed, removed_with_its_head, emptied, given_another_key, given_another_head),
+]
+
+
+@pytest.mark.parametrize("tamper", TAMPERED)
+async def test_promise_task_a_ledger_that_is_touched_while_a_task_runs_makes_none_done(
+    tmp_path: Path, tamper: Tamper
+) -> None:
+    """Whatever is done to it between two checks: it shows at the next entry, or at the gate."""
+    async with parts(tmp_path) as found:
+        found.service.hold = asyncio.Event()
+        found.service.answers["/held"] = 200
+        given = task(
+            local_tests=["true", "echo"], live_checks=[{"url": "/held"}], standard_checks=[]
+        )
+        trying = asyncio.ensure_future(found.orchestrator.execute_task(given))
+        await found.service.held.wait()
+        ledger = tmp_path / ".oneiric_cache" / "ledger" / "deploy-auth.jsonl"
+        assert len(ledger.read_bytes().splitlines()) == 2
+        tamper(ledger)
+        found.service.hold.set()
+        done = await trying
+    assert told(done)[0] in ("validating", "prod_fail")
+    assert told(done)[2] in ("ledger-broken", "unavailable")
