@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -132,10 +133,14 @@ class DriftDetector:
         Raises:
             InvalidRequestError: says everything that is wrong with what was asked.
         """
-        detector = ComparingDetector(self._settings, executor=_Held(self._executor))
+        told = {**self._asked, **asked}
+        folder = str(told.get("repo_path") or ".")
+        if "\0" not in folder:
+            told["repo_path"] = folder = str(await asyncio.to_thread(Path(folder).resolve))
+        detector = ComparingDetector(self._settings, executor=_Held(self._executor, folder))
         await detector.init()
         try:
-            return await detector.detect({**self._asked, **asked})
+            return await detector.detect(told)
         finally:
             await detector.cleanup()
 
@@ -159,19 +164,21 @@ _NOTHING: Mapping[str, bool] = {
 
 
 class _Held:
-    """Reach the executor that was given, or one of our own for one command."""
+    """Reach the executor that was given, or one of our own for one command, in *folder*."""
 
-    def __init__(self, executor: Executor | None) -> None:
+    def __init__(self, executor: Executor | None, folder: str) -> None:
         self._executor = executor
+        self._folder = folder
 
     def use(self) -> AbstractAsyncContextManager[Executor]:
         """Return what holds it for one block."""
-        return _own() if self._executor is None else nullcontext(self._executor)
+        return _own(self._folder) if self._executor is None else nullcontext(self._executor)
 
 
 @asynccontextmanager
-async def _own() -> AsyncIterator[Executor]:
-    executor = load(PROGRAMS, ("oneiric",))()
+async def _own(folder: str) -> AsyncIterator[Executor]:
+    settings = load(f"{PROGRAMS}Settings", ("oneiric",))(root=folder)
+    executor = load(PROGRAMS, ("oneiric",))(settings)
     await executor.init()
     try:
         yield executor

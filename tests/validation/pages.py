@@ -20,6 +20,10 @@ LATE = """
 }, 300)</script>
 """
 
+SPOILS = """
+<script>setTimeout(() => {document.getElementById("spinner").style.display = "block"}, 200)</script>
+"""
+
 
 @dataclass
 class Site:
@@ -58,6 +62,8 @@ class Site:
             "/broken": "<script>console.error('no'); null.x</script>",
             "/strangers": f"<h1>ours</h1><img src='{elsewhere}/pixel'>",
             "/flaps": "" if self.heard.count("/flaps") == 1 else SHOP,
+            "/spoils": SHOP + SPOILS,
+            "/leaves": f"{SHOP}<script>location = '/nowhere'</script>",
             "/stuck": "<script>while (true) {}</script>",
             "/private": "<h1>welcome</h1>",
             "/secret": f"<p id=t>{token}</p><script>console.error('{token}')</script>",

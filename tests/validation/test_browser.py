@@ -185,6 +185,23 @@ async def test_a_page_has_some_time_to_become_as_it_should_be(
 
 
 @needs_chromium
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [("/spoils", {"hidden #spinner"}), ("/leaves", {"status", "visible #head"})],
+)
+async def test_a_page_has_to_stay_as_it_should_be(
+    path: str, wrong: set[str], prover: BrowserProver, site: Site
+) -> None:
+    """What goes wrong just after it was right, or leads to an error by a script, is no pass."""
+    check = UICheck(
+        url=path, visible=["#head"], hidden=["#spinner"], console_errors=True, timeout=30
+    )
+    proof = await prover.prove(check, user=USER, prod_url=site.url, captured={})
+    assert proof.outcome is ProofOutcome.FAILED
+    assert {what for what, ok in asserts(proof).items() if not ok} == wrong
+
+
+@needs_chromium
 async def test_errors_of_the_console_fail_a_page_unless_they_are_allowed(
     prover: BrowserProver, site: Site
 ) -> None:

@@ -273,6 +273,20 @@ async def test_an_env_that_goes_to_another_database_proves_nothing(
     assert (told(report), report.unchecked) == (set(), ())
 
 
+@pytest.mark.parametrize("models", ["", MODELS])
+async def test_models_that_know_no_table_are_no_pass(
+    models: str, plain: Shop, executor: Executor
+) -> None:
+    """Who forgets to import the models compares with nothing, and is told so."""
+    plain.write(
+        "store/models.py", "import sqlalchemy.orm\nBase = sqlalchemy.orm.declarative_base()"
+    )
+    plain.upgrade()
+    report = await drift(executor, plain.folder, url=plain.url, models=models)
+    assert [each.place for each in report.unchecked] == [models or "target_metadata of env.py"]
+    assert str(report.outcome) == "inconclusive"
+
+
 async def test_nothing_is_written_to_the_database(plain: Shop, executor: Executor) -> None:
     """Not even the table in which Alembic keeps what it applied."""
     plain.sql("create table users (id integer primary key)")

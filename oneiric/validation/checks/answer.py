@@ -42,7 +42,8 @@ class Answer:
         is_cut: whether there was more of it.
         duration_ms: from before the request to the last byte.
         redirect: where it was redirected to, or asked to be; empty for nowhere.
-        certificate_days: how long the certificate is still good; None without one.
+        certificate_days: how long the first certificate on the way to end is still good; None
+            without one.
     """
 
     status: int

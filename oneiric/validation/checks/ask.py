@@ -148,7 +148,8 @@ class Asker:
         started = self._clock.monotonic()
         try:
             async with asyncio.timeout(check.timeout):
-                answer, url, redirect = await self._followed(request, check.max_redirects)
+                days: list[float] = []
+                answer, url, redirect = await self._followed(request, check.max_redirects, days)
                 try:
                     body, is_cut = await _content(answer, check.max_body_bytes)
                 finally:
@@ -163,16 +164,21 @@ class Asker:
             is_cut=is_cut,
             duration_ms=round((self._clock.monotonic() - started) * 1e3, 3),
             redirect=redirect,
-            certificate_days=self._days(answer),
+            certificate_days=min(days, default=None),
         )
 
     async def _followed(
-        self, request: Request, most: int
+        self, request: Request, most: int, days: list[float]
     ) -> tuple[aiohttp.ClientResponse, str, str]:
-        """Return the last answer, who gave it, and where it, or the one before it, led to."""
+        """Return the last answer, who gave it, and where it, or the one before it, led to.
+
+        For how long each certificate on the way is still good is added to *days*.
+        """
         redirect = ""
         for left in range(most, -1, -1):
             answer = await self._sent(request)
+            if (good := self._days(answer)) is not None:
+                days.append(good)
             location = answer.headers.get("Location", "")
             if answer.status not in REDIRECTS or not location:
                 return answer, request.url, redirect

@@ -29,6 +29,7 @@ from tests.validation.drift.service import (
     serving,
     unsure,
 )
+from tests.validation.shop import Shop
 
 NOTHING = {"routes": False, "schema": False, "health": False, "config": False}
 
@@ -238,6 +239,21 @@ async def test_promise_brief_the_detector_stands_alone(tmp_path: Path) -> None:
     )
     assert "could not be checked" in version.recommendations[0]
     assert routes.report.checked == {"route": 2}
+
+
+async def test_the_face_compares_a_repository_that_is_not_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs run in the repository that was named, be it named from elsewhere."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    shop = Shop(tmp_path / "repo", f"sqlite:///{tmp_path}/shop.db")
+    shop.upgrade()
+    for folder in (shop.folder, "../repo"):
+        detector = DriftDetector("", folder, database={"url": shop.url})
+        summary = await detector.check_schema_drift()
+        assert (summary.report.unchecked, summary.issues) == ((), [])
+        assert summary.report.checked["database"]
 
 
 async def test_the_face_takes_an_executor_and_further_questions(tmp_path: Path) -> None:

@@ -16,9 +16,13 @@ from oneiric.validation.providers.browsing.chromium import first_line
 from oneiric.validation.providers.browsing.gate import Gate
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
+    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 PACE_SECONDS = 0.1
+QUIET_SECONDS = 0.5
+"""For how long at least everything has to stay as it should be."""
+
+_LAST_LOOK_SECONDS = 0.25
 _ACTUAL_LENGTH = 200
 _TEXT_LENGTH = 2_000
 _MOST_MESSAGES = 20
@@ -127,6 +131,11 @@ class Glance:
         def crashed(_: object) -> None:
             found.unsure = "the page crashed the browser"
 
+        def answered(response: Response) -> None:
+            if response.request.is_navigation_request() and response.frame == page.main_frame:
+                found.status = response.status
+
+        page.on("response", answered)
         page.on("console", said)
         page.on("pageerror", lambda error: heard(f"uncaught {first_line(error)}"))
         page.on("crash", crashed)
@@ -148,8 +157,9 @@ class Glance:
             async with asyncio.timeout_at(until):
                 limit = max(1.0, (until - loop.time()) * 1000)
                 answer = await page.goto(found.url, timeout=limit, wait_until="domcontentloaded")
-                found.status = answer.status if answer is not None else None
-                end = min(until, loop.time() + self.settle)
+                if answer is not None and found.status is None:
+                    found.status = answer.status
+                end = min(until - _LAST_LOOK_SECONDS, loop.time() + self.settle)
                 with suppress(TooLate):  # what never comes may be of no weight
                     await page.wait_for_load_state("load", timeout=_ms(end - loop.time()))
                 await self._settled(page, found, until=end)
@@ -164,13 +174,16 @@ class Glance:
             found.error = f"it leads to {place}, which is not allowed"
 
     async def _settled(self, page: Page, found: Look, *, until: float) -> None:
-        """Look again and again, until everything is so at one moment, at the latest *until*."""
+        """Look again and again, until everything is and stays so, at the latest *until*."""
         loop, expected = asyncio.get_running_loop(), list(_expected(self.check))
+        since = loop.time()
         while True:
+            begin = loop.time()
             asserts, unsure = await _compared(page, expected)
             found.asserts[:] = [*self._standing(found), *asserts]
-            is_over = loop.time() >= until
-            if is_over or (not unsure and all(each["ok"] for each in found.asserts)):
+            if unsure or not all(each["ok"] for each in found.asserts):
+                since = loop.time()
+            if loop.time() >= until or begin - since >= QUIET_SECONDS:
                 break
             await asyncio.sleep(PACE_SECONDS)
         found.unsure = found.unsure or unsure

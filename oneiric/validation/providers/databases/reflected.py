@@ -132,7 +132,7 @@ async def compare_history(
         hint = "name them under database.models, as package.module:metadata"
         findings.unsure(place, "env.py names no target_metadata to compare with", hint=hint)
     else:
-        _tell_changes(answer, findings)
+        _tell_changes(answer, findings, "target_metadata of env.py")
 
 
 async def compare_models(
@@ -141,7 +141,7 @@ async def compare_models(
     """Tell what of the database differs from the models that the question names."""
     answer = await _asked(repo, asked, executor, findings, asked.models, models=asked.models)
     if answer is not None and answer.error is None and asked.url:
-        _tell_changes(answer, findings)
+        _tell_changes(answer, findings, asked.models)
 
 
 async def _asked(
@@ -211,8 +211,11 @@ def _tell_revisions(answer: _Answer, current: list[str], findings: Findings) -> 
         )
 
 
-def _tell_changes(answer: _Answer, findings: Findings) -> None:
+def _tell_changes(answer: _Answer, findings: Findings, models: str) -> None:
     findings.checked += answer.tables or 0
+    if not answer.tables:
+        hint = "import the modules that define the tables before it is used"
+        findings.unsure(models, "it knows no table, so nothing is compared with it", hint=hint)
     for change in answer.changes:
         rule = _RULES.get(change.what)
         if rule is None:  # comments, which change nothing
