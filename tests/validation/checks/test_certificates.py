@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trustme
+from aiohttp import web
 
 from oneiric.ports.errors import InvalidRequestError
 from oneiric.runs.proof import Proof, ProofOutcome
@@ -77,6 +78,31 @@ async def test_every_answer_tells_of_its_certificate(authority: trustme.CA, ca_f
     ):
         proof = await proved(context(authority, days=10), ca_file, path, asserts=[FAR], **fields)
         assert proof.outcome is ProofOutcome.PASSED, path
+
+
+async def test_every_certificate_on_the_way_counts(authority: trustme.CA, ca_file: Path) -> None:
+    """One that is near its end is told, though its host sends on to one whose is not."""
+    async with served(context(authority, days=90)) as good:
+
+        async def away(_: web.Request) -> web.Response:
+            raise web.HTTPFound(good.at("/health"))
+
+        app = web.Application()
+        app.router.add_get("/", away)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context(authority, days=10)).start()
+        validator = LiveValidator(LiveValidatorSettings(ca_file=ca_file))
+        await validator.init()
+        try:
+            url = f"https://localhost:{runner.addresses[0][1]}/"
+            asked = {"url": url, "max_redirects": 1, "asserts": [NEAR]}
+            proof = (await validator.prove(asked)).proof
+        finally:
+            await validator.cleanup()
+            await runner.cleanup()
+    assert (proof.outcome, proof.facts["status"]) == (ProofOutcome.FAILED, 200)
+    assert 9.9 < float(str(proof.facts["certificate_days"])) <= 10
 
 
 async def test_a_certificate_that_ended_or_that_nobody_trusts_fails(
