@@ -20,6 +20,7 @@ from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.openapi import Document, read_document
 
 MAX_DOCUMENT = 32 << 20
+_KEPT_BACK = frozenset({401, 403, 429})
 FOLDERS = ("", "docs", "api", "doc", "spec", "specs", "static", "public")
 NAMES = ("openapi.json", "openapi.yaml", "openapi.yml")
 SERVED = (
@@ -128,10 +129,16 @@ class View:
             return Contract(source=path, problem=f"{path}: {reply.reason}", is_broken=True)
         if reply.status != 200:
             problem = f"{path} answered {reply.status}"
-            return Contract(source=path, problem=problem, is_broken=is_named)
+            is_there = is_named or await self._is_kept_back(reply)
+            return Contract(source=path, problem=problem, is_broken=is_there)
         if not is_named and "html" in reply.media:
             return Contract(source=path, problem=f"{path} is a page")
         return _document(reply, path)
+
+    async def _is_kept_back(self, reply: Answer) -> bool:
+        """Whether a document may be there that cannot be had, unlike at a path that is not."""
+        is_refused = reply.status in _KEPT_BACK or reply.status >= 500
+        return is_refused and not await self.nowhere.is_like(reply)
 
 
 def _document(reply: Answer, path: str) -> Contract:

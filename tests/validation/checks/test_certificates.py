@@ -96,7 +96,7 @@ async def test_every_certificate_on_the_way_counts(authority: trustme.CA, ca_fil
         await validator.init()
         try:
             url = f"https://localhost:{runner.addresses[0][1]}/"
-            asked = {"url": url, "max_redirects": 1, "asserts": [NEAR]}
+            asked: dict[str, Any] = {"url": url, "max_redirects": 1, "asserts": [NEAR]}
             proof = (await validator.prove(asked)).proof
         finally:
             await validator.cleanup()

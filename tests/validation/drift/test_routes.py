@@ -508,11 +508,8 @@ async def test_options_that_are_answered_alike_for_every_path_prove_no_route(
 async def test_a_recorded_refusal_of_a_gateway_is_no_evidence_later(tmp_path: Path) -> None:
     """What a baseline saw of a gateway tells nothing of the routes behind it."""
     async with answering(_gateway(401)) as url, detector_in(tmp_path) as detector:
-        asked: dict[str, Any] = {
-            "prod_url": url,
-            "repo_path": str(tmp_path),
-            "checks": ONLY_ROUTES,
-        }
+        asked: dict[str, Any] = {"prod_url": url, "repo_path": str(tmp_path)}
+        asked["checks"] = ONLY_ROUTES
         await detector.record({**asked, "routes": ["/users"]})
         report = await detector.detect(asked)
     assert (codes(report), unsure(report)) == ([], [("route", "GET /users")])

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+from aiohttp import web
+
 from oneiric.validation.drift.question import read_question
 from tests.validation.drift.service import (
     CONTRACT,
@@ -151,3 +154,24 @@ def test_the_contract_of_these_tests_can_be_asked_about() -> None:
     question = read_question({"prod_url": "https://api.example.com/", "openapi": "openapi.json"})
     assert (question.prod_url, question.openapi.file) == ("https://api.example.com", "openapi.json")
     assert CONTRACT["openapi"] == "3.1.0"
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+async def test_a_document_that_is_kept_back_was_not_compared(status: int, tmp_path: Path) -> None:
+    """It may be there: nobody said that it must be, and still it is no pass."""
+
+    async def kept_back(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    keep_contract(tmp_path)
+    service = Service()
+    service.contract = None
+    service.routes["GET", "/openapi.yaml"] = kept_back
+    async with serving(service), detecting(tmp_path) as detect:
+        report = await detect(service.url, checks=ONLY_SCHEMA)
+        service.routes["GET", "/{path:.*}"] = kept_back
+        await service.start()
+        alike = await detect(service.url, checks=ONLY_SCHEMA)
+    assert unsure(report) == [("openapi", "openapi")]
+    assert f"answered {status}" in report.unchecked[0].reason
+    assert (unsure(alike), "openapi" in alike.absent) == ([], True)
