@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.runs.proof import ProofOutcome
 from oneiric.text.layout import as_table
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oneiric.ports.drift import DriftReport
     from oneiric.reports.report import RunReport
     from oneiric.runs import proof as kernel
+    from oneiric.validation.drift.baseline import Baseline
     from oneiric.validation.ledger import Head
     from oneiric.validation.models import Proof, Task
 
@@ -54,9 +55,13 @@ class TaskAnswer:
     @property
     def notices(self) -> Sequence[str]:
         """What could not be asked or remembered, and stopped nothing."""
+        return [f"warning: {warning}" for warning in self._warnings]
+
+    @property
+    def _warnings(self) -> Sequence[str]:
         warnings = self.task.metadata.get("warnings") or ()
         assert isinstance(warnings, list | tuple)
-        return [f"warning: {warning}" for warning in warnings]
+        return [str(warning) for warning in warnings]
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.validation-task/1`."""
@@ -75,7 +80,7 @@ class TaskAnswer:
             "passed": len({proof.check for proof in task.passing_proofs()}),
             "required": task.criteria.required_proofs,
             "proofs": [proof.as_json() for proof in task.proofs],
-            "warnings": list(self.notices),
+            "warnings": list(self._warnings),
         }
 
     def render(self, *, columns: int, colour: bool) -> str:
@@ -336,3 +341,28 @@ class Written:
     def render(self, *, columns: int, colour: bool) -> str:
         """Return where it is."""
         return printable(f"wrote {self.path}")
+
+
+def told_baseline(found: Baseline) -> Told:
+    """Return what tells of a baseline: how much it holds, and with `--json` all of it."""
+    document = cast("dict[str, JSONValue]", found.as_json())
+    lines = [
+        f"{found.name}: {found.prod_url} at {found.at[:19]}",
+        f"  {len(found.routes)} routes, {len(found.accepted)} accepted differences",
+    ]
+    return Told(str(document.pop("schema")), document, lines)
+
+
+def told_status(document: Mapping[str, Any], warnings: Sequence[str] = ()) -> Told:
+    """Return what tells how validation stands here: `oneiric.validation-status/1`."""
+    serving = [f"  {ref:<20} {offer or 'nobody'}" for ref, offer in document["serving"].items()]
+    tasks = [f"  {each['id']}: {each['status']} ({each['run']})" for each in document["tasks"]]
+    lines = [
+        f"production  {document['prod_url'] or 'not named'}",
+        f"repository  {document['repo_path']}",
+        "parts",
+        *serving,
+        *(["tasks", *tasks] if tasks else ["no task was tried yet"]),
+    ]
+    notices = [f"warning: {warning}" for warning in warnings]
+    return Told("oneiric.validation-status/1", document, lines, notices)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,8 @@ from oneiric.validation.answers import (
     Told,
     Verification,
     Written,
+    told_baseline,
+    told_status,
 )
 from oneiric.validation.compiling import PREFIX
 from oneiric.validation.config import NAMES, OrchestratorConfig
@@ -190,12 +192,7 @@ class ValidationDesk:
             else:
                 asked = self._question(orchestrator, {"baseline": name})
                 found = await (keeper.record if verb == "record" else keeper.accept)(asked)
-        told = cast("dict[str, JSONValue]", found.as_json())
-        lines = [
-            f"{name}: {found.prod_url} at {found.at[:19]}",
-            f"  {len(found.routes)} routes, {len(found.accepted)} accepted differences",
-        ]
-        return Told(str(told.pop("schema")), told, lines)
+        return told_baseline(found)
 
     def check(self, asked: Mapping[str, Any], *, user: str = "") -> CheckAnswer:
         """Do one check, and return its proof; nothing is stored.
@@ -340,12 +337,7 @@ class ValidationDesk:
                 "serving": cast("dict[str, JSONValue]", serving),
                 "tasks": tasks,
             }
-            return Told(
-                "oneiric.validation-status/1",
-                document,
-                _status_lines(document),
-                orchestrator.config.warnings,
-            )
+            return told_status(document, orchestrator.config.warnings)
 
         return run_to_end(self._on(stood))
 
@@ -406,15 +398,3 @@ async def _report(orchestrator: Orchestrator, run_id: str) -> RunReport:
 async def _ledger(orchestrator: Orchestrator) -> AsyncIterator[Ledger]:
     async with orchestrator.host.lifecycle.use(LEDGER) as book:
         yield cast("Ledger", book)
-
-
-def _status_lines(document: Mapping[str, Any]) -> Sequence[str]:
-    serving = [f"  {ref:<20} {offer or 'nobody'}" for ref, offer in document["serving"].items()]
-    tasks = [f"  {each['id']}: {each['status']} ({each['run']})" for each in document["tasks"]]
-    return [
-        f"production  {document['prod_url'] or 'not named'}",
-        f"repository  {document['repo_path']}",
-        "parts",
-        *serving,
-        *(["tasks", *tasks] if tasks else ["no task was tried yet"]),
-    ]

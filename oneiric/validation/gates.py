@@ -139,6 +139,7 @@ class Gatekeeper:
         )
         self._policy = policy or StrictGatekeeper(StrictGatekeeperSettings(id=gatekeeper_id))
         self._seen: dict[str, list[kernel.Proof]] = {}
+        self._let_in: dict[str, tuple[Task, Task]] = {}
         self._guard, self._clock = Guard(), SystemClock()
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
@@ -155,6 +156,9 @@ class Gatekeeper:
         self._seen[task.id] = list(found.proofs)
         question = self._question(compiled, Gate.VALIDATION, task.status, await self._drift(task))
         result = self._judged(task, question)
+        self._let_in.pop(task.id, None)
+        if result:
+            self._let_in[task.id] = (task, result.task)
         if result.verdict.code is GateCode.DRIFT_FOUND:
             await self._tell(task, "learning", "drift", "stopped: the environment drifted")
         return result
@@ -162,11 +166,14 @@ class Gatekeeper:
     async def gate_validation_to_prod(self, task: Task) -> GateResult:
         """Do all checks of a task that is `validating`, and decide.
 
-        Its local tests are run where this gatekeeper did not see them run.
+        Its local tests are run where this gatekeeper did not see them run. The task that our own
+        first gate let in may be given as it was before that gate.
 
         Raises:
             TaskError: everything that is wrong with the task.
         """
+        before, after = self._let_in.get(task.id, (None, task))
+        task = after if task == before else task
         compiled = self._compiled(task)
         if task.status is not TaskStatus.VALIDATING:
             return self._judged(task, self._question(compiled, Gate.PRODUCTION, task.status))

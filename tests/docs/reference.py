@@ -19,6 +19,7 @@ from tests.docs.markdown import HEADER
 from tests.docs.metrics import metrics_page
 from tests.docs.recipe_schema import recipe_schema_page
 from tests.docs.settings import configuration_page, providers_page
+from tests.docs.validation_page import validation_page
 
 FOLDER = ROOT / "docs" / "reference"
 
@@ -147,6 +148,7 @@ PAGES = {
     "ports.md": ports_page,
     "providers.md": providers_page,
     "recipe.schema.json": recipe_schema_page,
+    "validation.md": validation_page,
 }
 
 

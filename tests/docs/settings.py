@@ -196,6 +196,12 @@ def _type(field: FieldInfo) -> str:
     return ", ".join((_word(field.annotation), *bounds, *empty))
 
 
+def _plain(value: object) -> object:
+    """Return a model as the table that would be written."""
+    assert isinstance(value, BaseModel), value
+    return value.model_dump(mode="json", exclude_defaults=True)
+
+
 def _word(annotation: object) -> str:
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -223,6 +229,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None:
         return "none"
+    if isinstance(value, BaseModel):
+        return "its own"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, int | float):
@@ -230,5 +238,5 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, Mapping | tuple | list) and not value:
         return "empty"
     if isinstance(value, tuple | list):
-        return f"`{json.dumps(value)}`"
+        return f"`{json.dumps(value, default=_plain)}`"
     return f'`"{value}"`'

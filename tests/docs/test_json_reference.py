@@ -43,6 +43,7 @@ from tests.docs.secret_documents import secret_documents
 from tests.docs.serving_documents import serving_documents
 from tests.docs.supervision_documents import supervision_documents
 from tests.docs.telemetry_documents import telemetry_documents
+from tests.docs.validation_documents import validation_documents
 from tests.docs.work_documents import work_documents
 
 CODE = Path(__file__).parents[2] / "oneiric"
@@ -201,6 +202,7 @@ async def documents(folder: Path) -> dict[str, Any]:
         **run_documents(),
         **serving_documents(),
         **recipe_documents(),
+        **validation_documents(),
         **await remote_documents(folder / "remote"),
         **await secret_documents(folder / "secrets"),
         **work_documents(),
@@ -298,6 +300,7 @@ async def test_examples_without_measured_numbers_are_real_to_the_letter(tmp_path
         *serving_documents(),
         *work_documents(),
         *control_documents(),
+        *validation_documents(),
         *await asyncio.to_thread(publishing_documents),
     }
 

@@ -187,3 +187,17 @@ async def test_a_task_that_is_wrong_is_told_so_at_the_first_gate(
         await keeper(service, tmp_path).gate_local_to_validation(
             task(deployment=Deployment(provider="nobody"))
         )
+
+
+async def test_the_task_that_the_first_gate_let_in_is_known_at_the_second(
+    service: Service, tmp_path: Path
+) -> None:
+    """The brief hands the same task to both gates; without the first gate it stays outside."""
+    gatekeeper = keeper(service, tmp_path)
+    alone = await gatekeeper.gate_validation_to_prod(task())
+    first = await gatekeeper.gate_local_to_validation(task())
+    second = await gatekeeper.gate_validation_to_prod(task())
+    assert (bool(alone), alone.verdict.code) == (False, "wrong-status")
+    assert (bool(first), bool(second), str(second.task.status)) == (True, True, "prod_ok")
+    other = await gatekeeper.gate_validation_to_prod(task(required_proofs=2))
+    assert (bool(other), other.verdict.code) == (False, "wrong-status")

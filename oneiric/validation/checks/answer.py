@@ -23,7 +23,7 @@ Silence: TypeAlias = Literal["timeout", "connection", "redirect", "refused"]
 class UnansweredError(OneiricError):
     """A request that got no answer: why in one word, which retries go by, and in several."""
 
-    code = "unanswered"
+    code = "no-answer"
 
     def __init__(self, kind: Silence, reason: str) -> None:
         super().__init__(reason)
