@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from oneiric.ports.gatekeeper import GateCode
 from oneiric.runs.proof import ProofOutcome
-from oneiric.text.layout import as_table
+from oneiric.text.layout import as_table, paragraph
 from oneiric.text.printable import printable
 from oneiric.validation.models import TaskOutcome
 from oneiric.validation.states import TaskStatus
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 
 FAILED, REFUSED, INCONCLUSIVE = 1, 3, 4
 _MARKS: Mapping[str, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "unsure"}
+_NOTHING = (
+    GateCode.WRONG_STATUS,
+    GateCode.LEDGER_BROKEN,
+    GateCode.UNSEEN_PROOF,
+    GateCode.NO_LOCAL_TESTS,
+    GateCode.REQUIRED_CHECK_MISSING,
+    GateCode.NO_LIVE_PROOF,
+)
 _LOST = (TaskStatus.LOCAL_FAIL, TaskStatus.PROD_FAIL, TaskStatus.ENV_DRIFT)
 
 
@@ -49,7 +58,8 @@ class TaskAnswer:
         It is 3 when a gate had nothing to judge, and 5 when the run could not go on.
         """
         outcome = self.task.outcome
-        had_nothing = outcome is TaskOutcome.FAILED and self.task.status not in _LOST
+        code, is_lost = self.task.metadata.get("code"), self.task.status in _LOST
+        had_nothing = outcome is TaskOutcome.FAILED and (code in _NOTHING or not is_lost)
         return REFUSED if had_nothing or outcome is None else outcome.exit_code
 
     @property
@@ -186,15 +196,22 @@ class DriftAnswer:
         if rows:
             headers = ("severity", "kind", "where", "what", "hint")
             blocks.append(as_table(headers, rows, width=columns))
+        for each in report.unchecked:
+            hint = f"; {each.hint}" if each.hint else ""
+            blocks.append(
+                _beside("not checked", f"{each.kind} {each.place}: {each.reason}{hint}", columns)
+            )
         blocks += [
-            f"not checked  {each.kind} {each.place}: {each.reason}"
-            + (f"; {each.hint}" if each.hint else "")
-            for each in report.unchecked
+            _beside("not here", f"{kind}: {why}", columns) for kind, why in report.absent.items()
         ]
-        blocks += [f"not here     {kind}: {why}" for kind, why in report.absent.items()]
         if report.ignored:
             blocks.append(f"{report.ignored} accepted differences are left out")
         return "\n".join(printable(block) for block in blocks)
+
+
+def _beside(head: str, text: str, columns: int) -> str:
+    """Return a word and what is said about it, in lines that are no wider than *columns*."""
+    return "\n".join(paragraph(text, columns, first=f"{head:<13}", then=" " * 13))
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,6 @@ def _file() -> Iterator[str]:
     yield from (f"| `{name}` | `{key}` |" for name, key in VARIABLES.items())
     yield ""
     yield "## The section validation\n"
-    yield "What `[validation]` of [the configuration](configuration.md) may say; each is a"
-    yield "variable, such as `ONEIRIC_VALIDATION__PROD_URL`, too.\n"
+    yield "What `[validation]` of [the configuration](configuration.md) may say; each is also"
+    yield "set by a variable such as `ONEIRIC_VALIDATION__PROD_URL`.\n"
     yield from _model(ValidationSettings)

@@ -1,0 +1,418 @@
+"""`oneiric validation`: exit codes, documents, reports, going on after a kill, bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.acceptance.commands import Finished, environment
+from tests.acceptance.production import Production, serving, validation
+
+LEDGER = ".oneiric_cache/ledger/users.jsonl"
+SECRET = "hunter2-very-secret"
+
+
+@pytest.fixture
+def production() -> Iterator[Production]:
+    """Production, which is well."""
+    with serving() as found:
+        yield found
+
+
+class Place:
+    """A folder with the file that names production."""
+
+    def __init__(self, folder: Path, production: Production) -> None:
+        self.folder = folder
+        self.production = production
+        self.configure(prod_url=production.url)
+
+    def configure(self, **fields: object) -> None:
+        """Write the file."""
+        file = self.folder / ".snipara-orchestrator.json"
+        file.write_text(json.dumps(fields))
+        file.chmod(0o600)
+
+    def say(self, *words: str, **variables: str) -> Finished:
+        """Run a command of validation here."""
+        return validation(*words, folder=self.folder, variables=variables)
+
+    def tried(self, *more: str) -> Finished:
+        """Try a task that is done when production is well."""
+        return self.say("run", "users", "-t", "true", "-e", "/api/users", "-r", "2", *more)
+
+
+@pytest.fixture
+def place(tmp_path: Path, production: Production) -> Place:
+    """The folder."""
+    return Place(tmp_path, production)
+
+
+def seen(place: Place, words: Sequence[str], columns: int = 80) -> tuple[int, str, str]:
+    """Run a command at a terminal; return its code, and what stood on stdout and on stderr."""
+    ends = [pty.openpty() for _ in range(2)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oneiric.cli", "validation", *words],
+        cwd=place.folder,
+        env=environment({"COLUMNS": str(columns), "TERM": "xterm"}),
+        stdin=subprocess.DEVNULL,
+        stdout=ends[0][1],
+        stderr=ends[1][1],
+    )
+    texts = []
+    for _, theirs in ends:
+        os.close(theirs)
+    for ours, _ in ends:
+        found = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                found += chunk
+        except OSError:  # the other end is closed
+            pass
+        os.close(ours)
+        texts.append(re.sub(r"\x1b\[[\d;]*m", "", found.decode().replace("\r\n", "\n")))
+    return process.wait(60), texts[0], texts[1]
+
+
+def test_a_task_ends_with_the_code_of_what_came_of_it(place: Place) -> None:
+    """0 done, 1 failed or drifted, 3 nothing to judge, 4 not checked; 2 and 6 for what is wrong."""
+    gone = ("-e", "/gone")
+    codes = {
+        "done": place.tried().code,
+        "failed": place.tried(*gone).code,
+        "local": place.say("run", "a", "-t", "false", "-e", "/health").code,
+        "drift": place.say("run", "a", "--task", str(drifting(place))).code,
+        "nothing": place.say("run", "a", "-e", "/health").code,
+        "unchecked": place.say("run", "a", "-t", "no-such-program").code,
+        "empty": place.say("run").code,
+        "no file": place.say("run", "--task", "gone.yaml").code,
+        "no run": place.say("run", "--resume", "gone").code,
+    }
+
+    assert codes == {
+        "done": 0,
+        "failed": 1,
+        "local": 1,
+        "drift": 1,
+        "nothing": 3,
+        "unchecked": 4,
+        "empty": 2,
+        "no file": 6,
+        "no run": 6,
+    }
+
+
+def drifting(place: Place) -> Path:
+    """Return a task that asks for a route that is gone."""
+    file = place.folder / "task.json"
+    criteria = {"local_tests": ["true"], "drift": {"routes": ["/gone"]}}
+    file.write_text(json.dumps({"title": "a", "criteria": criteria}))
+    return file
+
+
+def test_a_check_ends_with_the_code_of_what_it_found(place: Place) -> None:
+    """0 as expected, 1 otherwise or where nobody answers, 4 where it cannot be told, 2 if wrong."""
+    codes = [
+        place.say("validate", *words).code
+        for words in (
+            ("/health", "-a", 'json $.status == "ok"'),
+            ("/health", "--expected", "2xx,404"),
+            ("/health", "--expected", "204"),
+            ("http://127.0.0.1:1/",),
+            ("/health", "-a", "certificate > 14d"),
+            ("/health", "-a", "jsn $.status"),
+            ("/health", "--header", "nothing"),
+            ("/health", "--body", "{"),
+        )
+    ]
+
+    assert codes[:4] == [0, 0, 1, 1]
+    assert codes[4] in (1, 4)  # there is no certificate to judge
+    assert codes[5:] == [2, 2, 2]
+
+
+def test_drift_ends_with_the_code_of_what_was_found(place: Place) -> None:
+    """0 without, 1 with, 4 where something or everything was not compared, 2 if the words are."""
+    del place.production.answers["GET", "/api/auth"]
+    codes = [
+        place.say("check-drift", *words).code
+        for words in (
+            ("--route", "/api/users"),
+            ("--route", "/api/auth"),
+            ("--no-health",),
+            ("--openapi", "gone.json"),
+            ("--fail-on", "nothing"),
+        )
+    ]
+
+    assert codes == [0, 1, 4, 4, 2]
+
+
+def test_a_ledger_is_verified_and_one_that_was_touched_is_found_out(place: Place) -> None:
+    """0 intact, 1 touched or cut off, 2 for a head that is none, 6 for a task without any."""
+    place.tried()
+    file = place.folder / LEDGER
+    whole = file.read_text()
+    known = place.say("proofs", "list", "--json").document["ledgers"][0]
+    head = f"{known['entries']}:{known['digest']}"
+
+    intact = place.say("proofs", "verify", "users", "--head", head)
+    file.write_text(whole.replace('"outcome":"pass"', '"outcome":"fail"', 1))
+    changed = place.say("proofs", "verify", "users", "--json")
+    file.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    cut = place.say("proofs", "verify", "users")
+    file.write_text("".join(reversed(whole.splitlines(keepends=True))))
+    moved = place.say("proofs", "verify", "users")
+
+    assert (intact.code, intact.out.startswith("users: 4 entries, intact")) == (0, True)
+    assert (changed.code, changed.document["intact"], bool(changed.document["problems"])) == (
+        1,
+        False,
+        True,
+    )
+    assert (cut.code, moved.code, cut.out.splitlines()[0]) == (1, 1, "users: TOUCHED")
+    assert place.say("proofs", "verify", "users", "--head", "x").code == 2
+    assert place.say("proofs", "verify", "gone").code == 6
+    assert place.say("proofs", "verify", "../users").code == 2
+
+
+def test_every_command_tells_one_document_with_json(place: Place) -> None:
+    """The schema is first, and nothing else is on stdout."""
+    done = place.tried("--json")
+    schemas = [
+        next(iter(place.say(*words, "--json").document.items()))
+        for words in (
+            ("validate", "/health"),
+            ("check-drift", "--route", "/api/users"),
+            ("status",),
+            ("proofs", "list"),
+            ("proofs", "list", "users"),
+            ("proofs", "verify", "users"),
+            ("baseline", "record"),
+            ("baseline", "show"),
+            ("baseline", "accept"),
+            ("remember", "a text"),
+            ("recall", "text"),
+            ("init", "--force", "--prod-url", place.production.url),
+        )
+    ]
+
+    assert {name for name, _ in schemas} == {"schema"}
+    assert [schema for _, schema in schemas] == [
+        f"oneiric.{name}/1"
+        for name in (
+            "proof",
+            "drift",
+            "validation-status",
+            "ledgers",
+            "proofs",
+            "ledger-verification",
+            "baseline",
+            "baseline",
+            "baseline",
+            "knowledge",
+            "knowledge",
+            "written",
+        )
+    ]
+    found = done.document
+    assert (found["schema"], found["status"], found["outcome"], found["error"]) == (
+        "oneiric.validation-task/1",
+        "done",
+        "done",
+        None,
+    )
+    assert (found["passed"], found["required"], len(found["proofs"])) == (4, 2, 4)
+
+
+def test_an_error_is_one_document_with_json(place: Place) -> None:
+    """Code, message, details and hint, and the exit code of the table."""
+    done = place.say("run", "x", "--resume", "gone", "--json")
+
+    assert (done.code, list(done.document), done.document["error"]["code"]) == (
+        6,
+        ["error"],
+        "not-found",
+    )
+
+
+def test_reports_are_written_and_quiet_is_one_line(place: Place) -> None:
+    """One of each form; the folder has to be there before anything is begun."""
+    done = place.tried("--quiet", "--report", "junit=r.xml", "--report", "html=r.html")
+    nowhere = place.tried("--report", "html=gone/r.html")
+    wrong = place.tried("--report", "pdf=r.pdf")
+
+    assert (done.code, done.out, done.err) == (0, "users: DONE, 4 of 4 proofs\n", "")
+    assert len(ElementTree.parse(place.folder / "r.xml").findall(".//testcase")) > 3
+    assert "<html" in (place.folder / "r.html").read_text()
+    assert (nowhere.code, wrong.code) == (6, 2)
+    assert len(place.say("status", "--json").document["tasks"]) == 1
+
+
+def test_a_command_that_was_killed_is_gone_on_with(place: Place) -> None:
+    """What was recorded is not done again, and the task is done with the proofs of one run."""
+    place.production.answers["GET", "/slow"] = {}
+    (place.folder / "oneiric.toml").write_text("[runs]\nlease_seconds = 2.0\n")
+    words = ["run", "slow", "-t", "sh -c 'echo once >> tested'", "-e", "/slow", "-r", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "oneiric.cli", "validation", *words],
+        cwd=place.folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert place.production.waits.wait(60)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    place.production.goes_on.set()
+    (left,) = place.say("status", "--json").document["tasks"]
+
+    done = place.say("run", "--resume", left["run"], "--json")
+    again = place.say("run", "--resume", left["run"])
+
+    assert left["status"] == "validating"
+    assert (done.code, done.document["status"], done.document["run_id"]) == (
+        0,
+        "done",
+        left["run"],
+    ), done.err
+    assert (place.folder / "tested").read_text() == "once\n"
+    assert (again.code, "error[invalid]" in again.err) == (2, True)
+    assert place.say("proofs", "verify", "slow").code == 0
+
+
+def test_defect_validation_b13_markup_in_titles_is_text(place: Place) -> None:
+    """What looks like markup, or steers a terminal, is shown as it is, or not at all."""
+    title = "[red]Deploy[/x] \x1b[31m\x07[/]"
+
+    done = place.say("run", title, "-t", "true", "-e", "/health", "-r", "2")
+    stored = place.say("remember", title)
+    recalled = place.say("recall", "Deploy")
+    code, out, _ = seen(place, ["recall", "Deploy"])
+
+    assert (done.code, done.out.startswith("[red]Deploy[/x] ")) == (0, True), done.err
+    assert (stored.code, recalled.code, code) == (0, 0, 0)
+    assert "[red]Deploy[/x]" in recalled.out
+    assert "[red]Deploy[/x]" in " ".join(out.split())
+    for text in (done.out, recalled.out, out):
+        assert "\x1b[31m" not in text
+        assert "\x07" not in text
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"prod_url": 3}', '{"prod_url": "x", "prod": 1}', ""])
+def test_defect_validation_b14_a_broken_file_is_told_with_its_place(
+    place: Place, text: str
+) -> None:
+    """One line with the file, exit code 2, and no traceback."""
+    (place.folder / ".snipara-orchestrator.json").write_text(text)
+
+    for words in (("run", "x"), ("status",), ("validate", "/health"), ("recall", "x")):
+        done = place.say(*words)
+        assert (done.code, done.out) == (2, ""), words
+        assert re.match(r"error\[invalid-(config|document)\]: ", done.err), done.err
+        assert ".snipara-orchestrator.json" in done.err
+        assert "Traceback" not in done.err
+
+
+def test_what_is_wrong_with_options_is_told_with_a_hint(place: Place) -> None:
+    """An unknown option, a number that is none, a task of a wrong form."""
+    unknown = place.say("run", "x", "--requird-proofs", "3")
+    number = place.say("run", "x", "--required-proofs", "0")
+    (place.folder / "task.yaml").write_text("title: x\ncriteria: {live_check: [/a]}\n")
+    task = place.say("run", "--task", "task.yaml")
+    (place.folder / "list.yaml").write_text("- a\n")
+    listed = place.say("run", "--task", "list.yaml")
+    address = place.say("run", "x", "-e", "ftp://example.com/")
+    elsewhere = place.say("run", "x", "-t", "true", "-e", "https://elsewhere.example/")
+
+    for done in (unknown, number, task, listed, address):
+        assert (done.code, done.out) == (2, ""), done.err
+        assert done.err.startswith("error[")
+        assert "Traceback" not in done.err
+    assert "--required-proofs" in unknown.err
+    assert "live_checks" in task.err
+    assert elsewhere.code in (1, 2, 4)
+    assert "Traceback" not in elsewhere.err
+
+
+def test_progress_is_told_to_a_person_on_stderr_alone(place: Place) -> None:
+    """At a terminal each step is a line on stderr; piped, quiet or with --json there is none."""
+    words = ["run", "users", "-t", "true", "-e", "/api/users", "-r", "2"]
+
+    code, out, err = seen(place, words)
+    _, _, quiet = seen(place, [*words, "--quiet"])
+    _, document, told = seen(place, [*words, "--json"])
+
+    assert (code, out.splitlines()[0]) == (0, "users: DONE, 4 of 4 proofs")
+    for step in ("test.1", "drift", "gate.validation", "check.1", "gate.production"):
+        assert step in err
+        assert step not in out
+    assert (quiet, told) == ("", "")
+    assert json.loads(document)["status"] == "done"
+    assert place.tried().err == ""
+
+
+def test_nothing_is_wider_than_the_terminal(place: Place) -> None:
+    """Differences, what was not compared and proofs are wrapped at 80 columns."""
+    del place.production.answers["GET", "/api/auth"]
+    place.tried("-e", "/gone")
+    for words in (
+        ["check-drift", "--route", "/api/users", "--route", "/api/auth"],
+        ["check-drift", "--openapi", "gone.json", "--schema", "--config"],
+        ["run", "users", "-t", "true", "-e", "/gone", "-e", "/api/auth"],
+        ["validate", "/gone"],
+        ["proofs", "list", "users"],
+        ["proofs", "list"],
+        ["baseline", "record"],
+    ):
+        _, out, _ = seen(place, words)
+        assert out
+        wide = [line for line in out.splitlines() if len(line) > 80 and "://" not in line]
+        assert wide == [], words
+
+
+def test_no_secret_is_told_or_kept(place: Place) -> None:
+    """Neither the key, nor a header, nor a password of an address is anywhere afterwards."""
+    place.configure(
+        prod_url=place.production.url,
+        snipara_api_key=SECRET,
+        snipara_api_url="http://127.0.0.1:1",
+    )
+    criteria = {
+        "local_tests": ["true"],
+        "live_checks": [
+            {"url": "/gone", "headers": {"Authorization": f"Bearer {SECRET}"}},
+            {"url": f"/api/users?token={SECRET}"},
+        ],
+    }
+    (place.folder / "task.json").write_text(json.dumps({"title": "x", "criteria": criteria}))
+    header = ("--header", f"Authorization: Bearer {SECRET}")
+    said = [
+        place.say("run", "--task", "task.json", "--report", "json=r.json"),
+        place.say("run", "--task", "task.json", "--json"),
+        place.say("validate", "/gone", *header, "--json"),
+        place.say("validate", f"/gone?api_key={SECRET}", *header),
+        place.say("status"),
+        place.say("proofs", "list", "x", "--json"),
+        place.say("recall", "x"),
+        place.say("check-drift"),
+    ]
+
+    for done in said:
+        assert SECRET not in done.out + done.err
+    ledger = place.folder / ".oneiric_cache/ledger"
+    kept = [place.folder / "r.json", *ledger.iterdir()]
+    for file in kept:
+        assert SECRET not in file.read_text(), file
