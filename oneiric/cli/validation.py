@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneiric.cli.knowledge import app
-from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
+from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, show_json
 from oneiric.errors import InvalidError
 from oneiric.validation.desk import ValidationDesk
 
@@ -232,6 +232,14 @@ def validate(
 def status(context: typer.Context, *, as_json: AsJSON = False) -> None:
     """Show what is validated here, who checks, and how the latest tasks stand; no secrets."""
     show_answer(_desk(context).status(), as_json=as_json, coloured=True)
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of task files, by which editors check and complete them."""
+    from oneiric.validation.schema import task_schema
+
+    show_json(task_schema())
 
 
 def _desk(context: typer.Context) -> ValidationDesk:

@@ -19,6 +19,7 @@ from tests.docs.markdown import HEADER
 from tests.docs.metrics import metrics_page
 from tests.docs.recipe_schema import recipe_schema_page
 from tests.docs.settings import configuration_page, providers_page
+from tests.docs.task_schema import task_schema_page
 from tests.docs.validation_page import validation_page
 
 FOLDER = ROOT / "docs" / "reference"
@@ -148,6 +149,7 @@ PAGES = {
     "ports.md": ports_page,
     "providers.md": providers_page,
     "recipe.schema.json": recipe_schema_page,
+    "task.schema.json": task_schema_page,
     "validation.md": validation_page,
 }
 

@@ -122,7 +122,8 @@ def _task() -> Iterator[str]:
     yield "## The task\n"
     yield "A task is a YAML, JSON or TOML file with a `title`, its `criteria`, and if need be `id`,"
     yield "which is made of the title otherwise, `description` and `metadata`. Unknown fields are"
-    yield "errors. In Python it is `oneiric.validation.Task`, with the same fields.\n"
+    yield "errors. In Python it is `oneiric.validation.Task`, with the same fields. Editors"
+    yield "check it by [a JSON Schema](task.schema.json).\n"
     for name, model in MODELS["task"]:
         yield f"### {name}\n"
         yield from _model(model)
