@@ -27,7 +27,7 @@ from oneiric.errors import (
     RefusedError,
     UnavailableError,
 )
-from oneiric.files import own_folder, read_bounded, write_atomic, write_new
+from oneiric.files import own_folder, read_bounded, write_atomic
 from oneiric.remote.security import PrivateKey
 from oneiric.runs.proof import Proof, verify_chain
 from oneiric.text.names import is_name
@@ -264,17 +264,20 @@ class Ledger:
         return end
 
     def _key(self) -> PrivateKey:
+        """Return the key; of all who find none at once, one makes it, and it is there whole."""
         path = self._settings.key
-        own_folder(path.parent)
         try:
             return PrivateKey.read(read_bounded(path, limit=_KEY_BYTES))
         except NotFoundError:
-            made = PrivateKey.generate()
+            own_folder(path.parent)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            write_new(path, made.write(), mode=0o600)
-        except InvalidError:  # another process was faster
-            return PrivateKey.read(read_bounded(path, limit=_KEY_BYTES))
-        return made
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if not path.exists():
+                write_atomic(path, PrivateKey.generate().write(), mode=0o600, durable=True)
+        finally:
+            os.close(folder)
+        return PrivateKey.read(read_bounded(path, limit=_KEY_BYTES))
 
     def _tell_head(self, task: str, head: Head, key: PrivateKey) -> None:
         told: dict[str, JSONValue] = {

@@ -286,15 +286,21 @@ def test_defect_oneiric_c6_built_in_adapters_are_listed_without_the_demo(tmp_pat
 
     assert {each["ref"]: each["provider"] for each in plain["components"]} == {
         "adapter:cache": "memory",
+        "adapter:drift": "compare",
         "adapter:executor": "process",
+        "adapter:gatekeeper": "strict",
         "adapter:http": "aiohttp",
         "adapter:identity": "token",
+        "adapter:knowledge": "sqlite-fts",
+        "adapter:ledger": "signed-files",
         "adapter:messaging": "log",
         "adapter:monitoring": "in-process",
         "adapter:queue": "sqlite",
         "adapter:recipes": "in-process-runs",
         "adapter:secrets": "env",
         "adapter:storage": "local",
+        "adapter:validation": "in-process-runs",
+        "adapter:validator": "live",
     }
 
 

@@ -7,7 +7,9 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -347,3 +349,19 @@ async def test_a_gate_reads_the_whole_ledger_once(filled: Ledger, tmp_path: Path
     found, problems = await seen_proofs(lent, TASK, "run-1", [made])
     assert ([each.subject[-1] for each in found], problems) == (["1", "2", "3"], [])
     assert counting.reads == 1
+
+
+def test_defect_tasks_that_begin_at_once_make_one_key(tmp_path: Path) -> None:
+    """Whoever finds a key that another is making gets it whole, and every ledger is intact."""
+    for number in range(20):
+        folder = tmp_path / str(number)
+        tasks = [f"task-{each}" for each in range(8)]
+        together = threading.Barrier(len(tasks))
+
+        def begin(task: str, folder: Path = folder, together: threading.Barrier = together) -> None:
+            together.wait(60)
+            ledger(folder).append(task, "run", [proof(1)])
+
+        with ThreadPoolExecutor(len(tasks)) as pool:
+            list(pool.map(begin, tasks))
+        assert {tuple(ledger(folder).problems(task)) for task in tasks} == {()}
