@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
 from oneiric.validation.desk import ValidationDesk
 
+if TYPE_CHECKING:
+    from oneiric.errors import JSONValue
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Record what production is like."
 )
 
 Name = Annotated[str, typer.Argument(help="The baseline.", metavar="NAME")]
+Routes = Annotated[
+    list[str] | None, typer.Option("--route", "-r", help="A route besides those of the contract.")
+]
+Shown = Annotated[
+    list[str] | None,
+    typer.Option("--shows", help="A path that shows the configuration as JSON.", metavar="PATH"),
+]
 
 
 @app.command("record")
-def record(context: typer.Context, name: Name = "default", *, as_json: AsJSON = False) -> None:
-    """Record what production is like now; one that is there is kept, see accept."""
+def record(
+    context: typer.Context,
+    name: Name = "default",
+    *,
+    route: Routes = None,
+    shows: Shown = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Record what production is like now, in place of what was recorded under that name."""
     desk = _desk(context)
     with foreign_aside():
-        answer = desk.record(name)
+        answer = desk.record(name, _asked(route, shows))
     show_answer(answer, as_json=as_json)
 
 
@@ -32,14 +49,26 @@ def show(context: typer.Context, name: Name = "default", *, as_json: AsJSON = Fa
 
 
 @app.command("accept")
-def accept(context: typer.Context, name: Name = "default", *, as_json: AsJSON = False) -> None:
-    """Record what production is like now in place of what was recorded, and show the difference."""
+def accept(
+    context: typer.Context,
+    name: Name = "default",
+    *,
+    route: Routes = None,
+    shows: Shown = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Note every difference that there is now as one that is as it should be."""
     desk = _desk(context)
     with foreign_aside():
-        answer = desk.accept(name)
+        answer = desk.accept(name, _asked(route, shows))
     show_answer(answer, as_json=as_json)
 
 
 def _desk(context: typer.Context) -> ValidationDesk:
     session = session_of(context)
     return ValidationDesk(session.config, session.profile)
+
+
+def _asked(route: list[str] | None, shows: list[str] | None) -> dict[str, JSONValue]:
+    given: dict[str, JSONValue] = {"routes": route, "shown": shows}
+    return {name: value for name, value in given.items() if value}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oneiric.cli.baseline import Shown
 from oneiric.cli.knowledge import app
 from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, show_json
 from oneiric.errors import InvalidError
@@ -146,6 +147,7 @@ def check_drift(
     config: Annotated[
         bool | None, typer.Option("--config/--no-config", help="Compare with the baseline.")
     ] = None,
+    shows: Shown = None,
     openapi: Annotated[
         str, typer.Option(help="The OpenAPI document of the repository.", metavar="FILE")
     ] = "",
@@ -173,6 +175,7 @@ def check_drift(
         "health": health,
         "version": version,
         "config": config,
+        "shown": shows or None,
         "openapi": openapi or None,
         "served": served or None,
         "app": application or None,

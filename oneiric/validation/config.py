@@ -82,7 +82,8 @@ class OrchestratorConfig(BaseModel):
     ) -> Self:
         """Read the file of *folder*, or of the nearest folder above that has one.
 
-        The environment outranks it, and so does the section `[validation]` of the configuration
+        Where there is no file, production has no address unless the others say it. The environment
+        outranks it, and so does the section `[validation]` of the configuration
         in that folder. A path of the file starts at the file's own folder.
 
         Raises:
@@ -100,6 +101,8 @@ class OrchestratorConfig(BaseModel):
         if isinstance(repo := file.get("repo_path"), str):
             file["repo_path"] = str(home / repo)
         file.setdefault("repo_path", str(home))
+        if own is None:
+            file["prod_url"] = ""  # who asks for none of its paths needs no address of production
         over = dict(_outranking(host(path=path, profile=profile, folder=home, checkpoints=False)))
         lines = locate(data, "json")
 

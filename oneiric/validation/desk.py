@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from oneiric.documents import canonical, parse
 from oneiric.documents.model import validate_settings
-from oneiric.errors import ConfigError, InvalidError, JSONValue, NotFoundError
+from oneiric.errors import ConfigError, IllegalMoveError, InvalidError, JSONValue, NotFoundError
 from oneiric.files import read_bounded, write_atomic
 from oneiric.ports.drift import DRIFT
 from oneiric.ports.secrets import SECRETS
@@ -39,16 +40,18 @@ from oneiric.validation.ledger import Head, Ledger
 from oneiric.validation.models import LiveCheck, Proof, Task
 from oneiric.validation.orchestrator import Orchestrator
 from oneiric.validation.plugin import LEDGER
-from oneiric.validation.projection import project
+from oneiric.validation.projection import Projection
 from oneiric.validation.secrets import as_captured, as_words, names_in, read_secrets
 
 if TYPE_CHECKING:
     from oneiric.domains.following import Tell
+    from oneiric.runs.event import RunEvent
     from oneiric.validation.providers.drift import ComparingDetector
 
 T = TypeVar("T")
 
 _MOST_BYTES = 4 << 20
+_NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
 _RUNS = 100
 _SHOWN = 10
 _NO_WORD = re.compile(r"[^a-z0-9]+")
@@ -152,6 +155,8 @@ class ValidationDesk:
         told = dict(asked)
         checks = {name: told.pop(name) for name in _CHECKS if name in told}
         contract = {"file": told.pop("openapi", ""), "url": told.pop("served", "")}
+        if shown := told.pop("shown", None):
+            told["config"] = shown
         found: dict[str, JSONValue] = {
             "prod_url": settings.prod_url,
             "repo_path": settings.repo_path,
@@ -164,17 +169,20 @@ class ValidationDesk:
             found["openapi"] = {name: value for name, value in contract.items() if value}
         return found
 
-    def record(self, name: str) -> Told:
-        """Record what production is like now, as the baseline of that name."""
-        return run_to_end(self._on(partial(self._baseline, name, "record")))
+    def record(self, name: str, asked: Mapping[str, JSONValue] = _NOTHING) -> Told:
+        """Record what production is like now, as the baseline of that name.
 
-    def accept(self, name: str) -> Told:
+        *asked* are the options of `drift` that say what belongs to it.
+        """
+        return run_to_end(self._on(partial(self._baseline, name, "record", asked)))
+
+    def accept(self, name: str, asked: Mapping[str, JSONValue] = _NOTHING) -> Told:
         """Note every difference from a baseline as one that is as it should be.
 
         Raises:
             NotFoundError: none of that name was recorded.
         """
-        return run_to_end(self._on(partial(self._baseline, name, "accept")))
+        return run_to_end(self._on(partial(self._baseline, name, "accept", asked)))
 
     def baseline(self, name: str) -> Told:
         """Return what was recorded.
@@ -182,16 +190,18 @@ class ValidationDesk:
         Raises:
             NotFoundError: none of that name was.
         """
-        return run_to_end(self._on(partial(self._baseline, name, "show")))
+        return run_to_end(self._on(partial(self._baseline, name, "show", _NOTHING)))
 
-    async def _baseline(self, name: str, verb: str, orchestrator: Orchestrator) -> Told:
+    async def _baseline(
+        self, name: str, verb: str, asked: Mapping[str, JSONValue], orchestrator: Orchestrator
+    ) -> Told:
         async with orchestrator.host.lifecycle.use(DRIFT, needs=["baseline"]) as detector:
             keeper = cast("ComparingDetector", detector)
             if verb == "show":
                 found = await keeper.show(name)
             else:
-                asked = self._question(orchestrator, {"baseline": name})
-                found = await (keeper.record if verb == "record" else keeper.accept)(asked)
+                question = self._question(orchestrator, {**asked, "baseline": name})
+                found = await (keeper.record if verb == "record" else keeper.accept)(question)
         return told_baseline(found)
 
     def check(self, asked: Mapping[str, Any], *, user: str = "") -> CheckAnswer:
@@ -281,7 +291,7 @@ class ValidationDesk:
             journal = orchestrator.host.journal
             heads = list(given)
             for record in await journal.runs(name=f"{PREFIX}{task}", limit=_RUNS):
-                kept = project(await journal.read(record.run_id)).heads
+                kept = _projected(await journal.read(record.run_id)).heads
                 heads += [Head(int(each["entries"]), str(each["digest"])) for each in kept]
             async with _ledger(orchestrator) as book:
                 problems = await asyncio.to_thread(partial(book.problems, task, heads=heads))
@@ -327,7 +337,7 @@ class ValidationDesk:
             for record in await orchestrator.host.journal.runs(limit=_RUNS):
                 if not record.name.startswith(PREFIX) or len(tasks) >= _SHOWN:
                     continue
-                found = project(await orchestrator.host.journal.read(record.run_id))
+                found = _projected(await orchestrator.host.journal.read(record.run_id))
                 name = record.name.removeprefix(PREFIX)
                 tasks.append({"id": name, "status": str(found.status), "run": record.run_id})
             document: dict[str, JSONValue] = {
@@ -392,6 +402,15 @@ def _head(text: str) -> Head:
 
 async def _report(orchestrator: Orchestrator, run_id: str) -> RunReport:
     return RunReport.of(await orchestrator.host.journal.read(run_id))
+
+
+def _projected(events: Iterable[RunEvent]) -> Projection:
+    """Return how a task stands after its events, as far as they are those of a task."""
+    found = Projection()
+    with suppress(IllegalMoveError):  # somebody wrote into the journal; the others are as they are
+        for event in events:
+            found.apply(event)
+    return found
 
 
 @asynccontextmanager
