@@ -16,7 +16,10 @@ from oneiric.ports import DeadLetter
 from oneiric.stores.dead_letters import DeadLetterStore
 from tests.cli.calls import Call, document
 
-GROUPS = ("action", "config", "workflow", "event", "manifest", "trust", "secrets", "recipe")
+GROUPS = (
+    *("action", "config", "workflow", "event", "manifest", "trust", "secrets"),
+    *("recipe", "validation"),
+)
 FOR_PEOPLE = ("shell",)
 
 

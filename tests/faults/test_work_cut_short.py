@@ -30,6 +30,7 @@ def test_promise_c3_a_run_that_is_cut_short_can_be_taken_up_at_once(
 
 def test_a_run_that_another_finishes_meanwhile_is_shown(folder: Folder) -> None:
     """Who waits to go on with a run gets its outcome, when nothing is left to be done."""
+    folder.configure(lease=PATIENCE_SECONDS)  # whoever waits has time for a slow machine
     first = folder.start("workflow", "run", "word-report", "--context", '{"seconds": 2.5}')
     folder.until_paused()
     second = folder.start("workflow", "run", "word-report", "--resume-checkpoint", "--json")
