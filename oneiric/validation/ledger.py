@@ -343,7 +343,7 @@ class Ledger:
         if recorded is None and entries and not problems:
             problems.append(Problem("head", _HEADLESS, _ORIGIN))
         ends = {entry.seq: entry.proof.digest for entry in entries}
-        known = [head for head in (recorded, *heads) if head and head.entries]
+        known = [head for head in dict.fromkeys((recorded, *heads)) if head and head.entries]
         lost = [head.entries for head in known if ends.get(head.entries) != head.digest]
         return problems + [Problem(str(entry), _OTHER, _ORIGIN) for entry in lost]
 
