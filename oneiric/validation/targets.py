@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
 from typing import TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from oneiric.errors import InvalidError
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
@@ -41,8 +42,31 @@ def meaning_of(check: Asking) -> str:
         for name in _SAYS_NOTHING & fields.keys()
     }
     if isinstance(check, LiveCheck):
-        plain["url"] = check.url.partition("#")[0]
+        plain["url"] = one_spelling(check.url)
     return check.model_copy(update=plain).identity
+
+
+def one_spelling(url: str) -> str:
+    """Return what all spellings of an address have in common that ask the same.
+
+    >>> one_spelling("HTTP://LocalHost:80/a/./health?#top")
+    'http://localhost:80/a/health?'
+    >>> one_spelling("http://127.0.0.1/a/health")
+    'http://localhost:80/a/health?'
+    """
+    if "${" in url:
+        return url
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return url
+    known = "localhost" if host in ("127.0.0.1", "::1") else host
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    path = unquote(parts.path) or "/"
+    end = "/" if path.endswith(("/", "/.", "/..")) and path != "/" else ""
+    plain = f"/{normpath(path).lstrip('/')}".rstrip("/") + end or "/"
+    return f"{parts.scheme}://{known}:{port or usual}{plain}?{parts.query}"
 
 
 _SAYS_NOTHING = frozenset({"id", "timeout", "retry", "attempts", "max_body_bytes", "capture"})

@@ -14,8 +14,10 @@ from oneiric.errors import PolicyRefusedError, Problem
 from oneiric.ports.drift import DriftItem, DriftReport, Severity, Unchecked
 from oneiric.ports.gatekeeper import Asked, Gate, GateCode, GateQuestion
 from oneiric.runs.proof import Proof, ProofOutcome
+from oneiric.validation.checks.spec import LiveCheck
 from oneiric.validation.providers.gatekeeper import StrictGatekeeper
 from oneiric.validation.states import TaskStatus
+from oneiric.validation.targets import meaning_of
 
 AT = "2026-11-20T09:30:00.000000Z"
 PASS, FAIL, UNSURE = ProofOutcome.PASSED, ProofOutcome.FAILED, ProofOutcome.INCONCLUSIVE
@@ -226,3 +228,22 @@ def test_promise_an_open_gate_means_that_all_required_checks_passed(
 
     passes = all(outcome is PASS for outcome in outcomes) and len(outcomes) >= required
     assert bool(StrictGatekeeper().check(asked)) is passes
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "HTTP://api.example.com/health",
+        "http://api.example.com/health?",
+        "http://API.example.com:80/./health",
+    ],
+)
+def test_defect_validation_a5_another_spelling_of_an_address_proves_nothing_more(
+    other: str,
+) -> None:
+    """However an address is written, a check of it means the same."""
+    once = LiveCheck(url="http://api.example.com/health")
+
+    assert meaning_of(LiveCheck(url=other)) == meaning_of(once)
+    assert meaning_of(LiveCheck(url="http://api.example.com/health?deep=1")) != meaning_of(once)
+    assert meaning_of(LiveCheck(url="http://api.example.com/health/")) != meaning_of(once)
