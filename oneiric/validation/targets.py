@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from oneiric.errors import InvalidError
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
+from oneiric.validation.hosts import Place
 
 Asking: TypeAlias = LiveCheck | UICheck | SpecCheck
 
@@ -54,19 +55,14 @@ def one_spelling(url: str) -> str:
     >>> one_spelling("http://127.0.0.1/a/health")
     'http://localhost:80/a/health?'
     """
-    if "${" in url:
+    place = Place.of(url)
+    if place is None or "${" in url:
         return url
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        return url
-    known = "localhost" if host in ("127.0.0.1", "::1") else host
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    parts = urlsplit(url)
     path = unquote(parts.path) or "/"
     end = "/" if path.endswith(("/", "/.", "/..")) and path != "/" else ""
     plain = f"/{normpath(path).lstrip('/')}".rstrip("/") + end or "/"
-    return f"{parts.scheme}://{known}:{port or usual}{plain}?{parts.query}"
+    return f"{place.scheme}://{place.host}:{place.port}{plain}?{parts.query}"
 
 
 _SAYS_NOTHING = frozenset({"id", "timeout", "retry", "attempts", "max_body_bytes", "capture"})
