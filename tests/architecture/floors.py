@@ -25,7 +25,7 @@ FLOORS: Mapping[str, int] = MappingProxyType(
             1: "core",
             2: "runs",
             3: "ports",
-            4: "domains config stores remote web reports",
+            4: "domains config stores remote reports tls web",
             5: "adapters actions validation recipes coordinator gateway runtime",
             6: "shell dashboard demo",
             7: "cli testing",

@@ -1,7 +1,6 @@
 """An HTTP client on aiohttp."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from oneiric.ports.errors import (
     UnavailableError,
 )
 from oneiric.ports.http import Headers, HTTPResponse, HTTPStream, HTTPVerbs, RequestOptions, origin
+from oneiric.tls import read_trust
 
 CHUNK_SIZE = 64 * 1024
 
@@ -63,11 +63,7 @@ class AiohttpClient(HTTPVerbs):
         """
         if self._session is not None:
             return
-        ca_file = self._settings.ca_file
-        try:
-            trust = await asyncio.to_thread(ssl.create_default_context, cafile=ca_file)
-        except OSError as error:
-            raise InvalidRequestError("http", f"no certificates in {ca_file}") from error
+        trust = await read_trust(self._settings.ca_file, backend="http")
         if self._session is not None:  # another `init` was quicker
             return
         self._session = aiohttp.ClientSession(

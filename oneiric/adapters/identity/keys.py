@@ -1,7 +1,6 @@
 """The public keys of an issuer of tokens: fetched within limits, kept, and renewed with care."""
 
 import asyncio
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,11 @@ from oneiric.clock import Clock
 from oneiric.core.logging import get_logger
 from oneiric.documents import parse
 from oneiric.errors import InvalidError, JSONValue, OneiricError
-from oneiric.ports.errors import InvalidRequestError, UnauthenticatedError, UnavailableError
+from oneiric.ports.errors import UnauthenticatedError, UnavailableError
 from oneiric.remote.breaker import Breakers
 from oneiric.remote.fetch import Fetcher, FetchLimits
 from oneiric.remote.origin import redirected
+from oneiric.tls import read_trust
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 LONGEST = 256 * 1024
@@ -79,11 +79,7 @@ class IssuerKeys:
         """
         if self._fetcher is not None:
             return
-        path = self._settings.ca_file
-        try:
-            trust = await asyncio.to_thread(ssl.create_default_context, cafile=path)
-        except OSError as error:
-            raise InvalidRequestError(self._backend, f"no certificates in {path}") from error
+        trust = await read_trust(self._settings.ca_file, backend=self._backend)
         if self._fetcher is not None:  # another `open` was quicker
             return
         limits = FetchLimits(timeout=self._settings.timeout, retries=0, redirects=0)

@@ -19,6 +19,7 @@ from yarl import URL
 from oneiric.errors import OneiricError
 from oneiric.ports.errors import InvalidRequestError
 from oneiric.ports.http import Headers
+from oneiric.tls import read_trust
 from oneiric.validation.checks.answer import Answer, Silence, UnansweredError
 from oneiric.validation.hosts import HostRefusedError, Hosts
 from oneiric.validation.resolving import AllowedResolver
@@ -110,13 +111,8 @@ class Asker:
         if self._session is not None:
             return
         if self._ca_file is not None and self._trust is True:
-            try:
-                trust = ssl.create_default_context()
-                await asyncio.to_thread(trust.load_verify_locations, self._ca_file)
-            except OSError as error:
-                what = f"no certificates in {self._ca_file}"
-                raise InvalidRequestError("validator", what) from error
-            self._trust = trust
+            ca_file = self._ca_file
+            self._trust = await read_trust(ca_file, backend="validator", besides_system=True)
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -17,8 +16,9 @@ from oneiric.clock import Clock, SystemClock, rfc3339
 from oneiric.core.health import HealthReport
 from oneiric.errors import JSONValue, NotFoundError
 from oneiric.ports.drift import DriftReport, Unchecked
-from oneiric.ports.errors import InvalidRequestError, UnavailableError
+from oneiric.ports.errors import UnavailableError
 from oneiric.ports.executor import Command, CommandResult, Executor, OutputCallback
+from oneiric.tls import read_trust
 from oneiric.validation.drift.accepting import check_overrides, judged, read_accepted
 from oneiric.validation.drift.baseline import DEFAULT, Accepted, Baseline, Baselines
 from oneiric.validation.drift.checkers import checkers, run_checkers
@@ -104,11 +104,7 @@ class ComparingDetector:
         """
         if self._session is not None:
             return
-        ca_file = self._settings.ca_file
-        try:
-            trust = await asyncio.to_thread(ssl.create_default_context, cafile=ca_file)
-        except OSError as error:
-            raise InvalidRequestError(BACKEND, f"no certificates in {ca_file}") from error
+        trust = await read_trust(self._settings.ca_file, backend=BACKEND)
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
