@@ -10,6 +10,7 @@ from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from oneiric.documents.leaves import leaves_in
 from oneiric.errors import ConfigError, JSONValue, Problem, nearest
 
 M = TypeVar("M", bound=BaseModel)
@@ -204,12 +205,7 @@ def _masked(message: str, value: object, fault: str) -> str:
 
 
 def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for entry in value.values():
-            yield from _texts(entry)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _texts(entry)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool) and str(value):
-        yield str(value)
-        yield repr(value).strip("'\"")
+    for leaf in leaves_in(value):
+        if isinstance(leaf, str | int | float) and not isinstance(leaf, bool) and str(leaf):
+            yield str(leaf)
+            yield repr(leaf).strip("'\"")

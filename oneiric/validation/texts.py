@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from oneiric.documents.leaves import leaves_in
 from oneiric.errors import JSONValue
 
 
 def texts_in(value: JSONValue) -> Iterator[str]:
-    """Yield every text in *value*, but no key.
+    """Return every text in *value*, but no key.
 
     >>> list(texts_in({"a": ["x", 1, {"b": "y"}]}))
     ['x', 'y']
     """
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from texts_in(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from texts_in(each)
+    return (each for each in leaves_in(value) if isinstance(each, str))
 
 
 def with_texts(value: JSONValue, change: Callable[[str], str]) -> JSONValue:

@@ -7,9 +7,10 @@ import binascii
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from oneiric.documents.leaves import leaves_in
 from oneiric.errors import JSONValue
 from oneiric.text.masking import Masking
 from oneiric.text.redaction import MASK, is_secret_name, redacted
@@ -45,7 +46,7 @@ class Masks:
     __slots__ = ("_masking",)
 
     def __init__(self, check: LiveCheck, captured: Iterable[JSONValue] = ()) -> None:
-        self._masking = Masking({*_leaves(captured), *_declared(check)})
+        self._masking = Masking({*_written_in(list(captured)), *_declared(check)})
 
     def text(self, text: str) -> str:
         """Return *text* without secrets."""
@@ -152,18 +153,13 @@ def _pair(found: re.Match[str]) -> str:
     return f'{quotes}{name}{quotes}: "{MASK}"' if is_secret_name(name) else found[0]
 
 
-def _leaves(values: object) -> Iterator[str]:
-    """Yield every text and number of what was captured."""
-    if isinstance(values, str):
-        yield values
-    elif isinstance(values, Mapping):
-        for each in values.values():
-            yield from _leaves(each)
-    elif isinstance(values, Sequence | Iterable):
-        for each in values:
-            yield from _leaves(each)
-    elif isinstance(values, int | float) and not isinstance(values, bool):
-        yield json.dumps(values)
+def _written_in(value: object) -> Iterator[str]:
+    """Yield every text and number in *value*, as it is written."""
+    for leaf in leaves_in(value):
+        if isinstance(leaf, str):
+            yield leaf
+        elif isinstance(leaf, int | float) and not isinstance(leaf, bool):
+            yield json.dumps(leaf)
 
 
 def _declared(check: LiveCheck) -> Iterator[str]:
@@ -202,7 +198,7 @@ def _secrets_in(value: object) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, each in value.items():
             if is_secret_name(str(name)):
-                yield from _leaves(each)
+                yield from _written_in(each)
             else:
                 yield from _secrets_in(each)
     elif isinstance(value, list):
