@@ -14,7 +14,7 @@ from oneiric.validation.checks.answer import NO_JSON, Answer
 from oneiric.validation.checks.grammar import is_number
 from oneiric.validation.providers.json_paths import found_at
 from oneiric.validation.providers.json_schemas import schema_faults
-from oneiric.validation.providers.patterns import PatternTooSlowError, searched
+from oneiric.validation.providers.patterns import PatternUntriedError, searched
 
 if TYPE_CHECKING:
     from oneiric.validation.checks.spec import Assert, LiveCheck, Status
@@ -91,7 +91,7 @@ def _finding(each: Assert, answer: Answer) -> Finding:
         if each.subject == "schema":
             return _by_schema(each, answer)
         return _compared(each, _ACTUAL[each.subject](each, answer))
-    except (DependencyMissingError, PatternTooSlowError) as error:
+    except (DependencyMissingError, PatternUntriedError) as error:
         why = f"{error.message}; {error.hint}" if error.hint else error.message
         return Finding(_name(each), each.value, NOTHING, ok=None, why=why, at=each.at)
     except OneiricError as error:

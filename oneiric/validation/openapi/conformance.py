@@ -9,7 +9,8 @@ from oneiric.errors import JSONValue, Problem
 from oneiric.validation.openapi.document import Document
 from oneiric.validation.openapi.json_schema import json_schema
 from oneiric.validation.openapi.operations import Operation, Parameter, Response, media_type
-from oneiric.validation.providers.json_schemas import MAX_FAULTS, schema_faults
+from oneiric.validation.providers.json_schemas import MAX_FAULTS, Fault, schema_faults
+from oneiric.validation.providers.patterns import PatternUntriedError
 
 _WITHOUT_BODY = frozenset({204, 205, 304})
 
@@ -33,7 +34,8 @@ def conformance(
 
     Raises:
         DependencyMissingError: a body is to be checked, and `oneiric[validation]` is not installed.
-        PatternTooSlowError: a pattern of the document had no answer in time.
+        PatternUntriedError: a pattern of the document cannot be read or had no answer in time,
+            and nothing else is wrong.
     """
     operation = _operation(document, method, path)
     if operation is None:
@@ -44,9 +46,19 @@ def conformance(
         return [Problem("status", f"{status} is not documented", operation.name)]
     place = f"{operation.name} {response.status}"
     sent = {name.lower(): value for name, value in headers.items()}
-    problems = list(_headers(document, response, sent, place))
+    kind = sent.get("content-type", "")
+    looks = [_headers(document, response, sent, place)]
     if method.upper() != "HEAD" and status not in _WITHOUT_BODY and status >= 200:
-        problems += _content(document, response, sent.get("content-type", ""), body, place)
+        looks.append(_content(document, response, kind, body, place))
+    problems: list[Problem] = []
+    untried: list[PatternUntriedError] = []
+    for look in looks:
+        try:
+            problems += look
+        except PatternUntriedError as error:
+            untried.append(error)
+    if untried and not problems:
+        raise untried[0]
     return problems[:MAX_FAULTS]
 
 
@@ -66,8 +78,7 @@ def _headers(
                 yield Problem(f"header {name}", "it is missing", place)
         elif header.schema is not None:
             value = _header_value(document, header, sent[name])
-            schema = json_schema(document, header.schema, hidden="writeOnly")
-            for path, what in schema_faults(schema, value):
+            for path, what in _faults(document, header.schema, value, f"{place} header {name}"):
                 key = f"header {name}{path.removeprefix('$')}"
                 yield Problem(key, f"it {what}", place)
 
@@ -120,8 +131,15 @@ def _content(
     except (ValueError, RecursionError):
         yield Problem("$", "the body is no JSON", where)
         return
-    for path, what in schema_faults(json_schema(document, schema, hidden="writeOnly"), value):
+    for path, what in _faults(document, schema, value, where):
         yield Problem(path, f"it {what}", where)
+
+
+def _faults(document: Document, schema: JSONValue, value: JSONValue, place: str) -> list[Fault]:
+    try:
+        return schema_faults(json_schema(document, schema, hidden="writeOnly"), value)
+    except PatternUntriedError as error:
+        raise PatternUntriedError(f"{place}: {error.message}") from error
 
 
 def _is_json(kind: str) -> bool:

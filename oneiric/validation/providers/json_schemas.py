@@ -6,22 +6,35 @@ The library is an extra. Dates, times, UUIDs and IP addresses are held to their 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
 from itertools import islice
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from oneiric.documents import canonical
 from oneiric.errors import InvalidError, JSONValue
 from oneiric.ports.errors import DependencyMissingError
-from oneiric.validation.providers.patterns import EXTRA, pattern_problem, searched
+from oneiric.validation.providers.patterns import (
+    EXTRA,
+    PatternTooSlowError,
+    PatternUntriedError,
+    pattern_problem,
+    searched,
+    shown,
+)
+
+Fault: TypeAlias = tuple[str, str]
+"""The JSON path of what is wrong, and what is."""
 
 MAX_FAULTS = 20
 """How many faults of a value are told."""
 _MAX_SEEN = 500
 _SHOWN = 5
+_MOST_SLOW = 3
 _FORMATS = ("date", "uuid", "ipv4", "ipv6")
 _KINDS: Mapping[type, str] = MappingProxyType(
     {
@@ -60,32 +73,61 @@ def _problem(data: bytes) -> str:
     return ""
 
 
-def schema_faults(schema: JSONValue, value: JSONValue) -> list[tuple[str, str]]:
+def schema_faults(schema: JSONValue, value: JSONValue) -> list[Fault]:
     """Return the JSON path and the words for each thing in *value* that *schema* forbids.
 
-    At most `MAX_FAULTS` are told. No value is quoted, for it may be a secret. A pattern that
-    cannot be read forbids nothing; `schema_problem` tells of it.
+    At most `MAX_FAULTS` are told. No value is quoted, for it may be a secret. Where a pattern
+    cannot be read or takes too long, what is wrong whether it matches or not is told.
 
     >>> schema_faults({"properties": {"id": {"type": "integer"}}}, {"id": "x"})
     [('$.id', 'is string, and not integer')]
 
     Raises:
         InvalidError: the schema refers to what it does not hold; nothing is fetched.
-        PatternTooSlowError: a pattern in it had no answer in time.
+        PatternUntriedError: only a pattern that could not be tried could say; names its place.
         DependencyMissingError: the extra is not installed.
     """
-    validator = _validator(schema)
-    told: dict[tuple[str, str], None] = {}
+    untried = {each: why for each in set(_patterns(schema)) if (why := _unreadable(each))}
+    for _ in range(_MOST_SLOW):
+        try:
+            return _certain(schema, value, untried)
+        except PatternTooSlowError as error:
+            untried[error.pattern] = "it had no answer in time"
+    return _certain(schema, value, untried)
+
+
+def _certain(schema: JSONValue, value: JSONValue, untried: Mapping[str, str]) -> list[Fault]:
+    """Return what is wrong whatever *untried* patterns match."""
+    lenient = _faults(schema, value, _Matching(frozenset(untried), is_match=True))
+    if not untried:
+        return list(lenient)[:MAX_FAULTS]
+    strict = _faults(schema, value, _Matching(frozenset(untried), is_match=False))
+    told = [fault for fault in lenient if fault in strict]
+    if told or lenient.keys() == strict.keys():
+        return told[:MAX_FAULTS]
+    fault, named = next(each for each in (strict | lenient).items() if each[0] not in told)
+    pattern = named if named in untried else min(untried)
+    what = f"{fault[0]} cannot be held to the pattern {shown(pattern)}: {untried[pattern]}"
+    raise PatternUntriedError(what)
+
+
+def _faults(schema: JSONValue, value: JSONValue, matching: _Matching) -> dict[Fault, str]:
+    """Return what is wrong, each with the pattern that says so, if one does."""
+    told: dict[Fault, str] = {}
     try:
-        for error in islice(validator.iter_errors(value), _MAX_SEEN):
-            told[json_path(error.absolute_path), _words(error)] = None
-            if len(told) >= MAX_FAULTS:
+        for error in islice(_validator(schema, matching).iter_errors(value), _MAX_SEEN):
+            said = error.validator_value if error.validator == "pattern" else ""
+            told[json_path(error.absolute_path), _words(error)] = str(said)
+            if len(told) >= MAX_FAULTS and not matching.untried:
                 break
     except _unresolvable():
         raise InvalidError("the schema refers to what it does not hold") from None
     except RecursionError:
-        told["$", "is deeper than can be looked at"] = None
-    return list(told)
+        told["$", "is deeper than can be looked at"] = ""
+    except re.error as error:  # the library looks for unevaluated properties by itself
+        what = f"a property cannot be held to the pattern {shown(str(error.pattern))}: {error.msg}"
+        raise PatternUntriedError(what) from None
+    return told
 
 
 def json_path(keys: Iterable[str | int]) -> str:
@@ -118,10 +160,10 @@ def _patterns(schema: object) -> Iterator[str]:
             yield from _patterns(each)
 
 
-def _validator(schema: JSONValue) -> Any:
+def _validator(schema: JSONValue, matching: _Matching) -> Any:
     from referencing.jsonschema import EMPTY_REGISTRY
 
-    kind = _bounded(_draft(schema))
+    kind = _bounded(_draft(schema), matching)
     return kind(schema, registry=EMPTY_REGISTRY, format_checker=_formats())
 
 
@@ -130,9 +172,14 @@ def _draft(schema: JSONValue) -> Any:
     return library.validators.validator_for(schema, default=library.Draft202012Validator)
 
 
-@cache
-def _bounded(kind: Any) -> Any:
-    ours = {"pattern": _pattern, "patternProperties": _by_pattern, "uniqueItems": _unique}
+@lru_cache(maxsize=64)
+def _bounded(kind: Any, matching: _Matching) -> Any:
+    ours = {
+        "pattern": matching.pattern,
+        "patternProperties": matching.by_pattern,
+        "additionalProperties": matching.additional,
+        "uniqueItems": _unique,
+    }
     return _library().validators.extend(kind, ours)
 
 
@@ -149,23 +196,52 @@ def _is_time(value: object) -> bool:
     return True
 
 
-def _pattern(_validator: Any, pattern: object, value: object, _schema: object) -> Iterator[Any]:
-    if isinstance(value, str) and _is_readable(pattern) and searched(str(pattern), value) is None:
-        yield _library().ValidationError("it does not match")
+@dataclass(frozen=True, slots=True)
+class _Matching:
+    """The keywords that look for patterns; of those *untried*, it is said whether they match."""
+
+    untried: frozenset[str]
+    is_match: bool
+
+    def pattern(
+        self, _validator: Any, pattern: object, value: object, _schema: object
+    ) -> Iterator[Any]:
+        if isinstance(value, str) and not self._finds(str(pattern), value):
+            yield _library().ValidationError("it does not match")
+
+    def by_pattern(
+        self, validator: Any, tables: Any, value: object, _schema: object
+    ) -> Iterator[Any]:
+        if not isinstance(value, dict) or not isinstance(tables, dict):
+            return
+        for pattern, below in tables.items():
+            for name, each in value.items():
+                if self._finds(pattern, name):
+                    yield from validator.descend(each, below, path=name, schema_path=pattern)
+
+    def additional(
+        self, validator: Any, wanted: object, value: object, schema: Mapping[str, Any]
+    ) -> Iterator[Any]:
+        if not isinstance(value, dict):
+            return
+        known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+        further = [
+            name
+            for name in value
+            if name not in known and not any(self._finds(each, name) for each in patterns)
+        ]
+        if wanted is False and further:
+            yield _library().ValidationError("it has more properties")
+        for name in further if isinstance(wanted, dict) else ():
+            yield from validator.descend(value[name], wanted, path=name)
+
+    def _finds(self, pattern: str, text: str) -> bool:
+        if pattern in self.untried:
+            return self.is_match
+        return searched(pattern, text) is not None
 
 
-def _by_pattern(validator: Any, tables: Any, value: object, _schema: object) -> Iterator[Any]:
-    if not isinstance(value, dict) or not isinstance(tables, dict):
-        return
-    for pattern, below in tables.items():
-        for name, each in value.items():
-            if _is_readable(pattern) and searched(pattern, name) is not None:
-                yield from validator.descend(each, below, path=name, schema_path=pattern)
-
-
-@lru_cache(maxsize=512)
-def _is_readable(pattern: object) -> bool:
-    return isinstance(pattern, str) and not pattern_problem(pattern)
+_unreadable = lru_cache(maxsize=512)(pattern_problem)
 
 
 def _unique(_validator: Any, wanted: object, value: object, _schema: object) -> Iterator[Any]:

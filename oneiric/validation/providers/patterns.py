@@ -20,13 +20,24 @@ MOST_REPEATS = 10_000
 LIMIT_SECONDS = 0.5
 """How long one search may take."""
 
+_SHOWN = 80
 _COUNT = re.compile(r"\{(\d*),?(\d*)\}")
 
 
-class PatternTooSlowError(OneiricError):
+class PatternUntriedError(OneiricError):
+    """Nobody knows whether a text matches a pattern, for it cannot be read, or takes too long."""
+
+    code = "pattern-untried"
+
+
+class PatternTooSlowError(PatternUntriedError):
     """A pattern was tried for as long as it may be, and had no answer by then."""
 
     code = "pattern-too-slow"
+
+    def __init__(self, pattern: str, *, seconds: float) -> None:
+        super().__init__(f"the pattern {shown(pattern)} had no answer within {seconds:g} s")
+        self.pattern = pattern
 
 
 def pattern_problem(pattern: str) -> str:
@@ -69,11 +80,16 @@ def searched(pattern: str, text: str, *, seconds: float = LIMIT_SECONDS) -> str 
     try:
         found = _compiled(pattern).search(text, timeout=seconds, concurrent=True)
     except TimeoutError:
-        raise PatternTooSlowError(f"the pattern had no answer within {seconds:g} s") from None
+        raise PatternTooSlowError(pattern, seconds=seconds) from None
     if found is None:
         return None
     group: str | None = found[1] if found.re.groups else found[0]
     return "" if group is None else group
+
+
+def shown(pattern: str) -> str:
+    """Return a pattern as people are told of it: printable, and no longer than a line."""
+    return ascii(pattern if len(pattern) <= _SHOWN else f"{pattern[:_SHOWN]}…")
 
 
 @lru_cache(maxsize=512)

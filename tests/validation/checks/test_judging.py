@@ -13,7 +13,12 @@ from oneiric.validation.checks.judge import judged, percentile, same
 from oneiric.validation.checks.spec import LiveCheck
 from oneiric.validation.providers.json_paths import found_at, path_problem
 from oneiric.validation.providers.json_schemas import schema_faults, schema_problem
-from oneiric.validation.providers.patterns import PatternTooSlowError, pattern_problem, searched
+from oneiric.validation.providers.patterns import (
+    PatternTooSlowError,
+    PatternUntriedError,
+    pattern_problem,
+    searched,
+)
 
 BODY = b'{"status": "ok", "n": 3, "flag": true, "items": [{"id": 1}, {"id": 2}], "none": null}'
 ANSWER = Answer(
@@ -192,12 +197,40 @@ def test_a_schema_fetches_nothing_and_repeats_no_value() -> None:
 
 
 def test_a_pattern_of_a_schema_takes_no_long_time() -> None:
-    """One that would try for ages is given up, and one that cannot be read forbids nothing."""
-    with pytest.raises(PatternTooSlowError):
-        schema_faults({"pattern": r"^(?:\w+\w+)+\d$"}, "a" * 5_000)
-    with pytest.raises(PatternTooSlowError):
-        schema_faults({"patternProperties": {r"^(?:\w+\w+)+\d$": False}}, {"a" * 5_000: 1})
-    assert schema_faults({"pattern": "("}, "a") == []
+    """One that would try for ages is given up, and nobody knows whether the value is good."""
+    slow = r"^(?:\w+\w+)+\d$"
+    with pytest.raises(PatternUntriedError, match=r"\$ cannot be held to the pattern"):
+        schema_faults({"pattern": slow}, "a" * 5_000)
+    with pytest.raises(PatternUntriedError):
+        schema_faults({"patternProperties": {slow: False}}, {"a" * 5_000: 1})
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"pattern": "("},
+        {"not": {"pattern": "("}},
+        {"anyOf": [{"pattern": "("}, {"type": "integer"}]},
+        {"oneOf": [{"pattern": "("}, {"type": "string"}]},
+        {"if": {"pattern": "("}, "then": {"maxLength": 0}},
+    ],
+)
+def test_what_hangs_on_a_pattern_that_cannot_be_read_is_not_known(schema: JSONValue) -> None:
+    """It is neither good nor wrong; a value that no pattern is for is good as ever."""
+    with pytest.raises(PatternUntriedError, match=r"the pattern '\('"):
+        schema_faults(schema, "a")
+    assert schema_faults({"properties": {"a": schema}}, {"b": "a"}) == []
+
+
+def test_properties_by_patterns_that_cannot_be_read_are_not_known() -> None:
+    """Whether a property is another one may hang on such a pattern too."""
+    schema: JSONValue = {"patternProperties": {"(": {}, "^b": {}}, "additionalProperties": False}
+    assert schema_faults(schema, {"b": 1}) == []
+    with pytest.raises(PatternUntriedError, match=r"the pattern '\('"):
+        schema_faults(schema, {"c": 1})
+    beside: JSONValue = {"patternProperties": {"^[^]": {}}, "unevaluatedProperties": False}
+    with pytest.raises(PatternUntriedError, match="cannot be held to the pattern"):
+        schema_faults(beside, {"c": 1})
 
 
 def test_a_schema_may_refer_within_itself() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from oneiric.ports.errors import DependencyMissingError
 from oneiric.validation.openapi import Document, conformance
+from oneiric.validation.providers.patterns import PatternUntriedError
 from tests.validation.openapi.documents import JSON, whole
 
 USER: dict[str, Any] = {
@@ -194,13 +195,12 @@ def test_promise_schemas_of_version_3_1_are_taken_as_they_are() -> None:
     "schema",
     [
         {"pattern": "(?<name>x)", "type": "string"},
-        {"pattern": "[", "type": "string"},
         {"type": "string", "format": "no-such-format"},
         {"discriminator": {"propertyName": "nothing"}, "type": "string"},
     ],
 )
 def test_promise_what_only_others_understand_is_no_problem(schema: Any) -> None:
-    """Patterns of other languages and unknown formats hold nobody up."""
+    """Names of groups as ECMAScript writes them, and unknown formats, hold nobody up."""
     content = {"200": {"content": {JSON: {"schema": schema}}}}
     document = whole({"/a": {"get": {"responses": content}}})
     problems = conformance(
@@ -212,6 +212,46 @@ def test_promise_what_only_others_understand_is_no_problem(schema: Any) -> None:
         body=b'"text"',
     )
     assert problems == []
+
+
+def _untried(schema: Any, body: Any, **more: Any) -> str:
+    """Return why nobody knows whether *body* is as *schema* says."""
+    table = {"/a": {"get": {"responses": {"200": {"content": {JSON: {"schema": schema}}, **more}}}}}
+    asked: dict[str, Any] = {"method": "GET", "path": "/a", "status": 200}
+    headers = {"content-type": JSON, "x-rate": "a"}
+    data = json.dumps(body).encode()
+    with pytest.raises(PatternUntriedError) as caught:
+        conformance(whole(table), **asked, headers=headers, body=data)
+    return caught.value.message
+
+
+def test_a_pattern_that_cannot_be_read_is_no_pass() -> None:
+    """What only ECMAScript reads leaves the value unchecked: told by pattern and place."""
+    at = f"GET /a 200 {JSON}: $.a cannot be held to the pattern"
+    schema = {"properties": {"a": {"pattern": "^[^]+$"}, "b": {"pattern": "^b"}}}
+    assert _untried(schema, {"a": "x", "b": "b"}).startswith(f"{at} '^[^]+$': ")
+    slow = {"properties": {"a": {"pattern": r"^(?:\w+\w+)+\d$"}}}
+    assert _untried(slow, {"a": "a" * 5_000}).endswith(": it had no answer in time")
+    header = {"X-Rate": {"schema": {"pattern": "["}}}
+    told = _untried({}, {}, headers=header)
+    assert told.startswith("GET /a 200 header x-rate: $ cannot be held to the pattern '[': ")
+
+
+def test_a_pattern_that_cannot_be_read_hides_nothing_that_is_wrong_besides() -> None:
+    """What is wrong whether it matches or not is a problem; what has nothing to match is none."""
+    schema = {"required": ["id"], "properties": {"a": {"pattern": "["}, "n": {"type": "integer"}}}
+    document = whole(
+        {"/a": {"get": {"responses": {"200": {"content": {JSON: {"schema": schema}}}}}}}
+    )
+
+    def told(body: Any) -> list[str]:
+        asked: dict[str, Any] = {"method": "GET", "path": "/a", "status": 200}
+        data, headers = json.dumps(body).encode(), {"content-type": JSON}
+        return [each.key for each in conformance(document, **asked, body=data, headers=headers)]
+
+    assert told({"a": "x", "n": "1"}) == ["$", "$.n"]
+    assert told({"id": 1}) == []
+    assert told({"id": 1, "a": 3}) == []
 
 
 def test_promise_a_missing_extra_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
