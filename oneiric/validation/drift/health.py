@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from oneiric.documents import parse
-from oneiric.errors import DocumentError, JSONValue
+from oneiric.errors import JSONValue
 from oneiric.ports.drift import Severity
 from oneiric.ports.executor import Executor
 from oneiric.validation.drift.findings import Findings, Found
@@ -14,25 +13,11 @@ from oneiric.validation.drift.nowhere import Nowhere
 from oneiric.validation.drift.probe import Answer, Prober, Reply
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.drift.view import View
+from oneiric.validation.drift.wellbeing import said_in
 
 PATHS = ("/health", "/healthz", "/ready", "/readyz", "/api/health")
 """Where health is looked for; one that is well is enough."""
 
-_UNWELL = frozenset(
-    {
-        *("fail", "failed", "failing", "failure", "down", "unhealthy", "error", "critical", "bad"),
-        *("unavailable", "offline", "dead", "broken", "stopped", "outage", "out of service"),
-        *("ko", "nok", "not ok", "not healthy", "not ready", "red", "false"),
-    }
-)
-_DOUBTFUL = frozenset(
-    {
-        *("warn", "warning", "degraded", "partial", "yellow", "unknown"),
-        *("starting", "initializing", "stopping", "draining", "maintenance"),
-    }
-)
-_FIELDS = ("status", "state", "health", "healthy", "ok", "alive", "ready", "success")
-_LONGEST_WORD = 40
 _NOBODY = frozenset({401, 403})
 _NOWHERE = frozenset({404, 405, 410})
 
@@ -84,7 +69,7 @@ async def _asked(prober: Prober, paths: list[str]) -> dict[str, Reply]:
 
 
 def _is_well(reply: Reply) -> bool:
-    return isinstance(reply, Answer) and 200 <= reply.status < 300 and _says(reply) not in _UNWELL
+    return isinstance(reply, Answer) and 200 <= reply.status < 300 and not said_in(reply).is_unwell
 
 
 def _judge(
@@ -96,8 +81,8 @@ def _judge(
     if well:
         findings.compared()
         first = replies[well[0]]
-        if isinstance(first, Answer) and _says(first) in _DOUBTFUL:
-            message = f"it says of itself: {_says(first)}"
+        if isinstance(first, Answer) and (said := said_in(first)).is_doubtful:
+            message = f"it says of {said.of or 'itself'}: {said.word}"
             findings.differs("health-degraded", Severity.WARNING, well[0], message)
     elif not statuses:
         _judge_silence(replies, findings)
@@ -123,35 +108,9 @@ def _judge_silence(replies: Mapping[str, Reply], findings: Findings) -> None:
     findings.differs("health-unreachable", Severity.BREAKING, path, reply.reason)
 
 
-def _says(answer: Answer) -> str:
-    """Return the word of an answer for how it is, in lower case, or an empty text."""
-    try:
-        told = parse(answer.body, "json") if "json" in answer.media else _text(answer)
-    except DocumentError:
-        return ""
-    if not isinstance(told, Mapping):
-        return _word(told) if isinstance(told, str) else ""
-    fields = {name.lower(): value for name, value in told.items()}
-    words = [_word(fields[name]) for name in _FIELDS if name in fields]
-    worst = [each for kind in (_UNWELL, _DOUBTFUL) for each in words if each in kind]
-    return next(iter([*worst, *filter(None, words)]), "")
-
-
-def _text(answer: Answer) -> str:
-    is_text = answer.media == "text/plain" and len(answer.body) <= _LONGEST_WORD
-    return answer.body.decode(errors="replace") if is_text else ""
-
-
-def _word(value: JSONValue) -> str:
-    """Return a value as one of the words: `NOT_READY` is `not ready`, and false is `false`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = value if isinstance(value, str) else ""
-    return " ".join(text.lower().replace("_", " ").replace("-", " ").split()).rstrip(".!")
-
-
 def _shown(reply: Reply) -> JSONValue:
     if not isinstance(reply, Answer):
         return reply.reason
-    word = _says(reply)
-    return f"{reply.status} {word}" if word else reply.status
+    said = said_in(reply)
+    words = [said.of, said.word] if said.is_unwell or said.is_doubtful else [said.word]
+    return " ".join([str(reply.status), *filter(None, words)]) if said.word else reply.status

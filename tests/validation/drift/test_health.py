@@ -49,6 +49,83 @@ async def test_what_it_says_counts_and_not_200_alone(
     assert [(item.code, item.severity) for item in report.items] == told
 
 
+FAILING = [("health-failing", Severity.BREAKING)]
+DEGRADED = [("health-degraded", Severity.WARNING)]
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "part"),
+    [
+        ({"checks": {"db": {"status": "down"}}}, FAILING, "checks.db down"),
+        ({"checks": {"db": "DOWN"}}, FAILING, "checks.db down"),
+        ({"checks": {"db": False}}, FAILING, "checks.db false"),
+        ({"checks.db": "down"}, FAILING, "checks.db down"),
+        ({"checks.db.status": "down"}, FAILING, "checks.db.status down"),
+        ({"components": {"db": {"status": "OUT_OF_SERVICE"}}}, FAILING, "components.db"),
+        (
+            {"components": {"all": {"status": "UP", "components": {"db": {"status": "DOWN"}}}}},
+            FAILING,
+            "components.all.components.db down",
+        ),
+        ({"details": {"db": {"status": "DOWN", "details": {"error": "x"}}}}, FAILING, "details.db"),
+        (
+            {"checks": {"db:time": [{"status": "pass"}, {"status": "fail"}]}},
+            FAILING,
+            "db:time fail",
+        ),
+        ({"checks": [{"name": "a", "status": "ok"}, {"name": "db", "ok": False}]}, FAILING, "db"),
+        ({"Services": {"queue": {"healthy": False}}}, FAILING, "Services.queue false"),
+        ({"dependencies": [{"state": "broken"}]}, FAILING, "dependencies.0 broken"),
+        ({"checks": {"db:time": [{"status": "warn"}]}}, DEGRADED, "checks.db:time: warn"),
+    ],
+)
+async def test_a_part_that_is_down_counts_though_the_whole_says_ok(
+    said: Any, told: list[tuple[str, Severity]], part: str, tmp_path: Path
+) -> None:
+    """What stands beneath the usual containers is looked into, and the part is named."""
+    service = Service()
+    service.told["health"] = {"status": "ok", **said}
+    async with serving(service), detecting(tmp_path) as detect:
+        report = await detect(service.url, checks=ONLY_HEALTH)
+    assert [(item.code, item.severity) for item in report.items] == told
+    assert part in f"{report.items[0].message} {report.items[0].facts}"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"order": {"status": "failed"}, "last_job": {"state": "stopped"}},
+        {"checks": {"db": {"status": "up", "last_error": {"status": "failed"}}}},
+        {"components": {"disk": {"status": "UP", "details": {"exists": False, "mode": "offline"}}}},
+        {"components": {"discovery": {"status": "UNKNOWN"}}},
+        {"services": {"beta": False}, "dependencies": {"optional": False}},
+        {"checks": 3, "components": None, "details": "down", "services": ["down"]},
+        {"checks": {"db": {"status": "ok", "latency": "bad"}}, "checks.db.mode": "offline"},
+    ],
+)
+async def test_what_is_no_part_raises_no_alarm(said: Any, tmp_path: Path) -> None:
+    """Fields that are called so elsewhere, and what a part tells of itself, say nothing."""
+    service = Service()
+    service.told["health"] = {"status": "ok", **said}
+    async with serving(service), detecting(tmp_path) as detect:
+        report = await detect(service.url, checks=ONLY_HEALTH)
+    assert (codes(report), str(report.outcome)) == ([], "pass")
+
+
+async def test_parts_without_end_are_looked_at_within_limits(tmp_path: Path) -> None:
+    """Depth and number are limited; nothing breaks."""
+    deep: dict[str, Any] = {"status": "down"}
+    for _ in range(40):
+        deep = {"status": "ok", "checks": {"a": deep}}
+    service = Service()
+    async with serving(service), detecting(tmp_path) as detect:
+        service.told["health"] = deep
+        far = await detect(service.url, checks=ONLY_HEALTH)
+        service.told["health"] = {"checks": {str(each): "ok" for each in range(2_000)}}
+        many = await detect(service.url, checks=ONLY_HEALTH)
+    assert (codes(far), codes(many)) == ([], [])
+
+
 async def test_a_service_without_health_is_unchecked_only_if_it_was_asked(tmp_path: Path) -> None:
     """Nobody asked: absent. Demanded: unchecked. A path that was named and is not there: drift."""
     service = Service()
