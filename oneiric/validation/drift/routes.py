@@ -13,10 +13,12 @@ from oneiric.validation.drift.answers import REFUSING, gone, judge
 from oneiric.validation.drift.declared import Route, asked_routes, declared_routes
 from oneiric.validation.drift.findings import Findings, Found
 from oneiric.validation.drift.methods import Methods
+from oneiric.validation.drift.nowhere import NOWHERE
 from oneiric.validation.drift.probe import SAFE, Answer, Silence
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.drift.redirects import judge_redirect
 from oneiric.validation.drift.view import View
+from oneiric.validation.openapi.paths import matches
 
 _MOST_NAMED = 50
 _ALLOW_HINT = "name its host in allow_hosts"
@@ -123,6 +125,8 @@ class _Look:
             return False
         if answer.target and not (route.needs_auth or route.expected):
             return False
+        if 200 <= answer.status < 300 and matches(route.path, NOWHERE):
+            return False  # it is meant to answer every path, so there is none that it has not
         return await self._nowhere.is_like(answer)
 
     def _judge_vague(self, route: Route, answer: Answer) -> None:

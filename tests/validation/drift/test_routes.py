@@ -1,11 +1,15 @@
 """Routes: what should be there, against what production answers."""
 
 import asyncio
+import html
+import json
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -488,6 +492,70 @@ async def test_a_page_that_is_made_anew_for_every_path_is_no_route(tmp_path: Pat
     async with answering(page) as url, detecting(tmp_path) as detect:
         report = await detect(url, routes=["/", "/users"], checks=ONLY_ROUTES)
     assert codes(report) == [("route-missing", "/users")]
+
+
+def _echo(shown: Callable[[web.Request], str], kind: str) -> Handler:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=shown(request), content_type=kind)
+
+    return answer
+
+
+def _nonce() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.mark.parametrize(
+    ("shown", "kind"),
+    [
+        (lambda asked: f"<p>{asked.rel_url.raw_path}</p>", "text/html"),
+        (lambda asked: f"<p title='{asked.path}'>{asked.rel_url.raw_path}</p>", "text/html"),
+        (lambda asked: f"<p>No {html.escape(asked.path)}, {_nonce()}</p>", "text/html"),
+        (lambda asked: f"<p>No menu of {asked.path.rpartition('/')[2]}</p>", "text/html"),
+        (lambda asked: f"<a href='?next={quote(asked.path, safe='')}'>in</a>", "text/html"),
+        (lambda asked: json.dumps({"path": asked.path, "method": "GET"}), "application/json"),
+        (lambda asked: json.dumps({"url": str(asked.url)}), "application/json"),
+        (lambda asked: json.dumps({"a": asked.path}).replace("/", "\\/"), "application/json"),
+        (lambda asked: json.dumps({"a": asked.path, "id": _nonce()}), "application/json"),
+        (lambda asked: json.dumps({"a": asked.path, "at": time.time()}), "application/json"),
+    ],
+)
+@pytest.mark.parametrize("route", ["/me", "/users/7?page=2", "/a%20b/o'clock%22/%C3%A9&c"])
+async def test_a_path_that_is_only_echoed_is_no_route(
+    shown: Callable[[web.Request], str], kind: str, route: str, tmp_path: Path
+) -> None:
+    """A service that answers every path with that path in the page has no route by it."""
+    async with answering(_echo(shown, kind)) as url, detecting(tmp_path) as detect:
+        report = await detect(url, routes=[route], checks=ONLY_ROUTES)
+    missing = [code for code, _ in codes(report)] == ["route-missing"]
+    assert missing if kind == "text/html" else len(unsure(report)) == 1
+    assert report.checked == ({"route": 1} if kind == "text/html" else {})
+
+
+async def test_a_page_of_its_own_beside_one_for_every_path_is_a_route(tmp_path: Path) -> None:
+    """What a route says besides its path is what tells it from a path that is not there."""
+
+    async def page(asked: web.Request) -> web.Response:
+        known = {"/users": {"users": []}, "/me": {"path": "/me", "name": "a"}}
+        return web.json_response(known.get(asked.path, {"path": asked.path}))
+
+    async with answering(page) as url, detecting(tmp_path) as detect:
+        report = await detect(url, routes=["/users", "/me"], checks=ONLY_ROUTES)
+    assert (codes(report), unsure(report), report.checked) == ([], [], {"route": 2})
+
+
+async def test_a_route_for_every_path_is_there(tmp_path: Path) -> None:
+    """Where the contract has a template for any name, no name is one that is not there."""
+
+    async def page(asked: web.Request) -> web.Response:
+        return web.Response(text=f"<p>{asked.path}</p>", content_type="text/html")
+
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    get = {"parameters": [name], "responses": {"200": {"description": "a page"}}}
+    keep_contract(tmp_path, {**CONTRACT, "paths": {"/{name}": {"get": get}}})
+    async with answering(page) as url, detecting(tmp_path) as detect:
+        report = await detect(url, checks=ONLY_ROUTES)
+    assert (codes(report), report.checked) == ([], {"route": 1})
 
 
 async def test_options_that_are_answered_alike_for_every_path_prove_no_route(
