@@ -37,7 +37,8 @@ class DriftItem:
     """One difference.
 
     Args:
-        kind: what was compared: `route`, `openapi`, `database`, `health`, `version`, `config`.
+        kind: what was compared: `route`, `openapi`, `database`, `health`, `version`, `config`;
+            `ignore` for what was accepted until a day that has passed.
         code: the rule that found it, such as `response-property-removed`.
         severity: how bad it is.
         place: where it is, such as `GET /users 200 $.email`.

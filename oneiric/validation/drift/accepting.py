@@ -15,7 +15,7 @@ from oneiric.validation.drift.baseline import Baseline
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.drift.rules import CODES
 from oneiric.validation.openapi import RULES, Ignored, read_ignored
-from oneiric.validation.openapi.ignored import is_like
+from oneiric.validation.openapi.ignored import expired, is_like
 
 IGNORE_FILE = ".oneiric-drift-ignore"
 """Where accepted differences are looked for below the repository."""
@@ -60,10 +60,14 @@ def judged(
     baseline: Baseline | None,
     today: str,
 ) -> tuple[list[DriftItem], int]:
-    """Return the items that count, worst first, and how many were left out as accepted."""
+    """Return the items that count, worst first, and how many were left out as accepted.
+
+    What accepts no longer, for its last day has passed, is one of them.
+    """
     kept = []
     left_out = 0
-    known = {(item.kind, item.code, item.place, item.message): item for item in items}
+    every = [*items, *map(_expired, expired(ignored, today))]
+    known = {(item.kind, item.code, item.place, item.message): item for item in every}
     for item in known.values():
         told = question.overrides.get(item.code)
         accepted = told == "ignore" or any(_accepts(each, item, today) for each in ignored)
@@ -82,6 +86,19 @@ def _read(repository: Path, file: str) -> bytes:
 
 def _accepts(ignored: Ignored, item: DriftItem, today: str) -> bool:
     return ignored.covers(item.code, item.place) and not ignored.has_expired(today)
+
+
+def _expired(entry: Ignored) -> DriftItem:
+    rule = RULES["ignored-entry-expired"]
+    return DriftItem(
+        kind="ignore",
+        code=rule.id,
+        severity=rule.severity,
+        place=entry.written,
+        message=rule.meaning,
+        hint="take the line out, or give it another day",
+        facts={"until": entry.until},
+    )
 
 
 def _is_ours(rule: str) -> bool:

@@ -132,8 +132,7 @@ def _cut(pairs: SchemaPairs) -> Iterator[Found]:
 
 def _expired(ignore: Sequence[Ignored], today: str) -> Iterator[Found]:
     for entry in expired(ignore, today):
-        place = f"line {entry.line}: {entry.rule} {entry.place}"
-        yield Found("ignored-entry-expired", place, {"until": entry.until})
+        yield Found("ignored-entry-expired", entry.written, {"until": entry.until})
 
 
 def _by_template(document: Document) -> dict[tuple[str, str], Operation]:

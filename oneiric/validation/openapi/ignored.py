@@ -37,6 +37,11 @@ class Ignored:
     until: str = ""
     line: int = 0
 
+    @property
+    def written(self) -> str:
+        """Where it is written, and what it says."""
+        return f"line {self.line}: {self.rule} {self.place}"
+
     def covers(self, rule: str, place: str) -> bool:
         """Tell whether a difference is this one."""
         return is_like(self.rule, rule) and is_like(self.place, place)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from oneiric.errors import InvalidError, unknown
 from oneiric.ports.drift import Severity
 
-EDITION = 2
+EDITION = 3
 """The edition of the table: a rule that is judged anew gives it the next number."""
 
 _WORDS: Mapping[str, Severity] = MappingProxyType(
@@ -58,7 +58,7 @@ _OPERATIONS: Sequence[tuple[str, str, str]] = (
     ("security-scope-added", "B", "callers need a further scope"),
     ("security-scope-removed", "I", "callers need a scope less"),
     ("security-scheme-changed", "B", "callers prove who they are in another way"),
-    ("ignored-entry-expired", "W", "a difference was accepted until a day that has passed"),
+    ("ignored-entry-expired", "I", "a difference was accepted until a day that has passed"),
     ("too-many-differences", "B", "there is more than can be compared and told"),
 )
 _REQUEST: Sequence[tuple[str, str, str]] = (
@@ -164,7 +164,9 @@ _EARLIER: Mapping[int, Mapping[str, str]] = MappingProxyType(
             "security-added": "I",
             "security-requirement-removed": "I",
             "security-scope-added": "I",
+            "ignored-entry-expired": "W",
         },
+        2: {"ignored-entry-expired": "W"},
     }
 )
 """What earlier editions judged otherwise."""

@@ -199,8 +199,27 @@ async def test_accepted_differences_are_left_out_until_their_day(tmp_path: Path)
         lost = await detect(service.url, checks=ONLY_ROUTES, ignore="nowhere")
     assert codes(drifted) == [("route-missing", "GET /me")]
     assert (codes(accepted), accepted.ignored, str(accepted.outcome)) == ([], 1, "pass")
-    assert codes(expired) == [("route-missing", "GET /me")]
+    assert [(each.severity, each.code, each.place) for each in expired.items] == [
+        (Severity.BREAKING, "route-missing", "GET /me"),
+        (Severity.INFO, "ignored-entry-expired", "line 1: route-* GET /m*"),
+    ]
+    assert expired.items[1].facts == {"until": "2020-01-01"}
     assert ("ignore", "nowhere") in unsure(lost)
+
+
+async def test_an_entry_that_expired_and_hides_nothing_is_no_drift(tmp_path: Path) -> None:
+    """It is told, so that somebody takes it out; somebody who knows can leave it out."""
+    keep_contract(tmp_path)
+    (tmp_path / ".oneiric-drift-ignore").write_text("route-missing GET /gone until 2020-01-01\n")
+    overrides = {"ignored-entry-expired": "ignore"}
+    async with serving(Service()) as service, detecting(tmp_path) as detect:
+        told = await detect(service.url, checks=ONLY_ROUTES)
+        left_out = await detect(service.url, checks=ONLY_ROUTES, overrides=overrides)
+    assert ([each.code for each in told.items], str(told.outcome)) == (
+        ["ignored-entry-expired"],
+        "pass",
+    )
+    assert (left_out.items, left_out.ignored) == ((), 1)
 
 
 async def test_the_report_survives_the_way_through_json(tmp_path: Path) -> None:

@@ -296,6 +296,10 @@ def test_promise_an_entry_that_expired_accepts_nothing_and_is_told() -> None:
         ("path-removed", "GET /users"),
         ("ignored-entry-expired", "line 3: path-removed *"),
     }
+    changed = one({"operationId": "b"})
+    items = diff(changed, changed, ignore=[entry], today=TODAY)
+    before = diff(changed, changed, ignore=[entry], today=TODAY, edition=2)
+    assert [each.severity for each in (*items, *before)] == [Severity.INFO, Severity.WARNING]
 
 
 def test_promise_renamed_variables_of_paths_are_no_change() -> None:
