@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import BaseModel
 
@@ -24,6 +24,14 @@ from oneiric.validation.drift.question import (
     DriftQuestion,
     OpenAPIAsked,
     RouteAsked,
+)
+from oneiric.validation.drift.wellbeing import (
+    CONTAINERS,
+    DEEPEST,
+    DOUBTFUL,
+    FIELDS,
+    MOST_PARTS,
+    UNWELL,
 )
 from oneiric.validation.models import (
     Deployment,
@@ -106,7 +114,10 @@ MODELS: Mapping[str, tuple[tuple[str, type[BaseModel]], ...]] = {
 def validation_page(_house: House) -> str:
     """Return the page."""
     return "\n".join(
-        [HEADER, *_task(), *_asserts(), *_standing(), *_gates(), *_drift(), *_rules(), *_file()]
+        [
+            *(HEADER, *_task(), *_asserts(), *_standing(), *_gates(), *_drift()),
+            *(*_health(), *_rules(), *_file()),
+        ]
     )
 
 
@@ -178,6 +189,25 @@ def _drift() -> Iterator[str]:
     for name, model in MODELS["drift"]:
         yield f"### {name}\n"
         yield from _model(model)
+
+
+def _health() -> Iterator[str]:
+    yield "## What production says of its health\n"
+    yield "Health fails where an answer of 2xx says one of the words of the first row, and is"
+    yield "degraded where it says one of the second, in capitals or not. The word stands in one"
+    yield f"of the fields {_listed(FIELDS)}; of the whole at the top, and of its parts beneath"
+    yield f"{_listed(sorted(CONTAINERS))} alone, as tables, lists, words or keys such as"
+    yield f"`checks.db`, up to {DEEPEST} deep and {MOST_PARTS:,} in all.\n"
+    yield "| told | words |"
+    yield "|---|---|"
+    yield f"| `health-failing` | {_listed(sorted(UNWELL))} |"
+    yield f"| `health-degraded` | {_listed(sorted(DOUBTFUL))} |"
+    yield "\nOf parts, `unknown` is no doubt, and `false` alone counts beneath `checks`; what a part"
+    yield "tells in its own `details` counts where it is a table that says how it is.\n"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"`{each}`" for each in words)
 
 
 def _rules() -> Iterator[str]:

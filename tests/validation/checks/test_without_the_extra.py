@@ -16,7 +16,7 @@ CACHES = (
     json_paths._compiled,
     json_paths._library,
     json_schemas._problem,
-    json_schemas._is_readable,
+    json_schemas._unreadable,
     json_schemas._bounded,
     json_schemas._formats,
 )
