@@ -202,8 +202,8 @@ def _health() -> Iterator[str]:
     yield "|---|---|"
     yield f"| `health-failing` | {_listed(sorted(UNWELL))} |"
     yield f"| `health-degraded` | {_listed(sorted(DOUBTFUL))} |"
-    yield "\nOf parts, `unknown` is no doubt, and `false` alone counts beneath `checks`; what a part"
-    yield "tells in its own `details` counts where it is a table that says how it is.\n"
+    yield "\nOf parts, `unknown` is no doubt, and `false` alone counts beneath `checks`; what a"
+    yield "part tells in its own `details` counts where it is a table that says how it is.\n"
 
 
 def _listed(words: Iterable[str]) -> str:
@@ -215,6 +215,11 @@ def _rules() -> Iterator[str]:
     yield f"Edition {EDITION} of the rules. `overrides` judges one anew; a line"
     yield "`RULE PLACE [until DATE]` in `.oneiric-drift-ignore` accepts one, `*` standing for"
     yield "anything.\n"
+    yield "Webhooks and callbacks are compared by the same rules: there the service is the one who"
+    yield "asks, so that what it sends is told as `response`, and what it is answered as `request`;"
+    yield "the place begins with `webhook`, or with the operation and its callback. A"
+    yield "`$dynamicRef` is followed where one schema alone has its anchor; others are told as not"
+    yield "compared, and so are callbacks of callbacks, unless both documents say the same.\n"
     yield "| rule | severity | about | what is different |"
     yield "|---|---|---|---|"
     for rule in rule_table():

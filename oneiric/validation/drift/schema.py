@@ -28,6 +28,8 @@ async def check_openapi(view: View, question: DriftQuestion, _executor: Executor
     found = compare(meant.document, served.document, today=view.at[:10])
     findings.items.extend(found.items)
     findings.compared(found.checked)
+    for place, reason in found.unread:
+        findings.unsure(place, f"not compared: {reason}")
     return findings.found()
 
 

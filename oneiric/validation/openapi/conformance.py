@@ -33,6 +33,7 @@ def conformance(
     A HEAD that is not documented is held to the GET of its path. At most 20 problems are told.
 
     Raises:
+        InvalidError: a schema refers to what cannot be followed, and nothing else is wrong.
         DependencyMissingError: a body is to be checked, and `oneiric[validation]` is not installed.
         PatternUntriedError: a pattern of the document cannot be read or had no answer in time,
             and nothing else is wrong.

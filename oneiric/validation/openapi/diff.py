@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
+from typing import TypeAlias
 
+from oneiric.documents import canonical
 from oneiric.errors import JSONValue
 from oneiric.ports.drift import DriftItem, Severity
 from oneiric.validation.openapi.changes import Found
@@ -16,6 +18,7 @@ from oneiric.validation.openapi.lifetimes import lifetime_changes, removal
 from oneiric.validation.openapi.operation_rules import operation_changes
 from oneiric.validation.openapi.operations import Operation
 from oneiric.validation.openapi.paths import unnamed
+from oneiric.validation.openapi.references import meaning
 from oneiric.validation.openapi.rules import EDITION, RULES, severities
 from oneiric.validation.openapi.schemas import SchemaPairs
 from oneiric.validation.openapi.securing import security_changes
@@ -23,20 +26,28 @@ from oneiric.validation.openapi.securing import security_changes
 MAX_ITEMS = 10_000
 """How many differences are told at most; beyond, one says that there are more."""
 
+MAX_UNREAD = 100
+"""How many places are told at most that could not be compared."""
+
 MAX_SEEN = 200_000
 """How many are looked at, those that somebody accepted among them."""
 
+_Key: TypeAlias = tuple[str, str, str]
 _NO_OVERRIDES: Mapping[str, str] = MappingProxyType({})
 _WORST_FIRST = tuple(reversed(Severity))
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a comparison found: items, how many were ignored, how many operations were compared."""
+    """What a comparison found: items, how many were ignored, how many operations were compared.
+
+    Of two documents that differ, `unread` is what could not be compared: places, each with why.
+    """
 
     items: tuple[DriftItem, ...]
     ignored: int
     checked: int
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 def diff(
@@ -100,7 +111,15 @@ def compare(
         key=lambda each: (_WORST_FIRST.index(each.severity), each.place, each.code),
     )
     checked = len(_by_template(old).keys() | _by_template(new).keys())
-    return Difference(tuple(ordered), len(ignored), checked)
+    return Difference(tuple(ordered), len(ignored), checked, _unread(old, new))
+
+
+def _unread(old: Document, new: Document) -> tuple[tuple[str, str], ...]:
+    """Return what nobody knows of two documents; of those that say the same, nothing is."""
+    places = tuple(dict.fromkeys((*old.unread, *new.unread)))
+    if not places or canonical(meaning(old.root)) == canonical(meaning(new.root)):
+        return ()
+    return places[:MAX_UNREAD]
 
 
 def _item(found: Found, levels: Mapping[str, Severity | None]) -> DriftItem:
@@ -135,24 +154,40 @@ def _expired(ignore: Sequence[Ignored], today: str) -> Iterator[Found]:
         yield Found("ignored-entry-expired", entry.written, {"until": entry.until})
 
 
-def _by_template(document: Document) -> dict[tuple[str, str], Operation]:
-    ordered = sorted(document.operations, key=lambda each: each.path, reverse=True)
-    return {(unnamed(each.path), each.method): each for each in ordered}
+def _by_template(document: Document) -> dict[_Key, Operation]:
+    """Return the operations by what they are known by, however their variables are called."""
+    every = (*document.operations, *document.outgoing)
+    ordered = sorted(every, key=lambda each: each.path, reverse=True)
+    return {_key(each): each for each in ordered}
+
+
+def _key(operation: Operation) -> _Key:
+    path = operation.path if operation.of else unnamed(operation.path)
+    return unnamed(operation.of), path, operation.method
+
+
+def _has_owner(key: _Key, known: Mapping[_Key, Operation]) -> bool:
+    """Tell whether the operation is there whose callback this is, if it is one."""
+    owner, is_callback, _ = key[0].partition(" callback ")
+    method, _, path = owner.partition(" ")
+    return not is_callback or ("", path, method) in known
 
 
 def _found(old: Document, new: Document, pairs: SchemaPairs, today: str) -> Iterable[Found]:
     before, after = _by_template(old), _by_template(new)
-    old_paths, new_paths = {path for path, _ in before}, {path for path, _ in after}
+    old_paths, new_paths = {key[:2] for key in before}, {key[:2] for key in after}
     for base in sorted(set(old.bases) - set(new.bases)):
         yield Found("base-path-removed", f"servers {base or '/'}")
     uses = []
     for key in sorted(before.keys() | after.keys()):
         one, other = before.get(key), after.get(key)
+        if not _has_owner(key, before) or not _has_owner(key, after):
+            continue
         if one is None and other is not None:
-            rule = "operation-added" if key[0] in old_paths else "path-added"
+            rule = "operation-added" if key[:2] in old_paths else "path-added"
             yield Found(rule, other.name)
         elif one is not None and other is None:
-            yield removal(one, today, whole_path=key[0] not in new_paths)
+            yield removal(one, today, whole_path=key[:2] not in new_paths)
         elif one is not None and other is not None:
             yield from lifetime_changes(one, other, today)
             yield from security_changes(one, other, old, new)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
 from oneiric.documents import DocumentLimits, parse
 from oneiric.errors import DocumentError, JSONValue
 from oneiric.validation.openapi.bundle import Beside, bundled
-from oneiric.validation.openapi.operations import Operation, operations_of
+from oneiric.validation.openapi.dynamic import settle_dynamic
+from oneiric.validation.openapi.operations import (
+    Operation,
+    callbacks_of,
+    operations_of,
+    outgoing_of,
+)
 from oneiric.validation.openapi.paths import base_paths, below, concreteness, matches
 from oneiric.validation.openapi.references import EMPTY, References, Table
 
@@ -33,6 +39,8 @@ class Document:
         references: follows its references.
         operations: what it documents, in its order.
         bases: base paths of its servers, without a slash at the end.
+        outgoing: what it says that the service asks of others, by webhooks and callbacks.
+        unread: places of what is not understood, each with why.
     """
 
     source: str
@@ -41,6 +49,8 @@ class Document:
     references: References = field(repr=False)
     operations: tuple[Operation, ...] = field(repr=False)
     bases: tuple[str, ...]
+    outgoing: tuple[Operation, ...] = field(repr=False)
+    unread: tuple[tuple[str, str], ...] = field(repr=False)
     _by_shape: Mapping[tuple[str, int], tuple[Operation, ...]] = field(repr=False)
 
     def find(self, method: str, path: str) -> Operation | None:
@@ -80,11 +90,31 @@ def read_document(data: bytes, *, source: str, beside: Beside | None = None) -> 
         bundled(cast("dict[str, JSONValue]", root), source, beside, _parsed)
     if not isinstance(root.get("paths", EMPTY), Mapping):
         raise DocumentError("not-openapi", "its paths are no table", source=source, path="paths")
+    dynamic = settle_dynamic(cast("dict[str, JSONValue]", root)) if version != "3.0" else ()
     references = References(root, source)
     operations = tuple(operations_of(root, references))
     return Document(
-        source, version, root, references, operations, base_paths(root), _by_shape(operations)
+        source=source,
+        version=version,
+        root=root,
+        references=references,
+        operations=operations,
+        bases=base_paths(root),
+        outgoing=tuple(outgoing_of(root, references)),
+        unread=(*dynamic, *_further_callbacks(root, references)),
+        _by_shape=_by_shape(operations),
     )
+
+
+def _further_callbacks(root: Table, references: References) -> Iterator[tuple[str, str]]:
+    """Yield the places of callbacks that others have, whom the service asks."""
+    webhooks = root.get("webhooks")
+    items = [(f"webhook {name}", each) for name, each in references.table(webhooks).items()]
+    items += [(f"{of} {path}", each) for of, path, each in callbacks_of(root, references)]
+    for place, item in items:
+        nodes = (references.table(each) for each in references.table(item).values())
+        if any("callbacks" in each for each in nodes):
+            yield place, "callbacks of those whom the service asks are not looked at"
 
 
 def _parsed(data: bytes, source: str) -> JSONValue:

@@ -8,6 +8,7 @@ from typing import cast
 
 from oneiric.errors import JSONValue
 from oneiric.validation.openapi.document import Document
+from oneiric.validation.openapi.dynamic import DYNAMIC
 from oneiric.validation.openapi.references import reference_of
 
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
@@ -53,6 +54,7 @@ _KEPT: Mapping[str, Callable[[JSONValue], bool]] = MappingProxyType(
         "const": lambda _: True,
         "format": _is_text,
         "pattern": _is_text,
+        DYNAMIC: _is_text,
         "required": _are_names,
         "uniqueItems": lambda value: isinstance(value, bool),
         "multipleOf": lambda value: _is_number(value) and float(cast("float", value)) > 0,
@@ -78,7 +80,8 @@ def json_schema(document: Document, schema: JSONValue, *, hidden: str) -> dict[s
 
     Properties marked by *hidden* (`writeOnly` in answers, `readOnly` in requests) must not be
     there, nor are they required. `nullable` and bounds of version 3.0 are translated; what only
-    people and generators read is left out.
+    people and generators read is left out. A `$dynamicRef` that was not settled leads nowhere, so
+    that a value which comes to it is no pass.
     """
     translation = _Translation(document, hidden)
     root = translation.node(schema)
@@ -166,6 +169,7 @@ def _without_flags(told: dict[str, JSONValue]) -> JSONValue:
 
 def _from_older(told: dict[str, JSONValue], schema: Mapping[str, JSONValue]) -> JSONValue:
     """Translate what version 3.0 says in its own way."""
+    told.pop(DYNAMIC, None)
     for word in ("inimum", "aximum"):
         exclusive = told.pop(f"exclusiveM{word}", None)
         if exclusive is True and f"m{word}" in told:

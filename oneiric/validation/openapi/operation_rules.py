@@ -16,7 +16,11 @@ _Parameters = Mapping[tuple[str, str], Parameter]
 def operation_changes(
     old: Operation, new: Operation, pairs: SchemaPairs
 ) -> tuple[list[Found], list[Use]]:
-    """Return how parameters, body and answers differ, and which schemas are to be compared."""
+    """Return how parameters, body and answers differ, and which schemas are to be compared.
+
+    Where the service is the one who asks, what it sends is told as its answers are, and what it is
+    answered as requests are.
+    """
     comparison = _Comparison(old, new, pairs)
     found = [*comparison.parameters(), *comparison.body(), *comparison.responses()]
     return found, comparison.uses
@@ -31,9 +35,16 @@ class _Comparison:
 
     def parameters(self) -> Iterator[Found]:
         old, new = _positioned(self._old), _positioned(self._new)
+        if self._old.of:
+            yield from self._given(old, new, self._old.name)
+        else:
+            yield from self._taken(old, new, self._old.name)
+
+    def _taken(self, old: _Parameters, new: _Parameters, where: str) -> Iterator[Found]:
+        """Yield how parameters differ that the service is given."""
         names = {key: each.name for key, each in {**new, **old}.items()}
         for key in sorted(old.keys() | new.keys()):
-            place = f"{self._old.name} {key[0]} {names[key]}"
+            place = f"{where} {key[0]} {names[key]}"
             before, after = old.get(key), new.get(key)
             if before is None and after is not None:
                 yield Found(f"request-{_added(after)}", place)
@@ -43,9 +54,32 @@ class _Comparison:
                 yield from _parameter(before, after, place)
                 self._use(before.schema, after.schema, "request", place)
 
+    def _given(self, old: _Parameters, new: _Parameters, where: str) -> Iterator[Found]:
+        """Yield how headers and other parameters differ that the service gives."""
+        for key in sorted(old.keys() | new.keys()):
+            place = f"{where} {key[0]} {key[1]}"
+            kind = "header" if key[0] == "header" else "property"
+            before, after = old.get(key), new.get(key)
+            if before is None:
+                yield Found(f"response-{kind}-added", place)
+            elif after is None:
+                word = "required" if before.required else "optional"
+                yield Found(f"response-{word}-{kind}-removed", place)
+            else:
+                if before.required != after.required:
+                    word = "required" if after.required else "optional"
+                    yield Found(f"response-{kind}-became-{word}", place)
+                self._use(before.schema, after.schema, "response", place)
+
     def body(self) -> Iterator[Found]:
         place = f"{self._old.name} request"
         old, new = self._old.body, self._new.body
+        if self._old.of:
+            yield from self._content(_content(old), _content(new), "response", place)
+            if old is not None and new is not None and old.required != new.required:
+                word = "required" if new.required else "optional"
+                yield Found(f"response-property-became-{word}", place)
+            return
         if old is None and new is None:
             return
         if old is None or new is None:
@@ -70,23 +104,10 @@ class _Comparison:
             if after is None:
                 yield Found(f"response-{word}-status-removed", place)
             else:
-                yield from self._headers(before, after, place)
-                yield from self._content(before.content, after.content, "response", place)
-
-    def _headers(self, old: Response, new: Response, place: str) -> Iterator[Found]:
-        for name in sorted(old.headers.keys() | new.headers.keys()):
-            where = f"{place} header {name}"
-            before, after = old.headers.get(name), new.headers.get(name)
-            if before is None:
-                yield Found("response-header-added", where)
-            elif after is None:
-                word = "required" if before.required else "optional"
-                yield Found(f"response-{word}-header-removed", where)
-            else:
-                if before.required != after.required:
-                    word = "required" if after.required else "optional"
-                    yield Found(f"response-header-became-{word}", where)
-                self._use(before.schema, after.schema, "response", where)
+                side = "request" if self._old.of else "response"
+                changes = self._taken if self._old.of else self._given
+                yield from changes(_headers(before), _headers(after), place)
+                yield from self._content(before.content, after.content, side, place)
 
     def _content(
         self, old: Mapping[str, Schema], new: Mapping[str, Schema], side: str, place: str
@@ -111,8 +132,18 @@ class _Comparison:
         self.uses.append(Use(self._pairs.add(old, new, side), side, place))
 
 
-def _positioned(operation: Operation) -> dict[tuple[str, str], Parameter]:
+def _content(body: Body | None) -> Mapping[str, Schema]:
+    return {} if body is None else body.content
+
+
+def _headers(response: Response) -> _Parameters:
+    return {("header", name): each for name, each in response.headers.items()}
+
+
+def _positioned(operation: Operation) -> _Parameters:
     """Return the parameters by place and name, those of the path by their position."""
+    if operation.of:
+        return operation.parameters
     positions = {name: str(index) for index, name in enumerate(variables_of(operation.path))}
     found: dict[tuple[str, str], Parameter] = {
         ("path", index): Parameter(name, "path", required=True) for name, index in positions.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from oneiric.errors import JSONValue
@@ -64,11 +64,12 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What can be asked of one path by one method.
+    """What can be asked of one path by one method, or what the service asks of others so.
 
     Args:
         method: in capital letters.
-        path: the template, such as `/users/{id}`, without the base path of a server.
+        path: the template, such as `/users/{id}`, without the base path of a server; of what the
+            service asks of others, the name of the webhook or the expression of the callback.
         parameters: those of the path and its own, by place and name.
         body: what is sent, if anything may be.
         responses: by status, range or `default`.
@@ -76,6 +77,7 @@ class Operation:
         operation_id: its name for generated clients.
         deprecated: whether it should no longer be used.
         sunset: when it goes away, as it is written (`x-sunset`); empty when not told.
+        of: `webhook`, or an operation and its callback, where the service is the one who asks.
     """
 
     method: str
@@ -87,11 +89,12 @@ class Operation:
     operation_id: str = ""
     deprecated: bool = False
     sunset: str = ""
+    of: str = ""
 
     @property
     def name(self) -> str:
-        """The method and the template, as in `GET /users/{id}`."""
-        return f"{self.method} {self.path}"
+        """The method and the template, as in `GET /users/{id}` or `webhook POST paid`."""
+        return f"{self.of} {self.method} {self.path}".lstrip()
 
     @property
     def requires_authentication(self) -> bool:
@@ -109,16 +112,51 @@ class Operation:
 def operations_of(root: Table, references: References) -> Iterator[Operation]:
     """Yield every operation of a document, in its order; what is no operation is left out."""
     general = root.get("security")
+    for path, item in _paths(root, references):
+        yield from _of_item(path, item, general, references)
+
+
+def outgoing_of(root: Table, references: References) -> Iterator[Operation]:
+    """Yield what the service asks of others: its webhooks, and the callbacks of its operations."""
+    for name, item in _table(root.get("webhooks")).items():
+        for each in _of_item(name, references.table(item), None, references):
+            yield replace(each, of="webhook")
+    for of, path, item in callbacks_of(root, references):
+        for each in _of_item(path, item, None, references):
+            yield replace(each, of=of)
+
+
+def callbacks_of(root: Table, references: References) -> Iterator[tuple[str, str, Table]]:
+    """Yield the callbacks of operations: whose and which, its expression, and what it asks."""
+    for path, item in _paths(root, references):
+        for method, node in _methods(item):
+            for name, callback in _table(node.get("callbacks")).items():
+                for expression, below in references.table(callback).items():
+                    if not expression.startswith("x-"):
+                        of = f"{method.upper()} {path} callback {name}"
+                        yield of, expression, references.table(below)
+
+
+def _paths(root: Table, references: References) -> Iterator[tuple[str, Table]]:
     for path, item in _table(root.get("paths")).items():
-        if not path.startswith("/"):
-            continue
-        item = references.table(item)
-        shared = list(_parameters(item.get("parameters"), references))
-        for method in METHODS:
-            node = item.get(method)
-            if isinstance(node, Mapping):
-                own = list(_parameters(node.get("parameters"), references))
-                yield _operation(method, path, node, [*shared, *own], general, references)
+        if path.startswith("/"):
+            yield path, references.table(item)
+
+
+def _methods(item: Table) -> Iterator[tuple[str, Table]]:
+    for method in METHODS:
+        node = item.get(method)
+        if isinstance(node, Mapping):
+            yield method, node
+
+
+def _of_item(
+    path: str, item: Table, general: JSONValue, references: References
+) -> Iterator[Operation]:
+    shared = list(_parameters(item.get("parameters"), references))
+    for method, node in _methods(item):
+        own = list(_parameters(node.get("parameters"), references))
+        yield _operation(method, path, node, [*shared, *own], general, references)
 
 
 def _operation(

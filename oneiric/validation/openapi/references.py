@@ -17,7 +17,7 @@ _NAMED = frozenset(
     {
         *("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"),
         *("schemas", "responses", "parameters", "headers", "requestBodies", "securitySchemes"),
-        *("pathItems", "paths", "content", "callbacks", "links"),
+        *("pathItems", "paths", "webhooks", "content", "callbacks", "links"),
     }
 )
 """Keys whose tables have names as keys, which mean nothing here."""

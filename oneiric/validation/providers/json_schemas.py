@@ -121,6 +121,8 @@ def _faults(schema: JSONValue, value: JSONValue, matching: _Matching) -> dict[Fa
             if len(told) >= MAX_FAULTS and not matching.untried:
                 break
     except _unresolvable():
+        if told:
+            return told
         raise InvalidError("the schema refers to what it does not hold") from None
     except RecursionError:
         told["$", "is deeper than can be looked at"] = ""

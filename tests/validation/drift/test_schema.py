@@ -49,6 +49,22 @@ async def test_a_field_that_was_renamed_is_told_and_repaired(tmp_path: Path) -> 
     assert (str(broken.outcome), str(repaired.outcome)) == ("fail", "pass")
 
 
+async def test_what_of_a_contract_cannot_be_compared_is_no_pass(tmp_path: Path) -> None:
+    """A dynamic reference that may mean several schemas is told, unless nothing was changed."""
+    anchored = {"$dynamicAnchor": "node", "properties": {"below": {"$dynamicRef": "#node"}}}
+    schemas = {"Tree": anchored, "Leaf": {"$dynamicAnchor": "node"}}
+    contract = {**CONTRACT, "components": {**CONTRACT["components"], "schemas": schemas}}
+    keep_contract(tmp_path, contract)
+    async with serving() as service, detecting(tmp_path) as detect:
+        service.contract = contract
+        same = await detect(service.url, checks=ONLY_SCHEMA)
+        service.contract = {**contract, "servers": [{"url": "/"}]}
+        other = await detect(service.url, checks=ONLY_SCHEMA)
+    assert str(same.outcome) == "pass"
+    assert unsure(other) == [("openapi", "components.schemas.Tree.properties.below")]
+    assert (codes(other), str(other.outcome)) == ([], "inconclusive")
+
+
 async def test_a_rule_may_be_milder_here_and_an_accepted_difference_counts_no_more(
     tmp_path: Path,
 ) -> None:
