@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict, Unpack
 
 from oneiric.documents import canonical
 from oneiric.errors import JSONValue
@@ -50,29 +50,18 @@ class Difference:
     unread: tuple[tuple[str, str], ...] = ()
 
 
-def diff(
-    old: Document,
-    new: Document,
-    *,
-    overrides: Mapping[str, str] = _NO_OVERRIDES,
-    ignore: Sequence[Ignored] = (),
-    today: str = "",
-    edition: int = EDITION,
-) -> list[DriftItem]:
-    """Return how *new* differs from *old*, worst first; the order of keys makes no difference.
+class Judging(TypedDict, total=False):
+    """How `compare` judges, by its names."""
 
-    *overrides* gives rules another severity, or `ignore`; *ignore* accepts differences by rule
-    and place. *today*, as in `2026-11-21`, tells which of those have expired and which sunsets
-    have passed; without it none has. *edition* is that of the rules.
+    overrides: Mapping[str, str]
+    ignore: Sequence[Ignored]
+    today: str
+    edition: int
 
-    What a schema says is told at every place that uses it. Text for people alone, examples and
-    names of variables in paths are no difference.
 
-    Raises:
-        InvalidError: *overrides* names no rule, or gives no severity.
-    """
-    told = compare(old, new, overrides=overrides, ignore=ignore, today=today, edition=edition)
-    return list(told.items)
+def diff(old: Document, new: Document, **judging: Unpack[Judging]) -> list[DriftItem]:
+    """Return how *new* differs from *old*, as `compare` finds it."""
+    return list(compare(old, new, **judging).items)
 
 
 def compare(
@@ -84,7 +73,18 @@ def compare(
     today: str = "",
     edition: int = EDITION,
 ) -> Difference:
-    """Compare like `diff`, and tell how much was compared and ignored too."""
+    """Tell how *new* differs from *old*, worst first; the order of keys makes no difference.
+
+    *overrides* gives rules another severity, or `ignore`; *ignore* accepts differences by rule
+    and place. *today*, as in `2026-11-21`, tells which of those have expired and which sunsets
+    have passed; without it none has. *edition* is that of the rules.
+
+    What a schema says is told at every place that uses it. Text for people alone, examples and
+    names of variables in paths are no difference.
+
+    Raises:
+        InvalidError: *overrides* names no rule, or gives no severity.
+    """
     levels = severities(overrides, edition=edition)
     valid = [entry for entry in ignore if not entry.has_expired(today)]
     pairs = SchemaPairs(old, new)
