@@ -35,6 +35,8 @@ class Ledger:
         self.made: list[str] = []
         self.ended: list[str] = []
         self.late: list[str] = []
+        self.awake = False
+        """Whether what hangs, deaf to all that would end it, may go on."""
 
     @property
     def open(self) -> int:

@@ -29,7 +29,7 @@ from tests.core.components import (
     until,
 )
 
-DEAF_SECONDS = 0.12  # well above limit and grace, and real: the guard looks at no clock
+HUNG_SECONDS = 20.0  # real: the guard looks at no clock
 
 Verb = Callable[[LifecycleManager], Awaitable[object]]
 
@@ -228,21 +228,27 @@ class Hanging(Plain):
 
     async def _phase(self, name: str) -> None:
         if name == self.hangs:
-            await _sleep(DEAF_SECONDS if self.deaf else 60.0, deaf=self.deaf)
+            await _hang(self.ledger, deaf=self.deaf)
 
 
-async def _sleep(seconds: float, *, deaf: bool) -> None:
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
+async def _hang(ledger: Ledger, *, deaf: bool) -> None:
+    deadline = time.monotonic() + HUNG_SECONDS
+    while not ledger.awake and time.monotonic() < deadline:
         try:
-            await asyncio.sleep(left)
+            await asyncio.sleep(0.01)
         except asyncio.CancelledError:
             if not deaf:
                 raise
 
 
+async def _wake(ledger: Ledger) -> None:
+    """Let what hangs go on, and give it the time to do what it should not."""
+    ledger.awake = True
+    await asyncio.sleep(0.05)
+
+
 async def _make_slowly(ledger: Ledger, name: str, *, deaf: bool) -> Plain:
-    await _sleep(DEAF_SECONDS if deaf else 60.0, deaf=deaf)
+    await _hang(ledger, deaf=deaf)
     return Phased(ledger, name)
 
 
@@ -264,8 +270,7 @@ async def test_promise_l5_a_phase_that_hangs_is_ended_at_its_limit(phase: str, d
         assert "took longer than 0.02 s" in str(report.error)
         assert lifecycle.builder.guard.abandoned == deaf
         assert (lifecycle.status(CACHE).state, ledger.open) == (LifecycleState.READY, 1)
-        if deaf:
-            await asyncio.sleep(DEAF_SECONDS)
+        await _wake(ledger)
         assert (ledger.open, ledger.late) == (1, [])
 
 
@@ -284,8 +289,7 @@ async def test_promise_l5_a_cleanup_that_hangs_is_ended_and_reported(deaf: bool)
             "adapter:cache@a failed in cleanup: took longer than 0.02 s"
         ]
         assert lifecycle.builder.guard.abandoned == deaf
-        if deaf:
-            await asyncio.sleep(DEAF_SECONDS)
+        await _wake(ledger)
 
 
 @pytest.mark.parametrize("point", ["pre_swap", "post_swap", "cleanup"])
@@ -327,8 +331,9 @@ async def test_promise_l5_a_blocking_phase_is_abandoned_and_its_result_cleaned_u
             self._block("cleanup")
 
         def _block(self, here: str) -> None:
-            if here == phase:
-                time.sleep(0.1)
+            deadline = time.monotonic() + HUNG_SECONDS
+            while here == phase and not ledger.awake and time.monotonic() < deadline:
+                time.sleep(0.01)
 
     offers = offer(ledger, "a", priority=1), offer(ledger, "b", Blocking, blocking=True)
     async with running(*offers, limits=LIMITS) as lifecycle:
@@ -345,8 +350,8 @@ async def test_promise_l5_a_blocking_phase_is_abandoned_and_its_result_cleaned_u
                 "adapter:cache@b failed in cleanup: took longer than 0.02 s"
             ]
         assert (ticks > 3 or phase == "cleanup", lifecycle.builder.guard.abandoned) == (True, 1)
+        await _wake(ledger)
         await until(lambda: ledger.made.count("b") == 1 and ledger.open == 1)
-        await asyncio.sleep(0.1)
         assert (ledger.open, ledger.late) == (1, [])
 
 
@@ -359,13 +364,13 @@ async def test_promise_l5_a_context_manager_that_hangs_is_ended(where: str, deaf
     class Scope(Entered):
         async def __aenter__(self) -> "Scope":
             if where == "enter":
-                await _sleep(DEAF_SECONDS if deaf else 60.0, deaf=deaf)
+                await _hang(ledger, deaf=deaf)
             return self
 
         async def __aexit__(self, *failure: object) -> None:
             self.end()
             if where == "leave":
-                await _sleep(DEAF_SECONDS if deaf else 60.0, deaf=deaf)
+                await _hang(ledger, deaf=deaf)
 
     async with running(offer(ledger, "a"), offer(ledger, "s", Scope), limits=LIMITS) as lifecycle:
         lifecycle.builder.guard.grace_seconds = 0.01
@@ -379,6 +384,5 @@ async def test_promise_l5_a_context_manager_that_hangs_is_ended(where: str, deaf
                 "adapter:cache@s failed in cleanup: took longer than 0.02 s"
             ]
         assert (ledger.made.count("s"), lifecycle.builder.guard.abandoned) == (1, deaf)
-        if deaf:
-            await asyncio.sleep(2 * DEAF_SECONDS)
+        await _wake(ledger)
         assert ledger.late == []
