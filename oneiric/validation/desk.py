@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -36,16 +36,20 @@ from oneiric.validation.answers import (
 )
 from oneiric.validation.compiling import PREFIX
 from oneiric.validation.config import NAMES, OrchestratorConfig
-from oneiric.validation.ledger import Head, Ledger
+from oneiric.validation.ledger import Entry, Head, Ledger, LedgerError
 from oneiric.validation.models import LiveCheck, Proof, Task
 from oneiric.validation.orchestrator import Orchestrator
 from oneiric.validation.plugin import LEDGER
 from oneiric.validation.projection import Projection
+from oneiric.validation.recording import unborne
 from oneiric.validation.secrets import as_captured, as_words, names_in, read_secrets
 
 if TYPE_CHECKING:
     from oneiric.domains.following import Tell
+    from oneiric.errors import Problem
+    from oneiric.runs import proof as kernel
     from oneiric.runs.event import RunEvent
+    from oneiric.runs.journal import Journal
     from oneiric.validation.providers.drift import ComparingDetector
 
 T = TypeVar("T")
@@ -275,7 +279,9 @@ class ValidationDesk:
         return run_to_end(self._on(found))
 
     def verify(self, task: str, head: str = "") -> Verification:
-        """Verify the ledger of a task against its own end and those that journals keep.
+        """Verify the ledger of a task against its own end, and against what journals say of it.
+
+        They keep ends too, and which runs production has proved.
 
         Args:
             task: the id of the task.
@@ -288,13 +294,14 @@ class ValidationDesk:
         given = [_head(head)] if head else []
 
         async def verified(orchestrator: Orchestrator) -> Verification:
-            journal = orchestrator.host.journal
-            heads = list(given)
-            for record in await journal.runs(name=f"{PREFIX}{task}", limit=_RUNS):
-                kept = _projected(await journal.read(record.run_id)).heads
-                heads += [Head(int(each["entries"]), str(each["digest"])) for each in kept]
+            heads, proved = list(given), list[Projection]()
+            async for found in _runs_of(task, orchestrator.host.journal):
+                heads += [Head(int(each["entries"]), str(each["digest"])) for each in found.heads]
+                proved += [found] if found.opened is not None else []
             async with _ledger(orchestrator) as book:
-                problems = await asyncio.to_thread(partial(book.problems, task, heads=heads))
+                work = partial(book.verified, task, heads=heads)
+                entries, problems = await asyncio.to_thread(work)
+                problems += _unborne(proved, entries)
                 return Verification(task, book.head(task), len(heads), problems)
 
         return run_to_end(self._on(verified))
@@ -338,8 +345,13 @@ class ValidationDesk:
                 if not record.name.startswith(PREFIX) or len(tasks) >= _SHOWN:
                     continue
                 found = _projected(await orchestrator.host.journal.read(record.run_id))
-                name = record.name.removeprefix(PREFIX)
-                tasks.append({"id": name, "status": str(found.status), "run": record.run_id})
+                name, status = record.name.removeprefix(PREFIX), str(found.status)
+                if found.opened is not None:
+                    try:
+                        await orchestrator.proofs(name, record.run_id, found)
+                    except LedgerError as error:
+                        status = error.code
+                tasks.append({"id": name, "status": status, "run": record.run_id})
             document: dict[str, JSONValue] = {
                 "prod_url": settings.prod_url,
                 "repo_path": settings.repo_path,
@@ -402,6 +414,25 @@ def _head(text: str) -> Head:
 
 async def _report(orchestrator: Orchestrator, run_id: str) -> RunReport:
     return RunReport.of(await orchestrator.host.journal.read(run_id))
+
+
+async def _runs_of(task: str, journal: Journal) -> AsyncIterator[Projection]:
+    """Yield how a task stands after each of its runs, the newest first."""
+    before = ""
+    while records := await journal.runs(name=f"{PREFIX}{task}", before=before, limit=_RUNS):
+        for record in records:
+            before = record.run_id
+            yield _projected(await journal.read(before))
+
+
+def _unborne(proved: Iterable[Projection], entries: Iterable[Entry]) -> Iterator[Problem]:
+    """Yield what journals say of runs that production proved, and a ledger does not bear out."""
+    by_run: dict[str, list[kernel.Proof]] = {}
+    for entry in entries:
+        by_run.setdefault(entry.run, []).append(entry.proof)
+    for found in proved:
+        known = by_run.get(found.run_id, ())
+        yield from unborne(found.run_id, found.digests, known, opened=found.opened)
 
 
 def _projected(events: Iterable[RunEvent]) -> Projection:

@@ -44,8 +44,8 @@ from oneiric.validation.plugin import (
     LEDGER,
     SESSIONS,
 )
-from oneiric.validation.projection import PROVED, Projection, project
-from oneiric.validation.recording import is_from_production, unknown_proofs
+from oneiric.validation.projection import Projection, project
+from oneiric.validation.recording import unborne
 from oneiric.validation.secrets import names_in, read_secrets
 from oneiric.validation.sessions import Session, Sessions
 from oneiric.validation.settings import ValidationSettings
@@ -277,22 +277,22 @@ class Orchestrator:
         """Return the proofs of a run that its journal and the ledger both know, in order.
 
         Raises:
-            LedgerError: the ledger was touched, or does not have what the journal knows; not for a
-                task whose gate said so itself.
+            LedgerError: the ledger was touched, or does not have what the journal knows, such as
+                the word of the gate of a task that is done; not for a task that was refused for
+                that very reason.
         """
         found = found or await self.standing(run_id)
-        made = [str(proof["digest"]) for proof in found.proofs]
-        if not made or found.code == "ledger-broken":
+        made = found.digests
+        if found.opened is None and (not made or found.code == LedgerError.code):
             return []
         async with self.host.lifecycle.use(LEDGER) as lent:
-            book = cast("Ledger", lent)
-            known = {each.digest: each for each in await asyncio.to_thread(book.read, task, run_id)}
-        if problems := unknown_proofs(made, known):
+            entries = await asyncio.to_thread(cast("Ledger", lent).read, task, run_id)
+        if problems := unborne(run_id, made, entries, opened=found.opened):
             raise LedgerError(task, problems)
+        known = {each.digest: each for each in entries}
         proofs = [known[digest] for digest in made]
-        is_told = found.status not in PROVED or any(map(is_from_production, proofs))
         outcomes = [str(proof["outcome"]) for proof in found.proofs]
-        if not is_told or outcomes != [str(proof.outcome) for proof in proofs]:
+        if outcomes != [str(proof.outcome) for proof in proofs]:
             what = "the journal says more of its proofs than the ledger"
             raise LedgerError(task, [Problem(run_id, what, "journal")])
         return proofs

@@ -85,7 +85,11 @@ TASKS = Plugin(
         _step("command", "command_step:CommandStep", "sessions", "ledger", "executor", "secrets"),
         _step("check", "check_step:CheckStep", "sessions", "ledger", "validator", "secrets"),
         _step("drift", "drift_step:DriftStep", "drift", "secrets"),
-        _step("gate", "gate_step:GateStep", "ledger", "gatekeeper", "drift", "secrets"),
+        _step(
+            "gate",
+            "gate_step:GateStep",
+            *("sessions", "ledger", "gatekeeper", "drift", "secrets"),
+        ),
         _step("deploy", "deploy_step:DeployStep", "sessions", "executor", "secrets"),
         _step("note", "note_step:NoteStep", "knowledge"),
         _step("seal", "seal_step:SealStep", "ledger"),

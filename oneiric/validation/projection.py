@@ -115,6 +115,16 @@ class Projection:
         return [proof for name in names for proof in self.results[name].get("proofs") or ()]
 
     @property
+    def digests(self) -> list[str]:
+        """The digests of the same."""
+        return [str(proof["digest"]) for proof in self.proofs]
+
+    @property
+    def opened(self) -> Mapping[str, Any] | None:
+        """What the gate gave by which production proved the task; None for one that it did not."""
+        return self.results.get(_LAST, {}) if self.status in PROVED else None
+
+    @property
     def heads(self) -> list[Mapping[str, Any]]:
         """The ends of the ledger that steps saw."""
         return [head for result in self.results.values() if (head := result.get("head"))]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.errors import NotFoundError, Problem
-from oneiric.runs.proof import ProofOutcome
+from oneiric.ports.gatekeeper import Gate
+from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.validation.ledger import Head
 
 if TYPE_CHECKING:
     from oneiric.core.handle import Link
+    from oneiric.core.policy import Verdict
     from oneiric.errors import JSONValue
-    from oneiric.runs.proof import Proof
+    from oneiric.runs.body import Provenance
     from oneiric.validation.ledger import Ledger
+
+VERDICT = "verdict"
+"""The kind of the entry that says that production proved a task; it is none of its proofs."""
 
 
 async def recorded(
@@ -26,10 +31,28 @@ async def recorded(
         LedgerError: the ledger was touched; nothing was added.
         UnavailableError: it cannot be written; nothing was added.
     """
+    added, head = await _added(ledger, task, run_id, proofs)
+    return {"proofs": [_told(proof) for proof in added], "head": head}
+
+
+async def noted(ledger: Link[Ledger], task: str, run_id: str, word: Proof) -> dict[str, JSONValue]:
+    """Add the *word* of a gate to the ledger, and return what the gate's result says of it.
+
+    Raises:
+        LedgerError: as for `recorded`.
+        UnavailableError: as for `recorded`.
+    """
+    (added,), head = await _added(ledger, task, run_id, [word])
+    return {"entry": added.digest, "head": head}
+
+
+async def _added(
+    ledger: Link[Ledger], task: str, run_id: str, proofs: Sequence[Proof]
+) -> tuple[list[Proof], JSONValue]:
     async with ledger.use() as book:
         added = await asyncio.to_thread(book.append, task, run_id, proofs)
         head = await asyncio.to_thread(book.head, task)
-    return {"proofs": [_told(proof) for proof in added], "head": head.as_json()}
+    return added, head.as_json()
 
 
 def _told(proof: Proof) -> JSONValue:
@@ -42,13 +65,19 @@ def _told(proof: Proof) -> JSONValue:
 
 
 async def seen_proofs(
-    ledger: Link[Ledger], task: str, run_id: str, made: Iterable[Mapping[str, Any]]
+    ledger: Link[Ledger],
+    task: str,
+    run_id: str,
+    made: Iterable[Mapping[str, Any]],
+    *,
+    opened: Mapping[str, Any] | None = None,
 ) -> tuple[list[Proof], list[Problem]]:
     """Return the proofs of a run that its journal and the ledger both know, and what is wrong.
 
-    *made* are results that `recorded` gave. What stands in the ledger alone was written by
-    somebody whose step never ended, and counts for nothing; what stands in the journal alone is
-    missing from the ledger.
+    *made* are results that `recorded` gave, and *opened* is that of the gate by which production
+    proved the task, once there is one. What stands in the ledger alone was written by somebody
+    whose step never ended, and counts for nothing; what stands in the journal alone is missing
+    from the ledger.
     """
     results = list(made)
     heads = [Head(**head) for result in results if (head := result.get("head"))]
@@ -60,22 +89,63 @@ async def seen_proofs(
             if heads:
                 problems = [Problem("ledger", "it is missing", "journal")]
     found = [] if problems else [each.proof for each in entries if each.run == run_id]
-    by_digest = {proof.digest: proof for proof in found}
     digests = list(_digests(results))
     if not problems:
-        problems = unknown_proofs(digests, by_digest)
-    return [by_digest[digest] for digest in digests if digest in by_digest], problems
+        problems = unborne(run_id, digests, found, opened=opened)
+    known = {proof.digest: proof for proof in found if proof.kind != VERDICT}
+    return [known[digest] for digest in digests if digest in known], problems
 
 
-def unknown_proofs(digests: Iterable[str], known: Container[str]) -> list[Problem]:
-    """Return what is wrong where a journal knows proofs by digests that a ledger does not."""
+def unborne(
+    run_id: str,
+    digests: Sequence[str],
+    entries: Iterable[Proof],
+    *,
+    opened: Mapping[str, Any] | None = None,
+) -> list[Problem]:
+    """Return what a journal says of a run that the *entries* of the ledger do not bear out.
+
+    That is proofs, by their *digests*, and where production proved the task that a gate which was
+    shown these very proofs *opened*.
+    """
+    known = {proof.digest: proof for proof in entries}
+    proofs = {digest for digest, proof in known.items() if proof.kind != VERDICT}
     what = "the journal knows this proof, the ledger does not"
-    return [Problem(digest, what, "journal") for digest in digests if digest not in known]
+    problems = [Problem(digest, what, "journal") for digest in digests if digest not in proofs]
+    if opened is None:
+        return problems
+    entry, seen = known.get(str(opened.get("entry"))), opened.get("seen")
+    said = entry.facts if entry and entry.kind == VERDICT else {}
+    is_said = (said.get("gate"), said.get("run"), said.get("seen")) == (
+        Gate.PRODUCTION,
+        run_id,
+        seen,
+    )
+    if not is_said or sorted(digests) != sorted(cast("list[str]", seen)):
+        what = "the journal says that production proved it, the ledger does not"
+        problems.append(Problem(run_id, what, "journal"))
+    return problems
 
 
-def is_from_production(proof: Proof) -> bool:
-    """Tell whether a proof is one that production passed; a local test is none."""
-    return proof.kind != "local" and proof.outcome is ProofOutcome.PASSED
+def word_of(
+    verdict: Verdict, task: str, run_id: str, seen: Sequence[str], *, at: str, by: Provenance
+) -> Proof:
+    """Return what a ledger keeps of the verdict that opened the last gate, shown proofs *seen*."""
+    facts: dict[str, JSONValue] = {
+        "gate": str(Gate.PRODUCTION),
+        "code": str(verdict.code),
+        "run": run_id,
+        "seen": [*seen],
+    }
+    return Proof(
+        claim=f"production proved {task}",
+        subject=task,
+        kind=VERDICT,
+        outcome=ProofOutcome.PASSED,
+        at=at,
+        by=by,
+        facts=facts,
+    )
 
 
 def _digests(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:

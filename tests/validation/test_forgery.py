@@ -23,7 +23,13 @@ Tamper = Callable[[Path], None]
 GATE = {"verdict": {"effect": "allow", "code": "open"}, "head": None}
 
 
-def rewritten(folder: Path, run_id: str, change: Callable[[list[Data]], list[Data]]) -> None:
+def rewritten(
+    folder: Path,
+    run_id: str,
+    change: Callable[[list[Data]], list[Data]],
+    *,
+    state: str = "succeeded",
+) -> None:
     """Put other events in the place of those of a run, as whoever owns the file can."""
     with closing(sqlite3.connect(folder / ".oneiric_cache" / "oneiric.sqlite")) as stored, stored:
         found = stored.execute(
@@ -40,15 +46,19 @@ def rewritten(folder: Path, run_id: str, change: Callable[[list[Data]], list[Dat
                 "INSERT INTO events (run_id, seq, kind, at, step, data) VALUES (?, ?, ?, ?, ?, ?)",
                 [*row, json.dumps(event["data"])],
             )
-        stored.execute("UPDATE runs SET state = 'succeeded' WHERE run_id = ?", [run_id])
+        ended = "" if state == "running" else events[-1]["at"]
+        stored.execute(
+            "UPDATE runs SET state = ?, ended_at = ? WHERE run_id = ?", [state, ended, run_id]
+        )
 
 
-def _digests(events: list[Data]) -> list[str]:
+def digests_in(events: list[Data]) -> list[str]:
+    """Return the digests of the proofs that a journal knows."""
     results = (event["data"].get("result") or {} for event in events)
     return [proof["digest"] for result in results for proof in result.get("proofs") or ()]
 
 
-def _done(events: list[Data], seen: list[str]) -> list[Data]:
+def gate_opened(events: list[Data], seen: list[str], *, entry: str = "") -> list[Data]:
     """Let the gate have opened, and the task be done."""
     kept = [event for event in events if event["step"] not in ("gate.production", "done")]
     *before, last = [event for event in kept if event["step"] != "remember"]
@@ -57,7 +67,7 @@ def _done(events: list[Data], seen: list[str]) -> list[Data]:
         "kind": "step-succeeded",
         "at": last["at"],
         "step": "gate.production",
-        "data": {"result": {**GATE, "seen": seen}},
+        "data": {"result": {**GATE, "seen": seen, "entry": entry}},
     }
     sealed = {**opened, "step": "done", "data": {"result": {"seen": len(seen), "head": None}}}
     ended = {**last, "data": {"state": "succeeded"}}
@@ -71,7 +81,7 @@ def forged_outcomes(events: list[Data]) -> list[Data]:
     )
     for event, data in zip(events, json.loads(text), strict=True):
         event["data"] = data
-    return _done(events, _digests(events))
+    return gate_opened(events, digests_in(events))
 
 
 def forged_proofs(events: list[Data]) -> list[Data]:
@@ -80,12 +90,12 @@ def forged_proofs(events: list[Data]) -> list[Data]:
         if event["step"] == "check.1" and event["kind"] == "step-succeeded":
             made = {"check": "a", "kind": "live", "outcome": "pass", "digest": "sha256:00"}
             event["data"]["result"] = {"proofs": [made], "head": None}
-    return _done(events, ["sha256:00"])
+    return gate_opened(events, ["sha256:00"])
 
 
 def forged_gate(events: list[Data]) -> list[Data]:
     """Say that the gate opened, for proofs that failed."""
-    return _done(events, _digests(events))
+    return gate_opened(events, digests_in(events))
 
 
 @pytest.mark.parametrize(

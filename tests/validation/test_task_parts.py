@@ -316,7 +316,7 @@ async def test_promise_task_a_ledger_that_was_touched_stops_the_task(tmp_path: P
         first = await found.orchestrator.execute_task(task())
         ledger = folder / "deploy-auth.jsonl"
         lines = ledger.read_bytes().splitlines(keepends=True)
-        assert len(lines) == len(first.proofs)
+        assert len(lines) == len(first.proofs) + 1  # and the word of the gate
         ledger.write_bytes(b"".join([*lines[:1], *lines[2:]]))
         second = await found.orchestrator.execute_task(task())
     assert told(second) == ("local_fail", "failed", "ledger-broken")

@@ -14,7 +14,7 @@ from oneiric.errors import InvalidError, JSONValue
 from oneiric.ports.drift import DriftReport
 from oneiric.ports.gatekeeper import Asked, Gate, GateCode, GateQuestion
 from oneiric.runs.proof import ProofOutcome
-from oneiric.validation.recording import seen_proofs
+from oneiric.validation.recording import noted, seen_proofs, word_of
 from oneiric.validation.states import TaskStatus
 from oneiric.validation.steps.drift_step import detected
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from oneiric.ports.secrets import SecretStore
     from oneiric.runs.context import StepContext
     from oneiric.validation.ledger import Ledger
+    from oneiric.validation.sessions import Sessions
 
 _ASKED: Mapping[str, tuple[Gate, TaskStatus]] = {
     "local": (Gate.VALIDATION, TaskStatus.LOCAL_OK),
@@ -41,16 +42,19 @@ class GateStep:
     """Ask the gatekeeper, who sees nothing but what was seen made in this run.
 
     A refusal is the step's error, with the verdict in its details. Where production was refused,
-    the drift detector is asked again, and its report is among the facts of the verdict.
+    the drift detector is asked again, and its report is among the facts of the verdict. Where
+    production has proved the task, the ledger keeps that word, and the result names the entry.
     """
 
     def __init__(
         self,
+        sessions: Link[Sessions],
         ledger: Link[Ledger],
         gatekeeper: Link[Gatekeeper],
         drift: Link[DriftDetector],
         secrets: Link[SecretStore],
     ) -> None:
+        self.sessions = sessions
         self.ledger = ledger
         self.gatekeeper = gatekeeper
         self.drift = drift
@@ -66,18 +70,22 @@ class GateStep:
         asked = cast("dict[str, Any]", payload)
         given = asked["given"]
         question = await self._question(asked, context.run_id)
-        async with self.gatekeeper.use() as gatekeeper:
+        handle = self.gatekeeper.use()
+        async with self.sessions.use() as sessions, handle as gatekeeper:
+            by = sessions.provenance(handle, context.run_id)
             verdict = overruled(gatekeeper.check(question), question)
+            at = sessions.now()
         if question.gate is Gate.PRODUCTION and verdict.effect is Effect.DENY and given["ask"]:
             verdict = await self._explained(verdict, given["ask"])
         verdict.enforce(f"the gate {given['gate']} of {given['task']}")
+        seen = [proof.digest for proof in question.seen]
+        told: dict[str, JSONValue] = {"verdict": verdict.as_json(), "seen": seen}
+        if question.gate is Gate.PRODUCTION:
+            word = word_of(verdict, given["task"], context.run_id, seen, at=at, by=by)
+            return told | await noted(self.ledger, given["task"], context.run_id, word)
         async with self.ledger.use() as book:
             head = await asyncio.to_thread(book.head, given["task"])
-        return {
-            "verdict": verdict.as_json(),
-            "seen": [proof.digest for proof in question.seen],
-            "head": head.as_json() if question.seen else None,
-        }
+        return told | {"head": head.as_json() if seen else None}
 
     async def _question(self, asked: Mapping[str, Any], run_id: str) -> GateQuestion:
         given = asked["given"]

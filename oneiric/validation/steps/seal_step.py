@@ -25,12 +25,14 @@ class SealStep:
         """Return the end of the ledger, and how many proofs of this run stand there.
 
         Raises:
-            LedgerError: it was touched since the gate.
+            LedgerError: it was touched since the gate, or does not have the word of the gate.
         """
         asked = cast("dict[str, Any]", payload)
         task = asked["given"]["task"]
         results = [*asked["made"], *asked["heads"]]
-        seen, problems = await seen_proofs(self.ledger, task, context.run_id, results)
+        seen, problems = await seen_proofs(
+            self.ledger, task, context.run_id, results, opened=asked["heads"][-1]
+        )
         if problems:
             raise LedgerError(task, problems)
         async with self.ledger.use() as book:
