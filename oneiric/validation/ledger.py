@@ -40,6 +40,7 @@ _KEY_BYTES = 8_192
 _ORIGIN = "ledger"
 _OTHER = "it is missing, or another than was recorded"
 _HEADLESS = "its record is missing"
+_RESPELT = "it is not written as it was signed"
 _SIGNED = ("schema", "task", "seq", "run", "proof", "key")
 
 
@@ -296,12 +297,16 @@ class Ledger:
         if not path.exists():
             return None
         try:
-            told = parse(read_bounded(path, limit=_LINE), "json", source=str(path))
+            data = read_bounded(path, limit=_LINE)
+            told = parse(data, "json", source=str(path))
             assert isinstance(told, dict)
+            is_respelt = data != canonical(told) + b"\n"
             signature = _bytes(str(told.pop("signature", "")))
             is_ours = told.get("schema") == HEAD and told.get("task") == task
             if not is_ours or not self._key().public.verifies(canonical(told), signature):
                 raise InvalidError("it is not signed by the key of this ledger")
+            if is_respelt:
+                raise InvalidError(_RESPELT)
             return Head(int(str(told["entries"])), str(told["digest"]))
         except (OneiricError, AssertionError, KeyError, ValueError) as error:
             problems.append(Problem("head", str(error) or "it cannot be read", _ORIGIN))
@@ -369,11 +374,14 @@ def _entry(task: str, line: bytes, key: PrivateKey) -> Entry | str:
         told = parse(line, "json", source="ledger")
         if not isinstance(told, dict) or told.keys() != {*_SIGNED, "signature"}:
             return "it is no entry"
+        is_respelt = line != canonical(told)
         signature = _bytes(str(told.pop("signature")))
         if told["key"] != key.public.id:
             return "it is signed by another key"
         if not key.public.verifies(canonical(told), signature):
             return "its signature does not fit: it was changed"
+        if is_respelt:
+            return _RESPELT
         if told["task"] != task:
             return f"it belongs to the task {told['task']}"
         seq = told["seq"]
@@ -407,6 +415,7 @@ def _text(signature: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return b""
+    return data if _text(data) == text else b""

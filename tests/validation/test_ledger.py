@@ -85,6 +85,62 @@ def test_a_changed_entry_shows(filled: Ledger, tmp_path: Path) -> None:
         filled.read(TASK)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"}\n", b"} \n"),
+        (b"}\n", b"}\r\n"),
+        (b'{"key":', b'{ "key":'),
+        (b'"schema":', b'"\\u0073chema":'),
+    ],
+)
+def test_an_entry_that_is_spelt_otherwise_shows(
+    filled: Ledger, tmp_path: Path, before: bytes, after: bytes
+) -> None:
+    """A line is byte for byte what was written, the last one too; nothing is added to another."""
+    for number in (2, 5):
+        lines = path_of(tmp_path).read_bytes().splitlines(keepends=True)
+        whole = b"".join(lines)
+        assert before in lines[number - 1]
+        lines[number - 1] = lines[number - 1].replace(before, after)
+        path_of(tmp_path).write_bytes(b"".join(lines))
+        assert told(filled)[0] == (str(number), "it is not written as it was signed")
+        path_of(tmp_path).write_bytes(whole)
+    path_of(tmp_path).write_bytes(b"".join(lines))
+    with pytest.raises(LedgerError):
+        filled.append(TASK, "run-3", [proof(6)])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"}\n", b"} \n"), (b"}\n", b"}"), (b"}\n", b"}\n\n"), (b'":5,', b'": 5,')],
+)
+def test_a_head_that_is_spelt_otherwise_shows(
+    filled: Ledger, tmp_path: Path, before: bytes, after: bytes
+) -> None:
+    """The head too is byte for byte what was written."""
+    head = path_of(tmp_path).with_suffix(".head")
+    assert before in head.read_bytes()
+    head.write_bytes(head.read_bytes().replace(before, after))
+    assert told(filled) == [("head", "it is not written as it was signed")]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "head"])
+def test_a_signature_that_is_spelt_otherwise_shows(
+    filled: Ledger, tmp_path: Path, kind: str
+) -> None:
+    """Bits of its last letter that stand for nothing must be nothing."""
+    path = path_of(tmp_path).with_suffix(f".{kind}")
+    end = path.read_bytes().rindex(b'=="')
+    for letter in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/":
+        data = bytearray(path.read_bytes())
+        before, data[end - 1] = data[end - 1], letter
+        path.write_bytes(data)
+        assert bool(told(filled)) == (letter != before)
+        data[end - 1] = before
+        path.write_bytes(data)
+
+
 def test_a_dropped_entry_shows(filled: Ledger, tmp_path: Path) -> None:
     """A line that was taken out leaves its successor following nothing that is there."""
     lines = path_of(tmp_path).read_bytes().splitlines(keepends=True)
