@@ -8,13 +8,14 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from oneiric.clock import SystemClock, rfc3339
 from oneiric.documents import canonical, parse
@@ -41,6 +42,7 @@ _ORIGIN = "ledger"
 _OTHER = "it is missing, or another than was recorded"
 _HEADLESS = "its record is missing"
 _RESPELT = "it is not written as it was signed"
+_POLL_SECONDS = 0.02
 _SIGNED = ("schema", "task", "seq", "run", "proof", "key")
 
 
@@ -74,6 +76,8 @@ class LedgerSettings(BaseModel):
     """Where each task has its file."""
     key: Path = Path(".oneiric_cache/keys/ledger.json")
     """The key, made when there is none; whoever has it can write a ledger anew."""
+    wait_seconds: float = Field(default=30.0, gt=0, allow_inf_nan=False)
+    """How long to wait for a process that holds a ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Ledger:
     returns. Any number of processes may append. What was changed, dropped, put elsewhere or put
     in shows in `problems`; that the last ones are missing shows by the head, which is signed and
     stands beside the file, and by one that was recorded elsewhere. Calls block for the length of a
-    write to disk.
+    write to disk, and while another process holds the ledger, up to a limit.
     """
 
     capabilities: ClassVar[frozenset[str]] = frozenset({"signed"})
@@ -119,7 +123,8 @@ class Ledger:
         Raises:
             InvalidError: *task* is no id, or the ledger is full.
             LedgerError: its end is not the one that was recorded; nothing was added.
-            UnavailableError: it cannot be written; nothing was added.
+            UnavailableError: it cannot be written, or another process does not let go of it;
+                nothing was added.
         """
         given = list(proofs)
         with self._locked(task) as ledger:
@@ -142,6 +147,7 @@ class Ledger:
 
         Raises:
             LedgerError: something is wrong with the ledger; whatever it is.
+            UnavailableError: it cannot be read, or another process does not let go of it.
         """
         entries, problems = self._read_whole(task, ())
         if problems:
@@ -198,7 +204,7 @@ class Ledger:
         except OSError as error:
             raise _told(path, error) from error
         try:
-            fcntl.flock(ledger, fcntl.LOCK_EX)
+            self._hold(ledger, fcntl.LOCK_EX, path)
             yield ledger
         finally:
             os.close(ledger)
@@ -215,10 +221,28 @@ class Ledger:
         except OSError as error:
             raise _told(path, error) from error
         try:
-            fcntl.flock(ledger, fcntl.LOCK_SH)
+            self._hold(ledger, fcntl.LOCK_SH, path)
             yield
         finally:
             os.close(ledger)
+
+    def _hold(self, opened: int, how: int, path: Path) -> None:
+        """Lock what is open at *path*.
+
+        Raises:
+            UnavailableError: another process has held it all the time that may be waited.
+        """
+        until = self._clock.monotonic() + self._settings.wait_seconds
+        while True:
+            try:
+                return fcntl.flock(opened, how | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._clock.monotonic() >= until:
+                    hint = f"end the process that holds it, and try again: lsof {path}"
+                    raise UnavailableError(
+                        f"{path} is held by another process", hint=hint
+                    ) from None
+            time.sleep(_POLL_SECONDS)
 
     def _write(self, ledger: int, data: bytes) -> None:
         size = os.fstat(ledger).st_size
@@ -273,7 +297,7 @@ class Ledger:
             own_folder(path.parent)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            self._hold(folder, fcntl.LOCK_EX, path.parent)
             if not path.exists():
                 write_atomic(path, PrivateKey.generate().write(), mode=0o600, durable=True)
         finally:

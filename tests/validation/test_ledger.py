@@ -7,10 +7,12 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -289,6 +291,59 @@ def test_what_is_no_file_is_no_ledger(filled: Ledger, tmp_path: Path, kind: str)
             work(TASK)
     with pytest.raises(UnavailableError):
         filled.append(TASK, "run-3", [proof(6)])
+
+
+HOLDER = """
+import fcntl, os, sys, time
+fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Have another process hold a file, or a folder, and never let go."""
+    words = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield
+        process.kill()
+
+
+def impatient(folder: Path) -> Ledger:
+    """Return the ledger of somebody who does not wait long."""
+    key = folder / "keys" / "ledger.json"
+    return Ledger(LedgerSettings(folder=folder / "ledger", key=key, wait_seconds=0.2))
+
+
+def test_a_ledger_that_somebody_holds_for_ever_stops_nobody_for_ever(
+    filled: Ledger, tmp_path: Path
+) -> None:
+    """Whoever reads or writes waits so long, and is told then which file and what to do."""
+    book = impatient(tmp_path)
+    works: list[Callable[[], object]] = [
+        lambda: book.append(TASK, "run-3", [proof(6)]),
+        lambda: book.read(TASK),
+        lambda: book.problems(TASK),
+    ]
+    with held(path_of(tmp_path)):
+        for work in works:
+            with pytest.raises(UnavailableError, match=f"{TASK}.jsonl") as raised:
+                work()
+            assert f"lsof {path_of(tmp_path)}" in raised.value.hint
+    for work in works:
+        work()
+    assert len(book.read(TASK)) == 6
+
+
+def test_a_key_that_somebody_holds_for_ever_stops_nobody_for_ever(tmp_path: Path) -> None:
+    """Neither does whoever began to make the key, and did not end."""
+    (tmp_path / "keys").mkdir(mode=0o700)
+    with held(tmp_path / "keys"), pytest.raises(UnavailableError, match="keys"):
+        impatient(tmp_path).append(TASK, "run-1", [proof(1)])
+    assert impatient(tmp_path).append(TASK, "run-1", [proof(1)])
 
 
 def test_a_disk_that_is_full_adds_nothing(filled: Ledger, tmp_path: Path) -> None:
