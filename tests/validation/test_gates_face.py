@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from oneiric.core.policy import Effect, Verdict
 from oneiric.errors import UnavailableError
+from oneiric.ports.gatekeeper import GateCode, GateQuestion
 from oneiric.validation.errors import TaskError
 from oneiric.validation.executor import Executor
 from oneiric.validation.gates import Gatekeeper
@@ -109,6 +111,31 @@ async def test_defect_validation_a9_no_status_stands_for_local_tests(
     assert str(result.task.status) == "prod_fail"
     good = await keeper(service, tmp_path).gate_validation_to_prod(task("validating"))
     assert bool(good)
+
+
+class Lenient:
+    """A policy that lets everything pass."""
+
+    def check(self, _asked: GateQuestion, /) -> Verdict:
+        """Allow it."""
+        return Verdict(Effect.ALLOW, GateCode.OPEN)
+
+
+@pytest.mark.parametrize("status", ["local_ok", "validating"])
+async def test_promise_task_no_policy_passes_local_tests_that_did_not_pass(
+    service: Service, tmp_path: Path, status: str
+) -> None:
+    """Neither gate opens for a task whose local tests failed, or that has none without a reason."""
+    gatekeeper = keeper(service, tmp_path, policy=Lenient())
+    gate = gatekeeper.gate_local_to_validation
+    if status == "validating":
+        gate = gatekeeper.gate_validation_to_prod
+    failed = await gate(task(status, local_tests=["false"]))
+    none = await keeper(service, tmp_path, policy=Lenient()).gate_local_to_validation(
+        task(local_tests=[])
+    )
+    assert (bool(failed), str(failed.verdict.code)) == (False, "local-test-failed")
+    assert (bool(none), str(none.verdict.code)) == (False, "no-local-tests")
 
 
 @pytest.mark.parametrize("status", ["pending", "in_progress", "prod_ok", "done", "env_drift"])

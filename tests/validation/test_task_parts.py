@@ -283,6 +283,34 @@ async def test_promise_task_no_gatekeeper_passes_a_check_that_is_required(
     assert str(done.error).endswith("whatever the gatekeeper says")
 
 
+@pytest.mark.parametrize(
+    ("criteria", "expected"),
+    [
+        ({"local_tests": ["false"]}, ("local_fail", "failed", "local-test-failed")),
+        ({"local_tests": ["true", "false"]}, ("local_fail", "failed", "local-test-failed")),
+        (
+            {"local_tests": ["no-such-program"]},
+            ("in_progress", "inconclusive", "local-test-inconclusive"),
+        ),
+        ({"local_tests": []}, ("local_fail", "failed", "no-local-tests")),
+        ({"local_tests": [], "without_local_tests": "it is a page"}, ("done", "done", "")),
+    ],
+)
+async def test_promise_task_no_gatekeeper_passes_local_tests_that_did_not_pass(
+    tmp_path: Path, criteria: dict[str, Any], expected: tuple[str, str, str]
+) -> None:
+    """What was declared must have passed, and where nothing was there must be a reason."""
+    async with parts(tmp_path) as found:
+        register = found.orchestrator.host.lifecycle.resolver.register
+        register(Candidate("adapter:gatekeeper", "lenient", Lenient, stack_level=5))
+        done = await found.orchestrator.execute_task(task(**criteria))
+        asked = list(found.service.asked)
+    assert told(done) == expected
+    if expected[0] != "done":
+        assert asked == []
+        assert str(done.error).endswith("whatever the gatekeeper says")
+
+
 class Sly(Verdict):
     """A verdict that allows, seems to deny, and enforces nothing."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +14,7 @@ from oneiric.errors import InvalidError, JSONValue
 from oneiric.ports.drift import DriftReport
 from oneiric.ports.gatekeeper import Asked, Gate, GateCode, GateQuestion
 from oneiric.runs.proof import ProofOutcome
+from oneiric.validation.local import LOCAL
 from oneiric.validation.recording import noted, seen_proofs, word_of
 from oneiric.validation.states import TaskStatus
 from oneiric.validation.steps.drift_step import detected
@@ -122,9 +123,10 @@ class GateStep:
 
 
 def overruled(verdict: object, question: GateQuestion) -> Verdict:
-    """Return the verdict, or a refusal where production was let pass without having proved it.
+    """Return the verdict, or a refusal where a task was let pass that had not shown enough.
 
-    Whoever is the gatekeeper: no task is done of which a required check did not pass in
+    Whoever is the gatekeeper: no task gets through a gate of which a local test did not pass, or
+    that has none and no reason why. None is done of which a required check did not pass in
     production, or of which no check of its own did.
 
     Raises:
@@ -133,7 +135,7 @@ def overruled(verdict: object, question: GateQuestion) -> Verdict:
     if type(verdict) is not Verdict:
         kind = type(verdict).__name__
         raise InvalidError(f"the gatekeeper answered with {kind}, which is no verdict")
-    if question.gate is Gate.VALIDATION or not verdict:
+    if not verdict:
         return verdict
     for code, reason in _unproved(question):
         told = f"{reason}, whatever the gatekeeper says"
@@ -142,21 +144,37 @@ def overruled(verdict: object, question: GateQuestion) -> Verdict:
 
 
 def _unproved(question: GateQuestion) -> Iterator[tuple[GateCode, str]]:
-    """Yield what production has not proved of a task."""
-    live = [check for check in question.checks if check.kind != "local"]
-    found = {check.id: question.proofs.get(check.id) for check in live}
-    passed = {
-        name for name, proof in found.items() if proof and proof.outcome is ProofOutcome.PASSED
-    }
-    if not any(check.counts and check.id in passed for check in live):
+    """Yield what a task has not shown that has to be shown at this gate."""
+    found = {name: proof.outcome for name, proof in question.proofs.items()}
+    local = [check for check in question.checks if check.kind == LOCAL]
+    if not local and not question.without_local_tests:
+        yield GateCode.NO_LOCAL_TESTS, "no local test was declared, and no reason why"
+    yield from _lacking(local, found, _UNTESTED, "the local test")
+    if question.gate is Gate.VALIDATION:
+        return
+    live = [check for check in question.checks if check.kind != LOCAL]
+    if not any(check.counts and found.get(check.id) is ProofOutcome.PASSED for check in live):
         yield GateCode.NO_LIVE_PROOF, "no proof is from production"
-    for check in live:
-        if check.is_required and check.id not in passed:
-            proof = found[check.id]
-            outcome = proof.outcome if proof else None
-            yield _UNPROVED[outcome], f"the check {check.id} did not pass"
+    yield from _lacking(live, found, _UNPROVED, "the check")
 
 
+def _lacking(
+    checks: Iterable[Asked],
+    found: Mapping[str, ProofOutcome],
+    codes: Mapping[ProofOutcome | None, GateCode],
+    noun: str,
+) -> Iterator[tuple[GateCode, str]]:
+    for check in checks:
+        outcome = found.get(check.id)
+        if check.is_required and outcome is not ProofOutcome.PASSED:
+            yield codes[outcome], f"{noun} {check.id} did not pass"
+
+
+_UNTESTED: Mapping[ProofOutcome | None, GateCode] = {
+    ProofOutcome.FAILED: GateCode.LOCAL_TEST_FAILED,
+    ProofOutcome.INCONCLUSIVE: GateCode.LOCAL_TEST_INCONCLUSIVE,
+    None: GateCode.LOCAL_TEST_INCONCLUSIVE,
+}
 _UNPROVED: Mapping[ProofOutcome | None, GateCode] = {
     ProofOutcome.FAILED: GateCode.REQUIRED_CHECK_FAILED,
     ProofOutcome.INCONCLUSIVE: GateCode.CHECK_INCONCLUSIVE,
