@@ -15,11 +15,19 @@ from textwrap import dedent
 import pytest
 
 from oneiric.validation.errors import TaskBusyError
-from oneiric.validation.models import OrchestratorConfig, Task
+from oneiric.validation.models import Deployment, OrchestratorConfig, Task
 from oneiric.validation.orchestrator import Orchestrator
 from tests.validation.parts import Parts, Service, served
 from tests.validation.tasks import task, told
 
+SHORT = "[runs]\nlease_seconds = 2.0\n"
+DEPLOY = """
+[validation.deployments]
+ours = ['sh', '-c', '''
+echo "$ONEIRIC_RUN_ID $ONEIRIC_IDEMPOTENCY_KEY" >> deployed
+while [ ! -e go ]; do sleep 0.05; done
+''']
+"""
 ROOT = Path(__file__).parents[2]
 CHILD = """
     import asyncio, sys
@@ -50,6 +58,29 @@ CHILD = """
 """
 
 
+DEPLOYING = """
+    import asyncio, sys
+    sys.path.insert(0, {root!r})
+    from oneiric.validation.models import OrchestratorConfig
+    from oneiric.validation.orchestrator import Orchestrator
+    from tests.validation.parts import Parts, Service
+    from tests.validation.test_task_resume import deployed_task
+
+    async def main():
+        config = OrchestratorConfig(prod_url={url!r}, repo_path={folder!r})
+        async with Orchestrator(config) as orchestrator:
+            Parts(orchestrator, Service()).offer()
+            await orchestrator.execute_task(deployed_task())
+
+    asyncio.run(main())
+"""
+
+
+def deployed_task() -> Task:
+    """Return a task that is deployed, by a program that waits until it may go."""
+    return task(deployment=Deployment(provider="ours"))
+
+
 def held_task() -> Task:
     """Return a task of which one check waits until the service lets it go."""
     return task(
@@ -59,24 +90,31 @@ def held_task() -> Task:
 
 
 @asynccontextmanager
+async def child(text: str, folder: Path, service: Service) -> AsyncIterator[None]:
+    """Have another process do a task for the length of a block, and kill it then."""
+    given = dedent(text).format(root=str(ROOT), url=service.url, folder=str(folder))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", given, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        async with asyncio.timeout(60):
+            yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+@asynccontextmanager
 async def killed(folder: Path) -> AsyncIterator[Service]:
     """Give the service of a process that was killed while a check was under way."""
-    (folder / "oneiric.toml").write_text("[runs]\nlease_seconds = 2.0\n")
+    (folder / "oneiric.toml").write_text(SHORT)
     async with served() as service:
         service.answers["/held"] = 200
         service.hold = asyncio.Event()
-        text = dedent(CHILD).format(root=str(ROOT), url=service.url, folder=str(folder))
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", text, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            async with asyncio.timeout(60):
-                await service.held.wait()
-                while not (folder / "recorded").exists():  # noqa: ASYNC110  a process makes it
-                    await asyncio.sleep(0.02)
-        finally:
-            os.killpg(child.pid, signal.SIGKILL)
-            await child.wait()
+        async with child(CHILD, folder, service):
+            await service.held.wait()
+            while not (folder / "recorded").exists():  # noqa: ASYNC110  a process makes it
+                await asyncio.sleep(0.02)
         service.hold.set()
         service.hold = None
         service.asked.clear()
@@ -122,3 +160,23 @@ async def test_a_task_whose_process_died_may_be_tried_anew(tmp_path: Path) -> No
     assert done.run_id > left.run_id
     assert (tmp_path / "tested").read_text() == "once\nonce\n"
     assert len(done.proofs) == 5
+
+
+async def test_promise_w2_a_deployment_that_is_done_again_gets_the_same_key(tmp_path: Path) -> None:
+    """Killed in the middle, it is begun anew; the program can tell, by the key of the step."""
+    (tmp_path / "oneiric.toml").write_text(f"{SHORT}{DEPLOY}")
+    deployed = tmp_path / "deployed"
+    async with served() as service:
+        async with child(DEPLOYING, tmp_path, service):
+            while not (deployed.exists() and deployed.read_text().endswith("\n")):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        (tmp_path / "go").touch()
+        async with another(tmp_path, service) as orchestrator:
+            (left,) = await orchestrator.host.journal.runs()
+            done = await orchestrator.resume(left.run_id)
+            anew = await orchestrator.execute_task(deployed_task())
+    assert (told(done)[0], told(anew)[0]) == ("done", "done")
+    first, second, other = (line.split() for line in deployed.read_text().splitlines())
+    assert first == second
+    assert [run_id for run_id, _ in (first, other)] == [done.run_id, anew.run_id]
+    assert first[1] != other[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.errors import JSONValue
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
     from oneiric.runs.context import StepContext
     from oneiric.validation.sessions import Sessions
 
+IDEMPOTENCY_KEY, RUN_ID = "ONEIRIC_IDEMPOTENCY_KEY", "ONEIRIC_RUN_ID"
+"""The variables by which a program knows that it was begun before."""
+
 
 class DeployStep:
     """Run the program of a deployment provider.
 
     That it failed shuts the second gate; production is not asked then, for it is not what was
-    meant. A run that was killed in the middle of it deploys again.
+    meant. A run that was killed in the middle of it deploys again: the program is told the run and
+    the idempotency key of the step, in its environment, and both are the same each time.
     """
 
     def __init__(
@@ -38,7 +43,8 @@ class DeployStep:
         secrets = await read_secrets(self.secrets, names_in([given[name] for name in FILLED]))
         async with self.sessions.use() as sessions, self.executor.use() as executor:
             run = LocalRun.of(given, sessions.of(context.run_id).mask, secrets)
-            ended = await ran(executor, run)
+            names = {RUN_ID: context.run_id, IDEMPOTENCY_KEY: context.idempotency_key}
+            ended = await ran(executor, replace(run, env={**run.env, **names}))
         told: dict[str, JSONValue] = {
             "provider": given["provider"],
             "command": shown(given["args"]),
