@@ -83,6 +83,7 @@ class Orchestrator:
         self._path = path
         self._profile = profile
         self._host: Host | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stack = AsyncExitStack()
         self._under_way: set[str] = set()
         self._kept = Kept()
@@ -92,20 +93,33 @@ class Orchestrator:
 
         Raises:
             ConfigError: the configuration is wrong.
+            ClosedError: it is up on another event loop.
         """
+        self._check_loop()
         if self._host is not None:
             return
         on = host(path=self._path, profile=self._profile, folder=self.config.repo_path)
         builder = on.lifecycle.builder
         builder.settings = GivenSettings(builder.settings, self._given(on))
         self._host = await self._stack.enter_async_context(on)
+        self._loop = asyncio.get_running_loop()
         self._choose(on)
 
     async def close(self) -> None:
-        """Let go of everything; runs under way can be resumed."""
+        """Let go of everything; runs under way can be resumed.
+
+        Raises:
+            ClosedError: it is up on another event loop; nothing was closed.
+        """
+        self._check_loop()
         await self._stack.aclose()
         await self._kept.settle(_END_SECONDS)
         self._host = None
+
+    def _check_loop(self) -> None:
+        if self._host is not None and self._loop is not asyncio.get_running_loop():
+            hint = "use and close it on the loop that initialized it"
+            raise ClosedError("this orchestrator belongs to another event loop", hint=hint)
 
     async def __aenter__(self) -> Self:
         await self.initialize()

@@ -12,11 +12,13 @@ from oneiric.errors import ClosedError, InvalidError, NotFoundError
 from oneiric.validation.errors import TaskBusyError, TaskError
 from oneiric.validation.models import (
     Deployment,
+    OrchestratorConfig,
     Proof,
     StandardCheck,
     TaskStatus,
     ValidationCriteria,
 )
+from oneiric.validation.orchestrator import Orchestrator
 from tests.validation.parts import parts
 from tests.validation.tasks import steps_of, task, told
 
@@ -354,3 +356,17 @@ async def test_a_run_that_is_over_is_not_resumed_and_others_are_not_tasks(tmp_pa
             await found.orchestrator.resume(done.run_id)
         with pytest.raises(NotFoundError):
             await found.orchestrator.resume("no-such-run")
+
+
+def test_an_orchestrator_is_closed_on_the_loop_that_brought_it_up(tmp_path: Path) -> None:
+    """On another one it is told so, by an error of the house, and can still be closed there."""
+    orchestrator = Orchestrator(OrchestratorConfig(prod_url="", repo_path=tmp_path))
+    with asyncio.Runner() as first:
+        first.run(orchestrator.initialize())
+        for work in (orchestrator.initialize, orchestrator.close):
+            with asyncio.Runner() as second, pytest.raises(ClosedError, match="another event loop"):
+                second.run(work())
+        first.run(orchestrator.close())
+    asyncio.run(orchestrator.close())
+    with pytest.raises(ClosedError, match="not up"):
+        _ = orchestrator.host
