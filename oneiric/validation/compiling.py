@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from oneiric.documents import digest
 from oneiric.errors import InvalidError, JSONValue, Problem
 from oneiric.ports.gatekeeper import Asked
 from oneiric.runs.plan import OnError, Plan, Step
@@ -31,6 +32,7 @@ ONES = ("local", "gate.validation", "gate.production", "done")
 GROUPS: Mapping[str, int] = MappingProxyType({"local": 1, "live": 16, "ui": 2})
 """How many local tests, checks, and checks in a browser are under way at once."""
 
+_CAME_OF_IT = ("completed_at", "error", "outcome", "proofs", "run_id", "status")
 _ORIGIN = "task"
 _CONTEXT_SECONDS = 60.0
 _TARGETS: Mapping[str, str] = MappingProxyType(
@@ -60,6 +62,11 @@ class Compiled:
     plan: Plan
     input: Mapping[str, JSONValue]
     asked: tuple[Asked, ...]
+
+
+def declared(task: Task) -> dict[str, JSONValue]:
+    """Return what a task says, without what came of it."""
+    return task.model_dump(mode="json", exclude=set(_CAME_OF_IT))
 
 
 def compile_task(
@@ -193,6 +200,7 @@ class _Making:
         criteria, settings = self.criteria, self.settings
         given: dict[str, JSONValue] = {
             "gate": gate,
+            "declared": digest(declared(self.task)),
             "checks": [_told(each) for each in asked],
             "required_proofs": self._required_proofs(),
             "minimum_score": criteria.minimum_score,

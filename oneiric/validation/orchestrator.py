@@ -29,7 +29,7 @@ from oneiric.kept import Kept
 from oneiric.ports.secrets import SECRETS
 from oneiric.ports.validator import VALIDATOR
 from oneiric.runs import proof as kernel
-from oneiric.validation.compiling import PREFIX, Compiled, compile_task
+from oneiric.validation.compiling import PREFIX, Compiled, compile_task, declared
 from oneiric.validation.config import OrchestratorConfig
 from oneiric.validation.errors import TaskBusyError, TaskError
 from oneiric.validation.given import GivenSettings
@@ -343,9 +343,10 @@ class Orchestrator:
                     await handle
 
     async def _begun(self, compiled: Compiled, run_id: str) -> RunHandle:
-        asked = compiled.task.model_dump(mode="json", exclude=set(_CAME_OF_IT))
         handle = await self.host.engine.start(
-            compiled.plan, compiled.input, run_id=run_id, metadata={"task": asked}
+            *(compiled.plan, compiled.input),
+            run_id=run_id,
+            metadata={"task": declared(compiled.task)},
         )
         try:  # another process may have begun one in the same moment
             await self._check_alone(compiled.plan.name, compiled.task.id, but=run_id)
@@ -433,7 +434,6 @@ class Orchestrator:
 
 
 _HOSTED = ("snipara", "knowledge@snipara")
-_CAME_OF_IT = ("completed_at", "error", "outcome", "proofs", "run_id", "status")
 _TOLD = ("prod_url", "repo_path", "test_user", "allow_hosts", "read_only")
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from oneiric.core.policy import Effect
+from oneiric.documents import digest
 from oneiric.errors import IllegalMoveError
 from oneiric.ports.gatekeeper import GateCode
 from oneiric.runs.event import EventKind, RunEvent
@@ -121,8 +122,13 @@ class Projection:
 
     @property
     def opened(self) -> Mapping[str, Any] | None:
-        """What the gate gave by which production proved the task; None for one that it did not."""
-        return self.results.get(_LAST, {}) if self.status in PROVED else None
+        """What the gate gave by which production proved the task, as it is told now.
+
+        None for a task that production did not prove.
+        """
+        if self.status not in PROVED:
+            return None
+        return {**self.results.get(_LAST, {}), "declared": digest(self.task)}
 
     @property
     def heads(self) -> list[Mapping[str, Any]]:
@@ -198,7 +204,8 @@ def _succeeded(found: Projection, event: RunEvent) -> None:
 
 def _has_production(found: Projection, opened: Mapping[str, Any] | None) -> bool:
     """Tell whether the gate was given a proof from production that its run made, and it passed."""
-    seen = set((opened or {}).get("seen") or ())
+    said = (opened or {}).get("seen")
+    seen = said if isinstance(said, list) else ()
     return any(
         proof["digest"] in seen and proof["kind"] != "local" and proof["outcome"] == "pass"
         for proof in found.proofs

@@ -13,13 +13,15 @@ from oneiric.validation.ledger import Head
 
 if TYPE_CHECKING:
     from oneiric.core.handle import Link
-    from oneiric.core.policy import Verdict
     from oneiric.errors import JSONValue
     from oneiric.runs.body import Provenance
     from oneiric.validation.ledger import Ledger
 
 VERDICT = "verdict"
 """The kind of the entry that says that production proved a task; it is none of its proofs."""
+
+_SAID = ("declared", "seen")
+"""What the last gate tells journal and ledger alike: digests of the task and of the proofs."""
 
 
 async def recorded(
@@ -106,7 +108,7 @@ def unborne(
     """Return what a journal says of a run that the *entries* of the ledger do not bear out.
 
     That is proofs, by their *digests*, and where production proved the task that a gate which was
-    shown these very proofs *opened*.
+    shown these very proofs, for what the task declares, *opened*.
     """
     known = {proof.digest: proof for proof in entries}
     proofs = {digest for digest, proof in known.items() if proof.kind != VERDICT}
@@ -116,27 +118,16 @@ def unborne(
         return problems
     entry, seen = known.get(str(opened.get("entry"))), opened.get("seen")
     said = entry.facts if entry and entry.kind == VERDICT else {}
-    is_said = (said.get("gate"), said.get("run"), said.get("seen")) == (
-        Gate.PRODUCTION,
-        run_id,
-        seen,
-    )
+    asked = {**_word(run_id), **{name: opened.get(name) for name in _SAID}}
+    is_said = all(said.get(name) == value for name, value in asked.items())
     if not is_said or sorted(digests) != sorted(cast("list[str]", seen)):
         what = "the journal says that production proved it, the ledger does not"
         problems.append(Problem(run_id, what, "journal"))
     return problems
 
 
-def word_of(
-    verdict: Verdict, task: str, run_id: str, seen: Sequence[str], *, at: str, by: Provenance
-) -> Proof:
-    """Return what a ledger keeps of the verdict that opened the last gate, shown proofs *seen*."""
-    facts: dict[str, JSONValue] = {
-        "gate": str(Gate.PRODUCTION),
-        "code": str(verdict.code),
-        "run": run_id,
-        "seen": [*seen],
-    }
+def word_of(task: str, run_id: str, told: Mapping[str, Any], *, at: str, by: Provenance) -> Proof:
+    """Return what a ledger keeps of the last gate, which opened as the journal is *told*."""
     return Proof(
         claim=f"production proved {task}",
         subject=task,
@@ -144,8 +135,16 @@ def word_of(
         outcome=ProofOutcome.PASSED,
         at=at,
         by=by,
-        facts=facts,
+        facts={
+            **_word(run_id),
+            "code": told["verdict"]["code"],
+            **{name: told[name] for name in _SAID},
+        },
     )
+
+
+def _word(run_id: str) -> dict[str, JSONValue]:
+    return {"gate": str(Gate.PRODUCTION), "run": run_id}
 
 
 def _digests(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from oneiric.errors import IllegalMoveError
 from oneiric.validation.desk import ValidationDesk
 from oneiric.validation.ledger import Ledger, LedgerError, LedgerSettings
 from oneiric.validation.models import Task
@@ -58,7 +59,7 @@ async def test_promise_task_one_that_is_done_has_the_word_of_its_gate_in_the_led
     )
     assert said.by.provider == "strict"
     assert {str(digest) for digest in said.facts["seen"]} == {each.digest for each in proofs}  # type: ignore[union-attr]
-    rest = {name: value for name, value in said.facts.items() if name != "seen"}
+    rest = {name: said.facts[name] for name in ("gate", "code", "run")}
     assert rest == {"gate": "production", "code": "open", "run": done.run_id}
     assert {each.evidence.digest for each in done.proofs if each.evidence} == {
         each.digest for each in proofs
@@ -135,7 +136,14 @@ def entry_as_proof(events: list[Data]) -> list[Data]:
     return events
 
 
-@pytest.mark.parametrize("forge", [without_entry, entry_as_proof])
+def more_asked(events: list[Data]) -> list[Data]:
+    """Let the task have asked for more than was checked."""
+    asked = events[0]["data"]["metadata"]["task"]
+    asked["criteria"]["live_checks"].append({**asked["criteria"]["live_checks"][0], "url": "/c"})
+    return events
+
+
+@pytest.mark.parametrize("forge", [without_entry, entry_as_proof, more_asked])
 async def test_a_done_task_whose_journal_was_changed_is_not_told_as_done(
     tmp_path: Path, forge: Callable[[list[Data]], list[Data]]
 ) -> None:
@@ -145,6 +153,23 @@ async def test_a_done_task_whose_journal_was_changed_is_not_told_as_done(
     rewritten(tmp_path, done.run_id, forge)
     async with parts(tmp_path) as found:
         with pytest.raises(LedgerError):
+            await found.orchestrator.task(done.run_id)
+
+
+async def test_a_gate_that_saw_what_is_no_list_opened_for_nothing(tmp_path: Path) -> None:
+    """Whatever somebody wrote there is no proof that was seen, and no mistake of the house."""
+    async with parts(tmp_path) as found:
+        done = await tried(found)
+
+    def odd(events: list[Data]) -> list[Data]:
+        for event in events:
+            if event["step"] == "gate.production" and event["kind"] == "step-succeeded":
+                event["data"]["result"]["seen"] = 7
+        return events
+
+    rewritten(tmp_path, done.run_id, odd)
+    async with parts(tmp_path) as found:
+        with pytest.raises(IllegalMoveError):
             await found.orchestrator.task(done.run_id)
 
 

@@ -82,7 +82,8 @@ class GateStep:
         seen = [proof.digest for proof in question.seen]
         told: dict[str, JSONValue] = {"verdict": verdict.as_json(), "seen": seen}
         if question.gate is Gate.PRODUCTION:
-            word = word_of(verdict, given["task"], context.run_id, seen, at=at, by=by)
+            told["declared"] = given["declared"]
+            word = word_of(given["task"], context.run_id, told, at=at, by=by)
             return told | await noted(self.ledger, given["task"], context.run_id, word)
         async with self.ledger.use() as book:
             head = await asyncio.to_thread(book.head, given["task"])
