@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from oneiric.core.guard import Guard
 from oneiric.core.precedence import Selection
+from oneiric.documents.copies import plain
 from oneiric.domains.following import Tell, told
 from oneiric.domains.host import Host, host
 from oneiric.domains.settings import DomainSettings
@@ -24,6 +25,7 @@ from oneiric.errors import (
     NotFoundError,
     OneiricError,
     Problem,
+    RefusedError,
 )
 from oneiric.kept import Kept
 from oneiric.ports.secrets import SECRETS
@@ -232,6 +234,7 @@ class Orchestrator:
             NotFoundError: there is no such run, or it is no task's.
             InvalidError: it has ended.
             LockedError: a process that lives holds it.
+            RefusedError: it was begun with something else than its task asks for now.
             TaskBusyError: another run of its task is under way.
         """
         await self.initialize()
@@ -242,6 +245,7 @@ class Orchestrator:
         task = str((found.task or {}).get("id", ""))
         with self._alone(task):
             await self._check_alone(f"{PREFIX}{task}", task, but=run_id)
+            await self._check_unchanged(run_id, found)
             await self._ended(run_id, partial(self._taken_up, run_id), tell)
         return await self.task(run_id)
 
@@ -382,6 +386,14 @@ class Orchestrator:
         for record in await self.host.journal.runs(name=name, open_only=True):
             if record.is_held and record.run_id != but:
                 raise TaskBusyError(task, record.run_id)
+
+    async def _check_unchanged(self, run_id: str, found: Projection) -> None:
+        """Pass if the run would be begun so today; a journal is nobody's word for what is asked."""
+        compiled = await self.compile(Task.model_validate(found.task))
+        if found.begun != {"plan": compiled.plan.as_json(), "input": plain(compiled.input)}:
+            what = f"the run {run_id} was begun with other than its task asks for now"
+            hint = "the configuration or the journal changed; to try the task anew, run it again"
+            raise RefusedError(what, hint=hint)
 
     def _given(self, on: Host) -> dict[str, dict[str, object]]:
         """Return what the parts are told, where the configuration does not say it."""

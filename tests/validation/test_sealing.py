@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from oneiric.errors import IllegalMoveError
+from oneiric.errors import IllegalMoveError, RefusedError
 from oneiric.validation.desk import ValidationDesk
 from oneiric.validation.ledger import Ledger, LedgerError, LedgerSettings
 from oneiric.validation.models import Task
@@ -210,18 +210,61 @@ async def test_a_forged_gate_is_found_by_whoever_verifies_and_shown_by_status(
 
 async def test_a_run_whose_gate_was_forged_is_not_sealed_when_it_goes_on(tmp_path: Path) -> None:
     """A run left open behind such a gate ends with the ledger's word, not as done."""
-    run_id = await half_refused(tmp_path)
 
     def opened(events: list[Data]) -> list[Data]:
         return gate_opened(events, digests_in(events))[:-2]
 
-    rewritten(tmp_path, run_id, opened, state="running")
     async with parts(tmp_path) as found:
+        run_id = (await tried(found, b=500)).run_id
+        rewritten(tmp_path, run_id, opened, state="running")
         with pytest.raises(LedgerError):
             await found.orchestrator.resume(run_id)
         standing = await found.orchestrator.standing(run_id)
     assert (str(standing.status), standing.code) == ("prod_ok", "ledger-broken")
     assert "done" not in standing.results
+
+
+def asked_for_less(events: list[Data]) -> None:
+    """Let the gate do without the checks that failed."""
+    for check in events[0]["data"]["input"]["steps"]["gate.production"]["checks"]:
+        check["is_required"] = False
+
+
+def asked_elsewhere(events: list[Data]) -> None:
+    """Let a check ask for something else, under its own id."""
+    steps = events[0]["data"]["input"]["steps"]
+    steps["check.2"]["checks"][0]["url"] = steps["check.1"]["checks"][0]["url"]
+
+
+def planned_less(events: list[Data]) -> None:
+    """Let the gate wait for one check less."""
+    steps = events[0]["data"]["plan"]["steps"]
+    (gate,) = (step for step in steps if step["id"] == "gate.production")
+    gate["depends_on"].remove("check.2")
+
+
+@pytest.mark.parametrize("forge", [asked_for_less, asked_elsewhere, planned_less])
+async def test_promise_task_a_run_goes_on_only_with_what_its_task_asks_for(
+    tmp_path: Path, forge: Callable[[list[Data]], None]
+) -> None:
+    """Whoever writes less into its journal, and leaves it open before the gate, gains nothing."""
+    begun: list[Data] = []
+
+    def left_open(events: list[Data]) -> list[Data]:
+        begun.append(json.loads(json.dumps(events[0])))
+        forge(events)
+        return [each for each in events if each["step"] not in ("gate.production", "remember")][:-1]
+
+    async with parts(tmp_path) as found:
+        refused = await tried(found, b=500)
+        rewritten(tmp_path, refused.run_id, left_open, state="running")
+        before = book(tmp_path).head("deploy-auth")
+        with pytest.raises(RefusedError, match="other than its task asks for now"):
+            await found.orchestrator.resume(refused.run_id)
+        assert book(tmp_path).head("deploy-auth") == before
+        rewritten(tmp_path, refused.run_id, lambda events: begun + events[1:], state="running")
+        again = await found.orchestrator.resume(refused.run_id)
+    assert told(again) == ("prod_fail", "failed", "required-check-failed")
 
 
 async def test_a_word_that_was_written_twice_does_no_harm(tmp_path: Path) -> None:
