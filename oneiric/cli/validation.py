@@ -10,7 +10,7 @@ import typer
 
 from oneiric.cli.baseline import Shown
 from oneiric.cli.knowledge import app
-from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, show_json
+from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, show_json, tell
 from oneiric.errors import InvalidError
 from oneiric.validation.desk import ValidationDesk
 
@@ -117,7 +117,8 @@ def run(
     watches = sys.stderr.isatty() and not quiet and not as_json
     with foreign_aside():
         if resume:
-            answer = desk.resume(resume, tell=_teller() if watches else None)
+            told = _teller() if watches else None
+            answer = desk.resume(resume, tell=told, notice=lambda line: tell([line]))
         else:
             task = desk.task(task_file, asked)
             answer = desk.run(task, tell=_teller() if watches else None)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.domains.following import Tell, told
 from oneiric.domains.host import Host, host
-from oneiric.errors import InvalidError, JSONValue, LockedError, NotFoundError, PlanChangedError
+from oneiric.domains.taking import taken_up
+from oneiric.errors import InvalidError, JSONValue, NotFoundError, PlanChangedError
 from oneiric.ports.secrets import SECRETS
 from oneiric.recipes.allowed import Allowed
 from oneiric.recipes.approve_step import failed
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from oneiric.runs.plan import Plan
     from oneiric.runs.run import Run
 
-_POLL_SECONDS = 0.25
 _PLAIN = RunOptions()
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -222,22 +222,17 @@ class RecipeRunner:
             return await self._carried(handle, sessions, run.last_seq, options, tell)
 
     async def _taken_up(self, run: Run, plan: Plan | None, options: RunOptions) -> RunHandle:
-        """Take a run up; one whose process has died is free once its lease has ended."""
-        engine, clock = self.host.engine, self.host.clock
-        take = engine.retry if run.state.is_over else engine.resume
-        until = clock.monotonic() + self.host.lease_seconds + _POLL_SECONDS
-        is_told = False
-        while True:
-            try:
-                return await take(run.run_id, plan, force=options.force)
-            except LockedError:
-                if options.no_wait or clock.monotonic() > until:
-                    raise
-                if not is_told:
-                    most = round(self.host.lease_seconds)
-                    tell_stderr(f"waiting for who held {run.run_id} to let go: {most} s at most")
-                is_told = True
-                await clock.sleep(_POLL_SECONDS)
+        again = self.host.engine.retry if run.state.is_over else self.host.engine.resume
+        take = partial(again, run.run_id, plan, force=options.force)
+        if options.no_wait:
+            return await take()
+        return await taken_up(
+            run.run_id,
+            take,
+            clock=self.host.clock,
+            seconds=self.host.lease_seconds,
+            notice=tell_stderr,
+        )
 
     async def session(
         self,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 from oneiric.core.ref import ComponentRef
 from oneiric.domains.messages import CATEGORY
 from oneiric.domains.metadata import InvalidMetadataError
+from oneiric.domains.taking import taken_up
 from oneiric.domains.workflows import WorkflowRun
 from oneiric.domains.workflows.topology import topology
-from oneiric.errors import InvalidError, InvalidRefError, JSONValue, LockedError
+from oneiric.errors import InvalidError, InvalidRefError, JSONValue
 from oneiric.runs.plan import Plan
 from oneiric.runtime.runs import RunDesk
 from oneiric.runtime.stop import StopSignals
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DOMAIN = "workflow"
-_PATIENCE_SECONDS = 0.25
 
 
 class WorkDesk:
@@ -244,25 +244,19 @@ async def ran(
 async def _gone_on(
     work: Work, key: str, found: Unfinished, *, force: bool, notice: Callable[[str], object]
 ) -> WorkflowRun:
-    """Go on with a run; the claim of a process that was killed ends by itself, so wait for it."""
-    clock = work.runtime.clock
-    deadline = clock.monotonic() + work.lease_seconds + 1
-    told = False
-    while True:
-        try:
-            return await work.workflows.go_on(key, found, force=force)
-        except LockedError:
-            if clock.monotonic() > deadline:
-                raise
-        except InvalidError:
-            run = await work.engine.get(found.run_id)
-            if not (found.is_open and run.state.is_over):
-                raise
-            return WorkflowRun(run, resumed=True)  # whom was waited for has finished it
-        if not told:
-            notice(f"waits until nobody holds the run {found.run_id}")
-            told = True
-        await clock.sleep(_PATIENCE_SECONDS)
+    try:
+        return await taken_up(
+            found.run_id,
+            partial(work.workflows.go_on, key, found, force=force),
+            clock=work.clock,
+            seconds=work.lease_seconds,
+            notice=notice,
+        )
+    except InvalidError:
+        run = await work.engine.get(found.run_id)
+        if not (found.is_open and run.state.is_over):
+            raise
+        return WorkflowRun(run, resumed=True)  # whom was waited for has finished it
 
 
 def key_of(text: str) -> str:

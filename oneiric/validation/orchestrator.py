@@ -17,11 +17,11 @@ from oneiric.documents.copies import plain
 from oneiric.domains.following import Tell, told
 from oneiric.domains.host import Host, host
 from oneiric.domains.settings import DomainSettings
+from oneiric.domains.taking import taken_up
 from oneiric.errors import (
     ClosedError,
     InvalidError,
     JSONValue,
-    LockedError,
     NotFoundError,
     OneiricError,
     Problem,
@@ -55,7 +55,6 @@ from oneiric.validation.settings import ValidationSettings
 if TYPE_CHECKING:
     from oneiric.runs.engine import RunHandle
 
-_POLL_SECONDS = 0.25
 _END_SECONDS = 20.0
 
 
@@ -187,7 +186,7 @@ class Orchestrator:
         await self.initialize()
         compiled = await self.compile(task)
         with self._alone(task.id):
-            await self._check_alone(compiled.plan.name, task.id)
+            await self._check_alone(task.id)
             await self._check_secrets(compiled)
             run_id = self.host.clock.new_id()
             await self._ended(run_id, partial(self._begun, compiled, run_id), tell)
@@ -225,10 +224,17 @@ class Orchestrator:
             waiting = [group.create_task(tried(task)) for task in tasks]
         return [each.result() for each in waiting]
 
-    async def resume(self, run_id: str, *, tell: Tell | None = None) -> Task:
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        tell: Tell | None = None,
+        notice: Callable[[str], object] = str,
+    ) -> Task:
         """Go on with a run that was left open, and return its task as it stands then.
 
-        What was recorded is not done again. *tell* is told each event as it is stored.
+        What was recorded is not done again. *tell* is told each event as it is stored, and
+        *notice* that another's claim is waited for.
 
         Raises:
             NotFoundError: there is no such run, or it is no task's.
@@ -244,9 +250,9 @@ class Orchestrator:
             raise InvalidError(f"the run {run_id} is {found.state}", hint=hint)
         task = str((found.task or {}).get("id", ""))
         with self._alone(task):
-            await self._check_alone(f"{PREFIX}{task}", task, but=run_id)
+            await self._check_alone(task, but=run_id)
             await self._check_unchanged(run_id, found)
-            await self._ended(run_id, partial(self._taken_up, run_id), tell)
+            await self._ended(run_id, partial(self._taken_up, task, run_id, notice), tell)
         return await self.task(run_id)
 
     async def standing(self, run_id: str) -> Projection:
@@ -352,24 +358,25 @@ class Orchestrator:
             run_id=run_id,
             metadata={"task": declared(compiled.task)},
         )
-        try:  # another process may have begun one in the same moment
-            await self._check_alone(compiled.plan.name, compiled.task.id, but=run_id)
+        await self._check_still_alone(compiled.task.id, run_id)
+        return handle
+
+    async def _taken_up(self, task: str, run_id: str, notice: Callable[[str], object]) -> RunHandle:
+        on = self.host
+        take = partial(on.engine.resume, run_id)
+        handle = await taken_up(
+            run_id, take, clock=on.clock, seconds=on.lease_seconds, notice=notice
+        )
+        await self._check_still_alone(task, run_id)
+        return handle
+
+    async def _check_still_alone(self, task: str, run_id: str) -> None:
+        """Cancel a run that is under way here if another process began one in the same moment."""
+        try:
+            await self._check_alone(task, but=run_id)
         except TaskBusyError as error:
             await self.host.engine.cancel(run_id, reason=error.message)
             raise
-        return handle
-
-    async def _taken_up(self, run_id: str) -> RunHandle:
-        """Take a run up; one whose process has died is free once its lease has ended."""
-        engine, clock = self.host.engine, self.host.clock
-        until = clock.monotonic() + self.host.lease_seconds + _POLL_SECONDS
-        while True:
-            try:
-                return await engine.resume(run_id)
-            except LockedError:
-                if clock.monotonic() > until:
-                    raise
-                await clock.sleep(_POLL_SECONDS)
 
     @contextmanager
     def _alone(self, task: str) -> Iterator[None]:
@@ -381,8 +388,9 @@ class Orchestrator:
         finally:
             self._under_way.discard(task)
 
-    async def _check_alone(self, name: str, task: str, *, but: str = "") -> None:
+    async def _check_alone(self, task: str, *, but: str = "") -> None:
         """Pass if no living process has a run of the task under way."""
+        name = f"{PREFIX}{task}"
         for record in await self.host.journal.runs(name=name, open_only=True):
             if record.is_held and record.run_id != but:
                 raise TaskBusyError(task, record.run_id)

@@ -7,9 +7,12 @@ import os
 import pty
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,6 +21,7 @@ import pytest
 from tests.acceptance.commands import Finished, environment
 from tests.acceptance.production import Production, serving, validation
 
+HELD_SECONDS = 4.0
 LEDGER = ".oneiric_cache/ledger/users.jsonl"
 SECRET = "hunter2-very-secret"
 
@@ -259,10 +263,9 @@ def test_reports_are_written_and_quiet_is_one_line(place: Place) -> None:
     assert len(place.say("status", "--json").document["tasks"]) == 1
 
 
-def test_a_command_that_was_killed_is_gone_on_with(place: Place) -> None:
-    """What was recorded is not done again, and the task is done with the proofs of one run."""
+def killed(place: Place) -> str:
+    """Kill a command in the middle of a check, and return the run that it left."""
     place.production.answers["GET", "/slow"] = {}
-    (place.folder / "oneiric.toml").write_text("[runs]\nlease_seconds = 2.0\n")
     words = ["run", "slow", "-t", "sh -c 'echo once >> tested'", "-e", "/slow", "-r", "2"]
     with subprocess.Popen(
         [sys.executable, "-m", "oneiric.cli", "validation", *words],
@@ -278,19 +281,39 @@ def test_a_command_that_was_killed_is_gone_on_with(place: Place) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     place.production.goes_on.set()
     (left,) = place.say("status", "--json").document["tasks"]
-
-    done = place.say("run", "--resume", left["run"], "--json")
-    again = place.say("run", "--resume", left["run"])
-
     assert left["status"] == "validating"
-    assert (done.code, done.document["status"], done.document["run_id"]) == (
-        0,
-        "done",
-        left["run"],
-    ), done.err
+    return str(left["run"])
+
+
+def test_a_command_that_was_killed_is_gone_on_with(place: Place) -> None:
+    """What was recorded is not done again, and the task is done with the proofs of one run."""
+    (place.folder / "oneiric.toml").write_text("[runs]\nlease_seconds = 2.0\n")
+    run = killed(place)
+
+    done = place.say("run", "--resume", run, "--json")
+    again = place.say("run", "--resume", run)
+
+    found = done.code, done.document["status"], done.document["run_id"]
+    assert found == (0, "done", run), done.err
     assert (place.folder / "tested").read_text() == "once\n"
     assert (again.code, "error[invalid]" in again.err) == (2, True)
     assert place.say("proofs", "verify", "slow").code == 0
+
+
+def test_who_goes_on_with_a_run_that_is_held_is_told_that_it_waits(place: Place) -> None:
+    """On stderr, and with --quiet too: nobody waits for a lease without knowing for what."""
+    run = killed(place)
+    path = place.folder / ".oneiric_cache" / "oneiric.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        until = time.monotonic() + HELD_SECONDS
+        query = "UPDATE runs SET holder = 'other', token = token + 1, until = ?, seconds = ?"
+        database.execute(query, (until, HELD_SECONDS))
+        database.commit()
+
+    done = place.say("run", "--resume", run, "--quiet")
+
+    assert (done.code, done.out) == (0, "slow: DONE, 4 of 4 proofs\n")
+    assert done.err == f"waits until nobody holds the run {run}: 30 s at most\n"
 
 
 def test_defect_validation_b13_markup_in_titles_is_text(place: Place) -> None:

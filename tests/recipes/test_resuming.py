@@ -262,7 +262,7 @@ def test_who_goes_on_with_a_run_that_is_held_is_told_that_it_waits(
     asyncio.run(hold())
     done = ran(path, resume=run_id)
     assert done.run.state == "succeeded"
-    assert f"waiting for who held {run_id}" in capsys.readouterr().err
+    assert f"waits until nobody holds the run {run_id}: " in capsys.readouterr().err
 
 
 LARGE = """

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from oneiric.errors import ClosedError, InvalidError, NotFoundError
+from oneiric.runs.plan import Plan, Step
 from oneiric.validation.errors import TaskBusyError, TaskError
 from oneiric.validation.models import (
     Deployment,
@@ -19,7 +20,7 @@ from oneiric.validation.models import (
     ValidationCriteria,
 )
 from oneiric.validation.orchestrator import Orchestrator
-from tests.validation.parts import parts
+from tests.validation.parts import Parts, parts
 from tests.validation.tasks import steps_of, task, told
 
 HEALTH = StandardCheck(name="health", paths=["/health"])
@@ -310,24 +311,55 @@ async def test_another_process_keeps_a_second_run_out_too(tmp_path: Path) -> Non
     assert told(first.result()) == told(again) == ("done", "done", "")
 
 
+async def left_open(found: Parts) -> str:
+    """Begin a run of a task, let go of it in the middle, and return which it is."""
+    found.service.hold = asyncio.Event()
+    found.service.answers["/held"] = 200
+    held = task(live_checks=[{"url": "/held"}, {"url": "/a"}])
+    trying = asyncio.ensure_future(found.orchestrator.execute_task(held))
+    await found.service.held.wait()
+    await found.orchestrator.close()
+    with pytest.raises(ClosedError, match="was left open") as raised:
+        await trying
+    found.service.hold.set()
+    await found.orchestrator.initialize()
+    found.offer()
+    (record,) = await found.orchestrator.host.journal.runs()
+    assert record.run_id in raised.value.message
+    return record.run_id
+
+
 async def test_a_run_that_was_let_go_is_told_so_and_goes_on_later(tmp_path: Path) -> None:
     """Closing waits for no check; what was recorded stays."""
     async with parts(tmp_path) as found:
-        found.service.hold = asyncio.Event()
-        found.service.answers["/held"] = 200
-        held = task(live_checks=[{"url": "/held"}, {"url": "/a"}])
-        trying = asyncio.ensure_future(found.orchestrator.execute_task(held))
-        await found.service.held.wait()
-        await found.orchestrator.close()
-        with pytest.raises(ClosedError, match="was left open") as raised:
-            await trying
-        found.service.hold.set()
-        await found.orchestrator.initialize()
-        found.offer()
-        (record,) = await found.orchestrator.host.journal.runs()
-        done = await found.orchestrator.resume(record.run_id)
-    assert record.run_id in raised.value.message
+        run_id = await left_open(found)
+        done = await found.orchestrator.resume(run_id)
     assert told(done) == ("done", "done", "")
+
+
+async def test_a_second_run_that_begins_while_one_is_taken_up_is_noticed_too(
+    tmp_path: Path,
+) -> None:
+    """It is looked for once more when the run is taken up, as when one is begun."""
+    second = Plan("validation:deploy-auth", (Step("ask", signal="go"),))
+    async with parts(tmp_path) as found, parts(tmp_path) as other:
+        run_id = await left_open(found)
+        engine, journal = other.orchestrator.host.engine, other.orchestrator.host.journal
+        claim = await journal.claim(run_id, holder="somebody", seconds=60)
+        assert claim is not None
+        waits = asyncio.Event()
+        resuming = asyncio.ensure_future(
+            found.orchestrator.resume(run_id, notice=lambda _line: waits.set())
+        )
+        await waits.wait()
+        begun = await engine.start(second)
+        await journal.release(claim)
+        with pytest.raises(TaskBusyError) as raised:
+            await resuming
+        async for event in journal.follow(run_id):
+            last = event
+    assert raised.value.run_id == begun.run_id
+    assert (last.kind, last.data["state"]) == ("run-ended", "canceled")
 
 
 async def test_whoever_stops_waiting_does_not_stop_the_run(tmp_path: Path) -> None:
