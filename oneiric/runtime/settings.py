@@ -139,7 +139,7 @@ class RunSettings(BaseModel):
     durability: Literal["power-loss", "kill"] = "power-loss"
     """What a stored step outlives; with the faster `kill`, a loss of power may undo the last."""
     lease_seconds: float = Field(30.0, ge=1, le=86_400)
-    """Seconds after which a run whose process was killed can be taken up."""
+    """Seconds after which a run can be taken up whose process is not heard of any more."""
     recover_at_once: int = Field(16, ge=1, le=10_000)
     """Runs that were left, and that a worker works on at the same time beside its messages."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
@@ -18,6 +18,7 @@ from oneiric.runs.state import RunState
 from oneiric.stores import run_rows
 from oneiric.stores.commits import InlineWriter, Job, Ledger, ThreadWriter, Writer
 from oneiric.stores.database import open_writer
+from oneiric.stores.holders import Holders
 from oneiric.stores.migrations import STATE
 from oneiric.stores.watch import Reader, Watch
 
@@ -43,11 +44,15 @@ class SqliteJournal(Journal):
     with the first use, and made with the first write; reading alone makes none. A journal
     belongs to the event loop and to the process that first use it.
 
+    While a process that claims runs lives, a file beside the database is locked. So the claims of
+    one that was killed are known to have ended, and those of one that is stopped, or of another
+    machine, last as long as they were made for.
+
     Raises (each verb): StoreError, when the file cannot be read or written; nothing is stored
     then, and the next call may succeed.
     """
 
-    __slots__ = ("_clock", "_path", "_process", "_reader", "_watch", "_writer")
+    __slots__ = ("_clock", "_holders", "_path", "_process", "_reader", "_watch", "_writer")
 
     def __init__(
         self, path: Path, *, clock: Clock, durability: Durability = Durability.POWER_LOSS
@@ -55,6 +60,7 @@ class SqliteJournal(Journal):
         self._path = path
         self._clock = clock
         self._process = os.getpid()
+        self._holders = Holders(path)
         self._reader = Reader(path)
         self._watch = Watch(self._reader)
         self._writer: Writer
@@ -67,12 +73,12 @@ class SqliteJournal(Journal):
         self, run_id: str, events: Sequence[RunEvent], *, holder: str = "", seconds: float = 0
     ) -> tuple[Sequence[RunEvent], Lease | None]:
         texts = run_rows.encoded(events)
-        monotonic = self._clock.monotonic
-        made = await self._write(
-            lambda connection: run_rows.create(
-                connection, events, texts, holder, seconds, monotonic()
-            )
-        )
+
+        def work(connection: Connection) -> tuple[Sequence[RunEvent], Lease | None]:
+            now = self._now(connection, holder)
+            return run_rows.create(connection, events, texts, holder, seconds, now)
+
+        made = await self._write(work)
         self._watch.appended(run_id, 0)
         return made
 
@@ -127,16 +133,18 @@ class SqliteJournal(Journal):
             before=before,
             limit=limit,
             now=self._clock.monotonic(),
+            is_gone=cache(self._holders.is_gone),
         )
         return await self._ask(question, ())
 
     async def claim(self, run_id: str, *, holder: str, seconds: float) -> Lease | None:
-        monotonic = self._clock.monotonic
-        return await self._write(
-            lambda connection: run_rows.claim(
-                connection, run_id, holder=holder, seconds=seconds, now=monotonic()
+        def work(connection: Connection) -> Lease | None:
+            now, is_gone = self._now(connection, holder), self._holders.is_gone
+            return run_rows.claim(
+                connection, run_id, holder=holder, seconds=seconds, now=now, is_gone=is_gone
             )
-        )
+
+        return await self._write(work)
 
     async def renew(self, leases: Sequence[Lease], *, seconds: float) -> Sequence[Lease]:
         monotonic = self._clock.monotonic
@@ -153,6 +161,17 @@ class SqliteJournal(Journal):
         self._watch.close()
         await self._writer.aclose()
         await self._reader.aclose()
+        self._holders.close()
+
+    def _now(self, connection: Connection, holder: str) -> float:
+        """Return the steady count for a claim of *holder*, of whom others can tell that it lives.
+
+        With its first claim what dead holders left is removed.
+        """
+        now = self._clock.monotonic()
+        if holder and self._holders.keep(holder):
+            self._holders.sweep(partial(run_rows.holders, connection, now))
+        return now
 
     async def _page(self, run_id: str, after: int) -> tuple[RunState | None, Sequence[RunEvent]]:
         return await self._ask(partial(run_rows.page, run_id=run_id, after=after), (None, ()))

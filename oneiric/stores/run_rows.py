@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from sqlite3 import Connection
 from typing import TypeAlias
 
@@ -125,15 +125,21 @@ def append(
 
 
 def claim(
-    connection: Connection, run_id: str, *, holder: str, seconds: float, now: float
+    connection: Connection,
+    run_id: str,
+    *,
+    holder: str,
+    seconds: float,
+    now: float,
+    is_gone: Callable[[str], bool],
 ) -> Lease | None:
-    """Make *holder* the holder, unless another's claim is in force at *now*."""
+    """Make *holder* the holder, unless the claim of another who is not gone holds at *now*."""
     query = "SELECT holder, token, until, seconds FROM runs WHERE run_id = ?"
     row = connection.execute(query, (run_id,)).fetchone()
     if row is None:
         raise missing(run_id)
     other, token, until, length = row
-    if other != holder and is_in_force(until, length, now):
+    if other != holder and is_in_force(until, length, now) and not is_gone(other):
         return None
     values = (holder, token + 1, now + seconds, seconds, run_id)
     update = "UPDATE runs SET holder = ?, token = ?, until = ?, seconds = ? WHERE run_id = ?"
@@ -190,8 +196,21 @@ def decoded(rows: Sequence[Row]) -> Sequence[RunEvent]:
     ]
 
 
+def holders(connection: Connection, now: float) -> Collection[str]:
+    """Return whose claims on runs that have not ended are in force at *now*."""
+    query = "SELECT holder, until, seconds FROM runs WHERE ended_at = ''"
+    return {row[0] for row in connection.execute(query) if is_in_force(row[1], row[2], now)}
+
+
 def records(
-    connection: Connection, *, name: str, open_only: bool, before: str, limit: int, now: float
+    connection: Connection,
+    *,
+    name: str,
+    open_only: bool,
+    before: str,
+    limit: int,
+    now: float,
+    is_gone: Callable[[str], bool],
 ) -> Sequence[RunRecord]:
     """Return records of runs, the newest first."""
     conditions, values = ["1"], []
@@ -205,7 +224,8 @@ def records(
         values.append(before)
     order = "ORDER BY runs.run_id DESC LIMIT ?"
     query = f"{_RECORD} WHERE {' AND '.join(conditions)} {order}"
-    return [_record(row, now) for row in connection.execute(query, (*values, limit))]
+    rows = connection.execute(query, (*values, limit))
+    return [_record(row, now, is_gone) for row in rows]
 
 
 def latest_outside(connection: Connection) -> int:
@@ -250,9 +270,9 @@ def _insert(
     return stored
 
 
-def _record(row: _Listed, now: float) -> RunRecord:
+def _record(row: _Listed, now: float, is_gone: Callable[[str], bool]) -> RunRecord:
     run_id, name, state, created_at, updated_at, seq, holder, until, seconds = row
-    is_held = is_in_force(until, seconds, now)
+    is_held = is_in_force(until, seconds, now) and not is_gone(holder)
     return RunRecord(run_id, name, RunState(state), created_at, updated_at, seq, holder, is_held)
 
 

@@ -287,7 +287,6 @@ def killed(place: Place) -> str:
 
 def test_a_command_that_was_killed_is_gone_on_with(place: Place) -> None:
     """What was recorded is not done again, and the task is done with the proofs of one run."""
-    (place.folder / "oneiric.toml").write_text("[runs]\nlease_seconds = 2.0\n")
     run = killed(place)
 
     done = place.say("run", "--resume", run, "--json")

@@ -75,11 +75,11 @@ async def test_defect_oneiric_h1_a_callback_that_was_killed_is_finished_by_the_n
     first, second = servers(), servers()
     pushed = asyncio.create_task(first.post(body, *fields))
     await asyncio.to_thread(folder.until_paused)
+    first.signal(signal.SIGSTOP)
+    early = await second.post(body, *fields)
     first.kill()
     with suppress(asyncio.IncompleteReadError, ConnectionError):
         await pushed
-    early = await second.post(body, *fields)
-    folder.let_go()
     answers = await second.insist(body, *fields)
 
     assert (early[0], early[2]["error"]["code"]) == (503, "locked")

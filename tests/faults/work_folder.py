@@ -39,14 +39,6 @@ class Folder:
     def configure(self, *, grace: float = 20, lease: float = 1) -> None:
         (self.path / "oneiric.toml").write_text(CONFIG.format(grace=grace, lease=lease))
 
-    def let_go(self) -> None:
-        """Let the claims of whoever was killed have run out."""
-        with closing(
-            sqlite3.connect(self.path / ".oneiric_cache" / "oneiric.sqlite")
-        ) as connection:
-            connection.execute("UPDATE runs SET until = 0")
-            connection.commit()
-
     def start(self, *words: str, path: Path | None = None) -> subprocess.Popen[str]:
         """Start a command, with what is installed in *path* too."""
         command = [sys.executable, "-m", "oneiric.cli", "--demo", *words]
