@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
-from oneiric.validation.desk import ValidationDesk
+from oneiric.cli.desks import desk_of
+from oneiric.cli.output import AsJSON, foreign_aside, show_answer
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
@@ -36,7 +36,7 @@ def record(
     as_json: AsJSON = False,
 ) -> None:
     """Record what production is like now, in place of what was recorded under that name."""
-    desk = _desk(context)
+    desk = desk_of(context)
     with foreign_aside():
         answer = desk.record(name, _asked(route, shows))
     show_answer(answer, as_json=as_json)
@@ -45,7 +45,7 @@ def record(
 @app.command("show")
 def show(context: typer.Context, name: Name = "default", *, as_json: AsJSON = False) -> None:
     """Show what was recorded."""
-    show_answer(_desk(context).baseline(name), as_json=as_json)
+    show_answer(desk_of(context).baseline(name), as_json=as_json)
 
 
 @app.command("accept")
@@ -58,15 +58,10 @@ def accept(
     as_json: AsJSON = False,
 ) -> None:
     """Note every difference that there is now as one that is as it should be."""
-    desk = _desk(context)
+    desk = desk_of(context)
     with foreign_aside():
         answer = desk.accept(name, _asked(route, shows))
     show_answer(answer, as_json=as_json)
-
-
-def _desk(context: typer.Context) -> ValidationDesk:
-    session = session_of(context)
-    return ValidationDesk(session.config, session.profile)
 
 
 def _asked(route: list[str] | None, shows: list[str] | None) -> dict[str, JSONValue]:

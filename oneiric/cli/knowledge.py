@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneiric.cli.desks import desk_of
 from oneiric.cli.groups import Groups
-from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer
+from oneiric.cli.output import AsJSON, foreign_aside, show_answer
 from oneiric.documents import parse
 from oneiric.errors import DocumentError, InvalidError
-from oneiric.validation.desk import ValidationDesk
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
@@ -292,8 +292,7 @@ def htask_tree(
 def _show(
     context: typer.Context, verb: str, asked: Mapping[str, JSONValue], *, as_json: bool
 ) -> None:
-    session = session_of(context)
-    desk = ValidationDesk(session.config, session.profile)
+    desk = desk_of(context)
     with foreign_aside():
         answer = desk.knowledge(verb, {k: v for k, v in asked.items() if v is not None})
     show_answer(answer, as_json=as_json)

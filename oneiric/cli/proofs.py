@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from oneiric.cli.output import AsJSON, session_of, show_answer
-from oneiric.validation.desk import ValidationDesk
+from oneiric.cli.desks import desk_of
+from oneiric.cli.output import AsJSON, show_answer
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="List proofs, and verify their ledger."
@@ -25,7 +25,7 @@ def list_proofs(
     as_json: AsJSON = False,
 ) -> None:
     """List the proofs of a task in order; without a task, the ledgers that there are."""
-    desk = _desk(context)
+    desk = desk_of(context)
     answer = desk.proofs(task, run) if task else desk.ledgers()
     show_answer(answer, as_json=as_json, coloured=True)
 
@@ -46,9 +46,4 @@ def verify(
     Its end is compared with the recorded one, and with those in the journals of the task's runs.
     It ends with 1 if anything is wrong.
     """
-    show_answer(_desk(context).verify(task, head), as_json=as_json, coloured=True)
-
-
-def _desk(context: typer.Context) -> ValidationDesk:
-    session = session_of(context)
-    return ValidationDesk(session.config, session.profile)
+    show_answer(desk_of(context).verify(task, head), as_json=as_json, coloured=True)

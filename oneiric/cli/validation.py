@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneiric.cli.baseline import Shown
+from oneiric.cli.desks import desk_of
 from oneiric.cli.knowledge import app
-from oneiric.cli.output import AsJSON, foreign_aside, session_of, show_answer, show_json, tell
+from oneiric.cli.output import AsJSON, foreign_aside, show_answer, show_json, tell
 from oneiric.errors import InvalidError
-from oneiric.validation.desk import ValidationDesk
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
@@ -71,7 +71,7 @@ def init(
 
     A key is stored in no file: it is read from the variable SNIPARA_API_KEY.
     """
-    answer = _desk(context).init(Path.cwd(), prod_url=prod_url, project=project, force=force)
+    answer = desk_of(context).init(Path.cwd(), prod_url=prod_url, project=project, force=force)
     show_answer(answer, as_json=as_json)
 
 
@@ -113,7 +113,7 @@ def run(
         "drift": not no_drift,
         "id": task_id,
     }
-    desk = _desk(context)
+    desk = desk_of(context)
     watches = sys.stderr.isatty() and not quiet and not as_json
     with foreign_aside():
         if resume:
@@ -185,7 +185,7 @@ def check_drift(
         "fail_on": fail_on or None,
         "prod_url": prod_url or None,
     }
-    desk = _desk(context)
+    desk = desk_of(context)
     with foreign_aside():
         answer = desk.drift({name: value for name, value in asked.items() if value is not None})
     show_answer(answer, as_json=as_json, coloured=True)
@@ -226,7 +226,7 @@ def validate(
         "retries": retries,
         "samples": samples,
     }
-    desk = _desk(context)
+    desk = desk_of(context)
     with foreign_aside():
         answer = desk.check(asked, user=user)
     show_answer(answer, as_json=as_json, coloured=True)
@@ -235,7 +235,7 @@ def validate(
 @app.command("status")
 def status(context: typer.Context, *, as_json: AsJSON = False) -> None:
     """Show what is validated here, who checks, and how the latest tasks stand; no secrets."""
-    show_answer(_desk(context).status(), as_json=as_json, coloured=True)
+    show_answer(desk_of(context).status(), as_json=as_json, coloured=True)
 
 
 @app.command("schema")
@@ -244,11 +244,6 @@ def schema() -> None:
     from oneiric.validation.schema import task_schema
 
     show_json(task_schema())
-
-
-def _desk(context: typer.Context) -> ValidationDesk:
-    session = session_of(context)
-    return ValidationDesk(session.config, session.profile)
 
 
 def _teller() -> Any:
