@@ -26,8 +26,14 @@ Shown = Annotated[
 ]
 
 
-@app.command("record")
-def record(
+@app.command(
+    "accept", help="Note every difference that there is now as one that is as it should be."
+)
+@app.command(
+    "record",
+    help="Record what production is like now, in place of what was recorded under that name.",
+)
+def keep(
     context: typer.Context,
     name: Name = "default",
     *,
@@ -35,10 +41,12 @@ def record(
     shows: Shown = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Record what production is like now, in place of what was recorded under that name."""
+    """Look at production, and keep what is found: all of it, or how it differs."""
     desk = desk_of(context)
+    noted = desk.accept if context.info_name == "accept" else desk.record
+    given: dict[str, JSONValue] = {"routes": route, "shown": shows}
     with foreign_aside():
-        answer = desk.record(name, _asked(route, shows))
+        answer = noted(name, {option: value for option, value in given.items() if value})
     show_answer(answer, as_json=as_json)
 
 
@@ -46,24 +54,3 @@ def record(
 def show(context: typer.Context, name: Name = "default", *, as_json: AsJSON = False) -> None:
     """Show what was recorded."""
     show_answer(desk_of(context).baseline(name), as_json=as_json)
-
-
-@app.command("accept")
-def accept(
-    context: typer.Context,
-    name: Name = "default",
-    *,
-    route: Routes = None,
-    shows: Shown = None,
-    as_json: AsJSON = False,
-) -> None:
-    """Note every difference that there is now as one that is as it should be."""
-    desk = desk_of(context)
-    with foreign_aside():
-        answer = desk.accept(name, _asked(route, shows))
-    show_answer(answer, as_json=as_json)
-
-
-def _asked(route: list[str] | None, shows: list[str] | None) -> dict[str, JSONValue]:
-    given: dict[str, JSONValue] = {"routes": route, "shown": shows}
-    return {name: value for name, value in given.items() if value}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,13 +41,15 @@ def recall(
     as_json: AsJSON = False,
 ) -> None:
     """Recall what earlier sessions remembered, the most relevant first."""
-    asked: dict[str, JSONValue] = {
-        "query": query,
-        "limit": limit,
-        "type": kind,
-        "category": category,
-    }
-    _show(context, "recall", asked, as_json=as_json)
+    _show(
+        context,
+        "recall",
+        as_json=as_json,
+        query=query,
+        limit=limit,
+        type=kind,
+        category=category,
+    )
 
 
 @app.command("remember")
@@ -66,13 +68,15 @@ def remember(
     as_json: AsJSON = False,
 ) -> None:
     """Remember a text for later sessions."""
-    asked: dict[str, JSONValue] = {
-        "content": content,
-        "type": kind,
-        "category": category,
-        "ttl_days": ttl,
-    }
-    _show(context, "remember", asked, as_json=as_json)
+    _show(
+        context,
+        "remember",
+        as_json=as_json,
+        content=content,
+        type=kind,
+        category=category,
+        ttl_days=ttl,
+    )
 
 
 @app.command("swarm-create")
@@ -91,14 +95,16 @@ def swarm_create(
     as_json: AsJSON = False,
 ) -> None:
     """Make a swarm: agents that share state and tasks."""
-    asked: dict[str, JSONValue] = {
-        "name": name,
-        "description": description,
-        "max_agents": max_agents,
-        "task_timeout": task_timeout,
-        "claim_timeout": claim_timeout,
-    }
-    _show(context, "create_swarm", asked, as_json=as_json)
+    _show(
+        context,
+        "create_swarm",
+        as_json=as_json,
+        name=name,
+        description=description,
+        max_agents=max_agents,
+        task_timeout=task_timeout,
+        claim_timeout=claim_timeout,
+    )
 
 
 @app.command("swarm-join")
@@ -116,8 +122,15 @@ def swarm_join(
     as_json: AsJSON = False,
 ) -> None:
     """Let an agent join a swarm; joining again says that it is still there."""
-    asked: dict[str, JSONValue] = {"swarm_id": swarm_id, "agent_id": agent_id, "role": role}
-    _show(context, "join_swarm", asked | {"capabilities": capability or None}, as_json=as_json)
+    _show(
+        context,
+        "join_swarm",
+        as_json=as_json,
+        swarm_id=swarm_id,
+        agent_id=agent_id,
+        role=role,
+        capabilities=capability or None,
+    )
 
 
 @app.command("htask-create-feature")
@@ -138,16 +151,18 @@ def htask_create_feature(
     as_json: AsJSON = False,
 ) -> None:
     """Make a feature with its workstreams."""
-    asked: dict[str, JSONValue] = {
-        "swarm_id": swarm_id,
-        "title": title,
-        "description": description,
-        "owner": owner,
-        "parent_id": parent_id,
-        "workstreams": workstream or None,
-        "workstream_owners": _pairs("--workstream-owner", workstream_owner or []) or None,
-    }
-    _show(context, "create_htask_feature", asked, as_json=as_json)
+    _show(
+        context,
+        "create_htask_feature",
+        as_json=as_json,
+        swarm_id=swarm_id,
+        title=title,
+        description=description,
+        owner=owner,
+        parent_id=parent_id,
+        workstreams=workstream or None,
+        workstream_owners=_pairs("--workstream-owner", workstream_owner or []) or None,
+    )
 
 
 @app.command("htask-create")
@@ -182,24 +197,26 @@ def htask_create(
     as_json: AsJSON = False,
 ) -> None:
     """Make a hierarchical task, usually a leaf under a workstream."""
-    asked: dict[str, JSONValue] = {
-        "swarm_id": swarm_id,
-        "title": title,
-        "description": description,
-        "owner": owner,
-        "level": level,
-        "parent_id": parent_id,
-        "priority": priority,
-        "eta_target": eta_target,
-        "execution_target": execution_target,
-        "workstream_type": workstream_type,
-        "acceptance_criteria": _documents("--acceptance", acceptance) or None,
-        "context_refs": context_ref or None,
-        "context_query": context_query,
-        "evidence_required": _documents("--evidence-required", evidence_required) or None,
-        "is_blocking": blocking,
-    }
-    _show(context, "create_htask", asked, as_json=as_json)
+    _show(
+        context,
+        "create_htask",
+        as_json=as_json,
+        swarm_id=swarm_id,
+        title=title,
+        description=description,
+        owner=owner,
+        level=level,
+        parent_id=parent_id,
+        priority=priority,
+        eta_target=eta_target,
+        execution_target=execution_target,
+        workstream_type=workstream_type,
+        acceptance_criteria=_documents("--acceptance", acceptance) or None,
+        context_refs=context_ref or None,
+        context_query=context_query,
+        evidence_required=_documents("--evidence-required", evidence_required) or None,
+        is_blocking=blocking,
+    )
 
 
 @app.command("htask-next")
@@ -217,15 +234,17 @@ def htask_next(
     as_json: AsJSON = False,
 ) -> None:
     """Tell which tasks are ready to be done next."""
-    asked: dict[str, JSONValue] = {
-        "swarm_id": swarm_id,
-        "feature_id": feature_id,
-        "workstream_type": workstream_type,
-        "owner": owner,
-        "limit": limit,
-        "exclude_blocked": not include_blocked,
-    }
-    _show(context, "recommend_htask_batch", asked, as_json=as_json)
+    _show(
+        context,
+        "recommend_htask_batch",
+        as_json=as_json,
+        swarm_id=swarm_id,
+        feature_id=feature_id,
+        workstream_type=workstream_type,
+        owner=owner,
+        limit=limit,
+        exclude_blocked=not include_blocked,
+    )
 
 
 @app.command("htask-complete")
@@ -255,16 +274,18 @@ def htask_complete(
     told: JSONValue = {"summary": result} if result is not None else None
     if result_json is not None:
         told = _document("--result-json", result_json)
-    asked: dict[str, JSONValue] = {
-        "swarm_id": swarm_id,
-        "task_id": task_id,
-        "evidence": [_evidence(each) for each in evidence or []] or None,
-        "result": told,
-        "learnings": learning or None,
-        "decision_impact": decision_impact,
-        "create_memory": create_memory,
-    }
-    _show(context, "complete_htask", asked, as_json=as_json)
+    _show(
+        context,
+        "complete_htask",
+        as_json=as_json,
+        swarm_id=swarm_id,
+        task_id=task_id,
+        evidence=[_evidence(each) for each in evidence or []] or None,
+        result=told,
+        learnings=learning or None,
+        decision_impact=decision_impact,
+        create_memory=create_memory,
+    )
 
 
 @app.command("htask-tree")
@@ -280,21 +301,23 @@ def htask_tree(
     as_json: AsJSON = False,
 ) -> None:
     """Show tasks with those below them."""
-    asked: dict[str, JSONValue] = {
-        "swarm_id": swarm_id,
-        "task_id": task_id,
-        "max_depth": max_depth,
-        "include_archived": include_archived,
-    }
-    _show(context, "get_htask_tree", asked, as_json=as_json)
+    _show(
+        context,
+        "get_htask_tree",
+        as_json=as_json,
+        swarm_id=swarm_id,
+        task_id=task_id,
+        max_depth=max_depth,
+        include_archived=include_archived,
+    )
 
 
-def _show(
-    context: typer.Context, verb: str, asked: Mapping[str, JSONValue], *, as_json: bool
-) -> None:
+def _show(context: typer.Context, verb: str, /, *, as_json: bool, **asked: JSONValue) -> None:
+    """Show what *verb* answers to *asked*, less what nobody gave."""
+    given = {name: value for name, value in asked.items() if value is not None}
     desk = desk_of(context)
     with foreign_aside():
-        answer = desk.knowledge(verb, {k: v for k, v in asked.items() if v is not None})
+        answer = desk.knowledge(verb, given)
     show_answer(answer, as_json=as_json)
 
 
