@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from oneiric.validation.models import Proof, Task
 
 FAILED, REFUSED, INCONCLUSIVE = 1, 3, 4
+_CODES: Mapping[ProofOutcome, int] = {
+    ProofOutcome.PASSED: 0,
+    ProofOutcome.FAILED: FAILED,
+    ProofOutcome.INCONCLUSIVE: INCONCLUSIVE,
+}
 _MARKS: Mapping[str, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "unsure"}
 _NOTHING = (
     GateCode.WRONG_STATUS,
@@ -63,6 +68,11 @@ class TaskAnswer:
         return REFUSED if had_nothing or outcome is None else outcome.exit_code
 
     @property
+    def passed(self) -> int:
+        """How many different checks passed."""
+        return len({proof.check for proof in self.task.passing_proofs()})
+
+    @property
     def notices(self) -> Sequence[str]:
         """What could not be asked or remembered, and stopped nothing."""
         return [f"warning: {warning}" for warning in self._warnings]
@@ -87,7 +97,7 @@ class TaskAnswer:
             "run_id": task.run_id,
             "created_at": task.created_at,
             "completed_at": task.completed_at,
-            "passed": len({proof.check for proof in task.passing_proofs()}),
+            "passed": self.passed,
             "required": task.criteria.required_proofs,
             "proofs": [proof.as_json() for proof in task.proofs],
             "warnings": list(self._warnings),
@@ -96,8 +106,9 @@ class TaskAnswer:
     def render(self, *, columns: int, colour: bool) -> str:
         """Return how it ended, and what was proved."""
         task = self.task
-        done = {proof.check for proof in task.passing_proofs()}
-        head = f"{task.title}: {str(task.status).upper()}, {len(done)} of {len(task.proofs)} proofs"
+        head = (
+            f"{task.title}: {str(task.status).upper()}, {self.passed} of {len(task.proofs)} proofs"
+        )
         lines = [head, *([f"  {task.error}"] if task.error else [])]
         if not self.is_short:
             lines += ["", _proofs(task.proofs, columns), "", f"run {task.run_id}"]
@@ -134,8 +145,7 @@ class CheckAnswer:
     @property
     def exit_code(self) -> int:
         """0 for a pass, 1 for a failure, and 4 when it could not be checked."""
-        codes = {ProofOutcome.PASSED: 0, ProofOutcome.FAILED: FAILED}
-        return codes.get(ProofOutcome(self.proof.result), INCONCLUSIVE)
+        return _CODES[ProofOutcome(self.proof.result)]
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.proof/1`: the fields that users know, and the facts."""
@@ -173,8 +183,7 @@ class DriftAnswer:
     @property
     def exit_code(self) -> int:
         """0 without drift, 1 with, 4 when something could not be checked, or nothing was."""
-        codes = {ProofOutcome.PASSED: 0, ProofOutcome.FAILED: FAILED}
-        return codes.get(self.report.outcome, INCONCLUSIVE)
+        return _CODES[self.report.outcome]
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.drift/1`: the report."""
