@@ -11,6 +11,7 @@ from oneiric.ports.gatekeeper import GateCode
 from oneiric.runs.proof import ProofOutcome
 from oneiric.text.layout import as_table, paragraph
 from oneiric.text.printable import printable
+from oneiric.validation.counting import Counts
 from oneiric.validation.models import TaskOutcome
 from oneiric.validation.states import TaskStatus
 
@@ -68,9 +69,9 @@ class TaskAnswer:
         return REFUSED if had_nothing or outcome is None else outcome.exit_code
 
     @property
-    def passed(self) -> int:
-        """How many different checks passed."""
-        return len({proof.check for proof in self.task.passing_proofs()})
+    def counts(self) -> Counts:
+        """What the proofs count for."""
+        return Counts.of(self.report.run.input, self.task.proofs)
 
     @property
     def notices(self) -> Sequence[str]:
@@ -85,7 +86,7 @@ class TaskAnswer:
 
     def as_json(self) -> dict[str, JSONValue]:
         """Return `oneiric.validation-task/1`."""
-        task = self.task
+        task, counts = self.task, self.counts
         return {
             "schema": "oneiric.validation-task/1",
             "id": task.id,
@@ -97,38 +98,51 @@ class TaskAnswer:
             "run_id": task.run_id,
             "created_at": task.created_at,
             "completed_at": task.completed_at,
-            "passed": self.passed,
-            "required": task.criteria.required_proofs,
-            "proofs": [proof.as_json() for proof in task.proofs],
+            "passed": len(counts.proofs & counts.passed),
+            "required": counts.required,
+            "standard_passed": len(counts.standard & counts.passed),
+            "standard_asked": len(counts.standard),
+            "proofs": [
+                {
+                    **proof.as_json(),
+                    "is_required": counts.is_required(proof.check),
+                    "counts": proof.check in counts.proofs,
+                }
+                for proof in task.proofs
+            ],
             "warnings": list(self._warnings),
         }
 
     def render(self, *, columns: int, colour: bool) -> str:
         """Return how it ended, and what was proved."""
-        task = self.task
-        head = (
-            f"{task.title}: {str(task.status).upper()}, {self.passed} of {len(task.proofs)} proofs"
-        )
-        lines = [head, *([f"  {task.error}"] if task.error else [])]
+        task, counts = self.task, self.counts
+        lines = [f"{task.title}: {str(task.status).upper()}, {counts}"]
+        lines += [f"  {task.error}"] if task.error else []
         if not self.is_short:
-            lines += ["", _proofs(task.proofs, columns), "", f"run {task.run_id}"]
+            lines += ["", _proofs(task.proofs, counts, columns), "", f"run {task.run_id}"]
         return "\n".join(printable(line) for line in lines)
 
 
-def _proofs(proofs: Sequence[Proof], columns: int) -> str:
+def _proofs(proofs: Sequence[Proof], counts: Counts, columns: int) -> str:
     rows = [
         (
             _MARKS.get(proof.result, proof.result),
-            proof.evidence.kind if proof.evidence else "",
+            _kind(proof, counts),
             proof.endpoint,
             proof.response_code if proof.response_code is not None else "",
             _milliseconds(proof),
-            proof.error_message or "",
+            counts.why(proof),
         )
         for proof in proofs
     ]
     headers = ("result", "kind", "what", "status", "ms", "why")
     return as_table(headers, rows, width=columns) if rows else "nothing was proved"
+
+
+def _kind(proof: Proof, counts: Counts) -> str:
+    if proof.check in counts.standard:
+        return "standard"
+    return proof.evidence.kind if proof.evidence else ""
 
 
 def _milliseconds(proof: Proof) -> str:

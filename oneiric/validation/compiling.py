@@ -26,6 +26,9 @@ from oneiric.validation.targets import meaning_of, placed
 PREFIX = "validation:"
 """How the names of plans begin that are tasks."""
 
+CUTOVER = "cutover."
+"""How the names of steps begin, and of their checks, that every task gets."""
+
 ONES = ("local", "gate.validation", "gate.production", "done")
 """The steps with which the status of a task moves, in their order."""
 
@@ -301,7 +304,7 @@ class _Making:
     def cutover(self) -> None:
         """Add the checks that every task gets."""
         for number, standard in enumerate(self.criteria.standard_checks):
-            key, name = f"criteria.standard_checks.{number}", f"cutover.{standard.name}"
+            key, name = f"criteria.standard_checks.{number}", f"{CUTOVER}{standard.name}"
             if not is_name(standard.name):
                 self.wrong(f"{key}.name", f"{standard.name!r} is no name")
                 continue
@@ -348,7 +351,7 @@ def standard_checks(standard: StandardCheck, prod_url: str) -> list[JSONValue]:
     found: list[JSONValue] = []
     for path in standard.paths:
         check = LiveCheck(
-            id=f"cutover.{standard.name}",
+            id=f"{CUTOVER}{standard.name}",
             name=standard.name,
             url=path,
             expected_status=standard.expected_status,

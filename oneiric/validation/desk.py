@@ -36,6 +36,7 @@ from oneiric.validation.answers import (
 )
 from oneiric.validation.compiling import PREFIX
 from oneiric.validation.config import NAMES, OrchestratorConfig
+from oneiric.validation.counting import explained
 from oneiric.validation.ledger import Entry, Head, Ledger, LedgerError
 from oneiric.validation.models import LiveCheck, Proof, Task
 from oneiric.validation.orchestrator import Orchestrator
@@ -141,7 +142,8 @@ class ValidationDesk:
 
     def write_report(self, answer: TaskAnswer, form: str, path: Path) -> None:
         """Write a report of a run: `html`, `markdown`, `junit` or `json`."""
-        write_atomic(path, report_text(answer.report, form).encode())
+        report = explained(answer.report, answer.task.proofs, answer.counts)
+        write_atomic(path, report_text(report, form).encode())
 
     def drift(self, asked: Mapping[str, JSONValue]) -> DriftAnswer:
         """Compare what runs with what was meant.

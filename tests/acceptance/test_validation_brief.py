@@ -303,7 +303,7 @@ def test_the_commands_of_the_brief_do_what_they_say(place: Place, command: Comma
     )
     assert (done.code, done.out.splitlines()[0]) == (
         0,
-        "Deploy Auth Feature: DONE, 6 of 6 proofs",
+        "Deploy Auth Feature: DONE, 4 of 4 proofs (3 required), 2 of 2 standard checks",
     ), done.err
     assert (drift.code, drift.out.splitlines()[0]) == (
         0,
@@ -365,7 +365,10 @@ def test_the_key_in_the_file_has_the_hosted_knowledge_asked(place: Place, comman
     done = command(*words, folder=below, variables=far)
     status = command("status", "--json", folder=below, variables=far)
 
-    assert (done.code, done.out.splitlines()[0]) == (0, "Deploy Auth Feature: DONE, 6 of 6 proofs")
+    assert (done.code, done.out.splitlines()[0]) == (
+        0,
+        "Deploy Auth Feature: DONE, 4 of 4 proofs (3 required), 2 of 2 standard checks",
+    )
     assert re.search(r"^warning: .*knowledge", done.err, re.MULTILINE), done.err
     assert status.document["serving"]["adapter:knowledge"] == "adapter:knowledge@snipara"
     assert status.document["repo_path"] == str(place.folder)

@@ -24,6 +24,7 @@ from tests.acceptance.production import Production, serving, validation
 HELD_SECONDS = 4.0
 LEDGER = ".oneiric_cache/ledger/users.jsonl"
 SECRET = "hunter2-very-secret"
+DONE = "DONE, 2 of 2 proofs (2 required), 2 of 2 standard checks"
 
 
 @pytest.fixture
@@ -236,7 +237,8 @@ def test_every_command_tells_one_document_with_json(place: Place) -> None:
         "done",
         None,
     )
-    assert (found["passed"], found["required"], len(found["proofs"])) == (4, 2, 4)
+    assert (found["passed"], found["required"], len(found["proofs"])) == (2, 2, 4)
+    assert (found["standard_passed"], found["standard_asked"]) == (2, 2)
 
 
 def test_an_error_is_one_document_with_json(place: Place) -> None:
@@ -256,11 +258,60 @@ def test_reports_are_written_and_quiet_is_one_line(place: Place) -> None:
     nowhere = place.tried("--report", "html=gone/r.html")
     wrong = place.tried("--report", "pdf=r.pdf")
 
-    assert (done.code, done.out, done.err) == (0, "users: DONE, 4 of 4 proofs\n", "")
+    assert (done.code, done.out, done.err) == (0, f"users: {DONE}\n", "")
     assert len(ElementTree.parse(place.folder / "r.xml").findall(".//testcase")) > 3
     assert "<html" in (place.folder / "r.html").read_text()
     assert (nowhere.code, wrong.code) == (6, 2)
     assert len(place.say("status", "--json").document["tasks"]) == 1
+
+
+def test_a_standard_check_that_failed_is_said_to_be_optional_wherever_it_shows(
+    place: Place,
+) -> None:
+    """The table, the document and each report say so; it counts neither for nor against."""
+    del place.production.answers["GET", "/"]
+    forms = ("html", "markdown", "json")
+    reports = [word for form in forms for word in ("--report", f"{form}=r.{form}")]
+
+    done = place.tried(*reports)
+    told = place.tried("--json").document
+
+    head, *rows = done.out.splitlines()
+    (row,) = [line for line in rows if line.startswith("FAIL")]
+    assert head == "users: DONE, 2 of 2 proofs (2 required), 1 of 2 standard checks"
+    assert " standard " in row
+    assert row.endswith("optional; status 200: it is 404")
+    found = [(each["check"], each["is_required"], each["counts"]) for each in told["proofs"]]
+    assert found[-2:] == [("cutover.health", True, False), ("cutover.root", False, False)]
+    assert all(is_required and counts for _, is_required, counts in found[:-2])
+    assert [told[name] for name in ("passed", "required", "standard_passed")] == [2, 2, 1]
+    why = f"fail {place.production.url}/: optional; status 200: it is 404"
+    for form in forms:
+        assert why in (place.folder / f"r.{form}").read_text(), form
+
+
+def test_what_asks_the_same_as_another_is_said_to_count_once(place: Place) -> None:
+    """The number of proofs is that of the checks that can count, whatever else was asked."""
+    (place.folder / "oneiric.toml").write_text("[validation]\nrequired_proofs = 2\n")
+    again = place.production.url.replace("http://", "HTTP://")
+
+    done = place.say("run", "users", "-t", "true", "-e", "/health", "-e", f"{again}/health#top")
+    told = place.say("run", "users", "-t", "true", "-e", "/health", "--json").document
+
+    assert done.out.splitlines()[0] == f"users: {DONE}", done.out
+    assert done.out.count("asks what another asks, and counts once") == 1
+    assert told["required"] == 2
+
+
+def test_a_path_that_another_stands_in_for_is_no_failure(place: Place) -> None:
+    """Of the paths of a standard check the first that answers is enough, and that is said."""
+    del place.production.answers["GET", "/health"]
+    place.production.answers["GET", "/healthz"] = {"status": "ok"}
+
+    done = place.tried("--no-drift")
+
+    assert done.out.splitlines()[0] == f"users: {DONE}", done.out
+    assert done.out.count("another was enough; status 200: it is 404") == 1
 
 
 def killed(place: Place) -> str:
@@ -311,7 +362,7 @@ def test_who_goes_on_with_a_run_that_is_held_is_told_that_it_waits(place: Place)
 
     done = place.say("run", "--resume", run, "--quiet")
 
-    assert (done.code, done.out) == (0, "slow: DONE, 4 of 4 proofs\n")
+    assert (done.code, done.out) == (0, f"slow: {DONE}\n")
     assert done.err == f"waits until nobody holds the run {run}: 30 s at most\n"
 
 
@@ -377,7 +428,7 @@ def test_progress_is_told_to_a_person_on_stderr_alone(place: Place) -> None:
     _, _, quiet = seen(place, [*words, "--quiet"])
     _, document, told = seen(place, [*words, "--json"])
 
-    assert (code, out.splitlines()[0]) == (0, "users: DONE, 4 of 4 proofs")
+    assert (code, out.splitlines()[0]) == (0, f"users: {DONE}")
     for step in ("test.1", "drift", "gate.validation", "check.1", "gate.production"):
         assert step in err
         assert step not in out

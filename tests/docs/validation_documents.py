@@ -101,11 +101,13 @@ def validation_documents() -> dict[str, Any]:
         config={"/config": {"region": "eu"}},
         accepted=[Accepted(kind="route", code="route-missing", place="GET /old", at=AT)],
     )
+    check = {"id": "live-6149728ee6ce", "is_required": True, "counts": True}
+    standard = {"id": "cutover.health", "is_required": True, "counts": False}
+    gate = {"checks": [check, standard], "required_proofs": 2}
+    plan = Plan("task:deploy-auth", (Step("done", "task:validation.note"),))
+    run = story(plan, given={"steps": {"cutover.health": {}, "gate.production": gate}})
     return {
-        "Task": TaskAnswer(
-            task,
-            RunReport.of(story(Plan("task:deploy-auth", (Step("done", "task:validation.note"),)))),
-        ).as_json(),
+        "Task": TaskAnswer(task, RunReport.of(run)).as_json(),
         "Proof": CheckAnswer(Proof.of(proof)).as_json(),
         "Drift": DriftAnswer(report()).as_json(),
         "Baseline": told_baseline(baseline).as_json(),

@@ -29,9 +29,11 @@ def at(ms: float) -> str:
     return rfc3339(ZERO + timedelta(milliseconds=ms))
 
 
-def story(plan: Plan, *told: tuple[float, str, str, Mapping[str, Any]]) -> list[RunEvent]:
+def story(
+    plan: Plan, *told: tuple[float, str, str, Mapping[str, Any]], given: Any = None
+) -> list[RunEvent]:
     """Return the events of a run: its creation and start at 0 ms, then each *told* one."""
-    created = {"plan": plan.as_json(), "digest": "sha256:0", "input": None}
+    created = {"plan": plan.as_json(), "digest": "sha256:0", "input": given}
     events = [
         RunEvent("run-1", EventKind.RUN_CREATED, at(0), "", created, 1),
         RunEvent("run-1", EventKind.RUN_STARTED, at(0), "", {"holder": "h", "token": 1}, 2),

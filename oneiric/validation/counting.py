@@ -1,0 +1,94 @@
+"""What the proofs of a run count for, as its last gate is told, and how reports say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from oneiric.validation.compiling import CUTOVER
+
+if TYPE_CHECKING:
+    from oneiric.errors import JSONValue
+    from oneiric.reports.report import RunReport, StepReport
+    from oneiric.validation.proof import Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What each check of a run counts for, by its id.
+
+    Args:
+        checks: the checks that the gate judges, as it is told.
+        standard: those of the cutover, which count towards no number of proofs.
+        required: how many proofs are required.
+        passed: the checks whose last proof passed.
+    """
+
+    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    standard: frozenset[str] = frozenset()
+    required: int = 0
+    passed: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, given: JSONValue, proofs: Iterable[Proof]) -> Counts:
+        """Return what *proofs* count for in the run whose input is *given*."""
+        steps = cast("Mapping[str, Any]", given or {}).get("steps") or {}
+        gate = steps.get("gate.production") or {}
+        last = {proof.check: proof.passed for proof in proofs}
+        return cls(
+            checks={each["id"]: each for each in gate.get("checks") or ()},
+            standard=frozenset(name for name in steps if name.startswith(CUTOVER)),
+            required=gate.get("required_proofs", 0),
+            passed=frozenset(check for check, passed in last.items() if passed),
+        )
+
+    @property
+    def proofs(self) -> frozenset[str]:
+        """The checks that count towards the proofs that are required."""
+        return frozenset(check for check, told in self.checks.items() if told["counts"])
+
+    def is_required(self, check: str) -> bool:
+        """Tell whether the failure of a check alone shuts the gate."""
+        return bool(self.checks.get(check, {}).get("is_required", True))
+
+    def __str__(self) -> str:
+        """Return how many passed: of those that count, and of those that every task gets."""
+        counted = f"{len(self.proofs & self.passed)} of {len(self.proofs)} proofs"
+        told = [f"{counted} ({self.required} required)"]
+        if self.standard:
+            passed = len(self.standard & self.passed)
+            told.append(f"{passed} of {len(self.standard)} standard checks")
+        return ", ".join(told)
+
+    def why(self, proof: Proof) -> str:
+        """Return why a proof is not a pass that counts, or why that stops nothing."""
+        check, told = proof.check, []
+        if not proof.passed:
+            if check in self.passed:
+                told.append("another was enough")
+            elif not self.is_required(check):
+                told.append("optional")
+            told.append(proof.error_message or "")
+        elif check in self.checks.keys() - self.proofs - self.standard:
+            told.append("asks what another asks, and counts once")
+        return "; ".join(filter(None, told))
+
+
+def explained(report: RunReport, proofs: Iterable[Proof], counts: Counts) -> RunReport:
+    """Return a report whose steps say what they found that is no pass, and what that means."""
+    known = {proof.evidence.digest: proof for proof in proofs if proof.evidence}
+
+    def told(step: StepReport) -> StepReport:
+        result = step.run.result if isinstance(step.run.result, Mapping) else {}
+        made = [known.get(each["digest"]) for each in cast("Any", result.get("proofs") or ())]
+        found = [
+            f"{proof.result} {proof.endpoint}: {counts.why(proof)}"
+            for proof in made
+            if proof and not proof.passed
+        ]
+        if not found:
+            return step
+        return replace(step, remarks=replace(step.remarks, why="; ".join(found)))
+
+    return replace(report, steps=tuple(map(told, report.steps)))
