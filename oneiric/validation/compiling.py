@@ -21,7 +21,7 @@ from oneiric.validation.models import StandardCheck, Task
 from oneiric.validation.proving import KINDS
 from oneiric.validation.secrets import as_words, names_in
 from oneiric.validation.settings import ValidationSettings
-from oneiric.validation.targets import meaning_of, placed
+from oneiric.validation.targets import NAMING, is_path, meaning_of, placed
 
 PREFIX = "validation:"
 """How the names of plans begin that are tasks."""
@@ -38,6 +38,7 @@ GROUPS: Mapping[str, int] = MappingProxyType({"local": 1, "live": 16, "ui": 2})
 _CAME_OF_IT = ("completed_at", "error", "outcome", "proofs", "run_id", "status")
 _ORIGIN = "task"
 _CONTEXT_SECONDS = 60.0
+_NONE = "standard_checks: []"
 _TARGETS: Mapping[str, str] = MappingProxyType(
     {
         kind: f"task:validation.{kind}"
@@ -271,7 +272,7 @@ class _Making:
         try:
             whole = placed(check, self.settings.prod_url)
         except InvalidError as error:
-            self.wrong(key, error.message)
+            self.wrong(key, "; ".join(filter(None, (error.message, error.hint))))
             return None
         asked = whole.model_dump(mode="json") | {"id": whole.identity}
         content = {**asked, "name": ""}
@@ -303,10 +304,14 @@ class _Making:
 
     def cutover(self) -> None:
         """Add the checks that every task gets."""
+        nowhere: list[str] = []
         for number, standard in enumerate(self.criteria.standard_checks):
             key, name = f"criteria.standard_checks.{number}", f"{CUTOVER}{standard.name}"
             if not is_name(standard.name):
                 self.wrong(f"{key}.name", f"{standard.name!r} is no name")
+                continue
+            if not self.settings.prod_url and any(map(is_path, standard.paths)):
+                nowhere.append(standard.name)
                 continue
             try:
                 checks = standard_checks(standard, self.settings.prod_url)
@@ -316,6 +321,9 @@ class _Making:
             asked = Asked(id=name, kind="live", is_required=standard.required, counts=False)
             if self.expect(f"{key}.name", asked, checks):
                 self._ask(name, {"checks": checks, "is_one_enough": True}, group="live")
+        if nowhere:
+            what = f"{', '.join(nowhere)} ask production, and its address is not set; {NAMING}"
+            self.wrong("criteria.standard_checks", f"{what}, or have none of them: {_NONE}")
 
     def production(self) -> None:
         """Add the second gate, after all that was asked, and the seal."""

@@ -65,6 +65,9 @@ def one_spelling(url: str) -> str:
     return f"{place.scheme}://{place.host}:{place.port}{plain}?{parts.query}"
 
 
+NAMING = "oneiric validation init --prod-url https://api.example.com, or set PROD_URL"
+"""What to do where the address of production is not set."""
+
 _SAYS_NOTHING = frozenset({"id", "timeout", "retry", "attempts", "max_body_bytes", "capture"})
 
 
@@ -76,12 +79,21 @@ def whole_url(url: str, prod_url: str) -> str:
     """
     if url.startswith("${"):
         return url  # what was captured may be a whole address
-    if "://" in url.partition("?")[0]:
+    if not is_path(url):
         return checked_url(url)
     if not prod_url:
-        hint = "set prod_url in [validation], in .snipara-orchestrator.json or PROD_URL"
-        raise InvalidError(f"{url} is a path, and the address of production is not set", hint=hint)
+        what = f"{url} is a path, and the address of production is not set"
+        raise InvalidError(what, hint=NAMING)
     return f"{prod_url.rstrip('/')}/{url.lstrip('/')}"
+
+
+def is_path(url: str) -> bool:
+    """Tell whether an address is one below that of production.
+
+    >>> is_path("/login?next=https://example.com"), is_path("https://example.com/login")
+    (True, False)
+    """
+    return not url.startswith("${") and "://" not in url.partition("?")[0]
 
 
 def checked_url(url: str) -> str:
