@@ -239,8 +239,11 @@ def status(context: typer.Context, *, as_json: AsJSON = False) -> None:
 
 
 @app.command("schema")
-def schema() -> None:
-    """Print the JSON Schema of task files, by which editors check and complete them."""
+def schema(*, as_json: AsJSON = False) -> None:
+    """Print the JSON Schema of task files, by which editors check and complete them.
+
+    It is JSON without the option too.
+    """
     from oneiric.validation.schema import task_schema
 
     show_json(task_schema())

@@ -241,6 +241,14 @@ def test_every_command_tells_one_document_with_json(place: Place) -> None:
     assert (found["standard_passed"], found["standard_asked"]) == (2, 2)
 
 
+def test_the_schema_of_tasks_is_the_same_document_with_json(place: Place) -> None:
+    """It is JSON in any case, and every command that prints takes the option."""
+    plain, told = place.say("schema"), place.say("schema", "--json")
+
+    assert (plain.code, told.code, told.out) == (0, 0, plain.out), told.err
+    assert told.document["$id"] == "urn:oneiric:schema:task:1"
+
+
 def test_an_error_is_one_document_with_json(place: Place) -> None:
     """Code, message, details and hint, and the exit code of the table."""
     done = place.say("run", "x", "--resume", "gone", "--json")
