@@ -96,8 +96,8 @@ def run(
 ) -> None:
     """Try a task: local tests, drift, production; it is done when production has proved it.
 
-    It ends with 1 if something failed or has drifted, 3 if a gate had nothing to judge, and 4 if
-    something could not be checked.
+    It ends with 1 if something failed or has drifted, 3 if a gate had nothing to judge or what is
+    asked may not be, and 4 if something could not be checked.
     """
     from oneiric.cli.reports import reports_of
 

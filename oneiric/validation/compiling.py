@@ -8,17 +8,18 @@ from types import MappingProxyType
 from typing import Any
 
 from oneiric.documents import digest
-from oneiric.errors import InvalidError, JSONValue, Problem
+from oneiric.errors import InvalidError, JSONValue, Problem, RefusedError
 from oneiric.ports.gatekeeper import Asked
 from oneiric.runs.plan import OnError, Plan, Step
 from oneiric.text.names import is_name
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
 from oneiric.validation.commands import arguments, deployment
-from oneiric.validation.errors import TaskError
+from oneiric.validation.errors import TaskError, TaskRefusedError
 from oneiric.validation.joining import Joined, joined
 from oneiric.validation.local import LOCAL, LocalRun, name_of
 from oneiric.validation.models import StandardCheck, Task
 from oneiric.validation.proving import KINDS
+from oneiric.validation.refusing import refusal
 from oneiric.validation.secrets import as_words, names_in
 from oneiric.validation.settings import ValidationSettings
 from oneiric.validation.targets import NAMING, is_path, meaning_of, placed
@@ -90,6 +91,7 @@ def compile_task(
 
     Raises:
         TaskError: everything that is wrong with the task; nothing was begun.
+        TaskRefusedError: nothing is, but it asks what may not be asked here.
     """
     making = _Making(task, settings)
     making.tests()
@@ -102,7 +104,10 @@ def compile_task(
     if notes:
         making.notes()
     if making.problems:
-        raise TaskError(task.id, making.problems)
+        is_refused = len(making.refusals) == len(making.problems)
+        error = TaskRefusedError if is_refused else TaskError
+        hint = next((each.hint for each in making.refusals if each.hint), "")
+        raise error(task.id, making.problems, hint=hint)
     plan = Plan(f"{PREFIX}{task.id}", tuple(making.steps), groups=dict(GROUPS))
     return Compiled(task, plan, {"steps": making.input}, tuple(making.asked))
 
@@ -118,6 +123,7 @@ class _Making:
         self.input: dict[str, JSONValue] = {}
         self.asked: list[Asked] = []
         self.problems: list[Problem] = []
+        self.refusals: list[RefusedError] = []
         self.local_asked: list[Asked] = []
         self._after: tuple[str, ...] = ()
         self._made: list[str] = []
@@ -260,6 +266,9 @@ class _Making:
             is_known = index.isdecimal() and int(index) < len(placed_checks)
             key = placed_checks[int(index)].key if is_known else "criteria"
             self.wrong(f"{key}.{rest}".rstrip("."), fault.what)
+            check = placed_checks[int(index)].check if is_known else None
+            if check and (refused := refusal(check, [rest], self.settings)):
+                self.refusals.append(refused)
         for group in groups:
             kind = "live" if all(each.check["kind"] == "live" for each in group) else "ui"
             given: dict[str, JSONValue] = {"checks": [each.check for each in group]}

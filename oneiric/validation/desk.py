@@ -43,6 +43,7 @@ from oneiric.validation.orchestrator import Orchestrator
 from oneiric.validation.plugin import LEDGER
 from oneiric.validation.projection import Projection
 from oneiric.validation.recording import unborne
+from oneiric.validation.refusing import refusal
 from oneiric.validation.secrets import as_captured, as_words, names_in, read_secrets
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ class ValidationDesk:
 
         Raises:
             InvalidError: the check itself is wrong; nothing was sent.
+            RefusedError: its host or method may not be asked.
         """
         fields = {name: asked[name] for name in ("url", "method", "headers", "asserts", "timeout")}
         statuses = asked["expected_status"]
@@ -240,7 +242,9 @@ class ValidationDesk:
                 raise InvalidError(secrets.problem)
             async with lifecycle.use(VALIDATOR) as validator:
                 if problems := validator.problems([as_words(told)]):
-                    raise ConfigError("the check is wrong", problems=problems)
+                    fields = [each.key.partition(".")[2] for each in problems]
+                    refused = refusal(told, fields, orchestrator.settings)
+                    raise refused or ConfigError("the check is wrong", problems=problems)
                 evidence = await validator.prove(as_captured(told), captured=secrets.captured)
             return CheckAnswer(Proof.of(evidence.proof))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from oneiric.errors import InvalidError, JSONValue, LockedError, Problem
+from oneiric.errors import InvalidError, JSONValue, LockedError, Problem, RefusedError
 
 
 class TaskError(InvalidError):
@@ -12,8 +12,8 @@ class TaskError(InvalidError):
 
     code = "invalid-task"
 
-    def __init__(self, task: str, problems: Sequence[Problem]) -> None:
-        super().__init__(f"the task {task} cannot be tried")
+    def __init__(self, task: str, problems: Sequence[Problem], *, hint: str = "") -> None:
+        super().__init__(f"the task {task} cannot be tried", hint=hint)
         self.task = task
         self.problems = tuple(problems)
 
@@ -24,6 +24,13 @@ class TaskError(InvalidError):
     def lines(self) -> Sequence[str]:
         """Return one line for each problem."""
         return [f"{each.key}: {each.what}" for each in self.problems]
+
+
+class TaskRefusedError(TaskError, RefusedError):
+    """A task that asks what may not be asked here, and has no other fault."""
+
+    code = "task-refused"
+    exit_code = RefusedError.exit_code
 
 
 class TaskBusyError(LockedError):

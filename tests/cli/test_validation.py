@@ -146,6 +146,38 @@ def test_a_check_ends_with_the_code_of_what_it_found(place: Place) -> None:
     assert codes[5:] == [2, 2, 2]
 
 
+def test_an_address_that_is_never_asked_is_refused(place: Place) -> None:
+    """3 with the name of the host, for one check and for a task; what is wrong besides is 2."""
+    metadata, elsewhere = "http://169.254.169.254/", "https://elsewhere.example/"
+    (place.folder / "oneiric.toml").write_text("[validation]\nread_only = true\n")
+    words = {
+        "checked": ("validate", metadata),
+        "sent": ("validate", "/health", "-m", "POST"),
+        "tried": ("run", "x", "-t", "true", "-e", metadata),
+        "not listed": ("run", "x", "-t", "true", "-e", elsewhere),
+        "wrong too": ("run", "x", "-t", "a && b", "-e", metadata),
+        "no address": ("validate", "ftp://127.0.0.1/"),
+    }
+
+    found = {name: place.say(*said) for name, said in words.items()}
+    told = place.say("validate", metadata, "--json")
+
+    assert {name: done.code for name, done in found.items()} == {
+        "checked": 3,
+        "sent": 3,
+        "tried": 3,
+        "not listed": 3,
+        "wrong too": 2,
+        "no address": 2,
+    }
+    assert [name for name, done in found.items() if done.out or "Traceback" in done.err] == []
+    assert "error[host-not-allowed]: 169.254.169.254 gives" in found["checked"].err
+    assert "error[task-refused]" in found["not listed"].err
+    assert "hint: list it in validation.allow_hosts" in found["not listed"].err
+    assert (told.code, told.document["error"]["code"]) == (3, "host-not-allowed")
+    assert place.production.heard == []
+
+
 def test_drift_ends_with_the_code_of_what_was_found(place: Place) -> None:
     """0 without, 1 with, 4 where something or everything was not compared, 2 if the words are."""
     del place.production.answers["GET", "/api/auth"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from oneiric.errors import Problem, RefusedError
 from oneiric.validation.compiling import compile_task
 from oneiric.validation.errors import TaskError
 from oneiric.validation.models import HEALTH, ROOT, StandardCheck
@@ -48,3 +50,34 @@ def test_a_task_that_asks_nothing_of_production_needs_no_address_of_it() -> None
             task(live_checks=ELSEWHERE, standard_checks=standard), ValidationSettings()
         )
         assert "check.1" in [step.id for step in compiled.plan.steps]
+
+
+def faulty(*fields: str) -> Callable[..., list[Problem]]:
+    """Return a validator's word that those fields of the first check are wrong."""
+    return lambda _: [Problem(f"0.{field}", "not so", "checks") for field in fields]
+
+
+@pytest.mark.parametrize(
+    ("check", "fields", "code"),
+    [
+        ({"url": "http://169.254.169.254/"}, ["url"], "task-refused"),
+        ({"url": "https://elsewhere.example/"}, ["url"], "task-refused"),
+        ({"url": "/a", "method": "POST"}, ["method"], "task-refused"),
+        ({"url": "https://elsewhere.example/"}, ["url", "asserts.0"], "invalid-task"),
+        ({"url": "/a", "method": "BREW"}, ["asserts.0"], "invalid-task"),
+        ({"url": "/a"}, ["url"], "invalid-task"),
+    ],
+)
+def test_what_may_not_be_asked_is_refused_and_what_is_wrong_is_invalid(
+    check: dict[str, Any], fields: list[str], code: str
+) -> None:
+    """3 where the task is as it should be and a host or a method is not allowed, else 2."""
+    settings = ValidationSettings(prod_url="https://api.example.com", read_only=True)
+
+    with pytest.raises(TaskError) as raised:
+        compile_task(task(live_checks=[check]), settings, faults=faulty(*fields))
+
+    found = raised.value
+    assert (found.code, isinstance(found, RefusedError)) == (code, code == "task-refused")
+    assert found.exit_code == (3 if code == "task-refused" else 2)
+    assert [each.key for each in found.problems] == [f"criteria.live_checks.0.{f}" for f in fields]
