@@ -7,11 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.validation.compiling import CUTOVER
+from oneiric.validation.literals import literal_secrets
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
     from oneiric.reports.report import RunReport, StepReport
+    from oneiric.validation.models import Task
     from oneiric.validation.proof import Proof
+
+_JUDGES = "gate.production"
+_STEPS: Mapping[str, str] = {"local_tests": "test", "live_checks": "check", "ui_tests": "ui"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Counts:
     def of(cls, given: JSONValue, proofs: Iterable[Proof]) -> Counts:
         """Return what *proofs* count for in the run whose input is *given*."""
         steps = cast("Mapping[str, Any]", given or {}).get("steps") or {}
-        gate = steps.get("gate.production") or {}
+        gate = steps.get(_JUDGES) or {}
         last = {proof.check: proof.passed for proof in proofs}
         return cls(
             checks={each["id"]: each for each in gate.get("checks") or ()},
@@ -75,9 +80,14 @@ class Counts:
         return "; ".join(filter(None, told))
 
 
-def explained(report: RunReport, proofs: Iterable[Proof], counts: Counts) -> RunReport:
-    """Return a report whose steps say what they found that is no pass, and what that means."""
-    known = {proof.evidence.digest: proof for proof in proofs if proof.evidence}
+def explained(report: RunReport, task: Task, counts: Counts) -> RunReport:
+    """Return a report whose steps say what they found that is no pass, and what to know of them."""
+    known = {proof.evidence.digest: proof for proof in task.proofs if proof.evidence}
+    names = {step.name for step in report.steps}
+    said: dict[str, list[str]] = {}
+    for place, warning in literal_secrets(task.criteria.model_dump(mode="json")).items():
+        name = _step_of(place)
+        said.setdefault(name if name in names else _JUDGES, []).append(warning)
 
     def told(step: StepReport) -> StepReport:
         result = step.run.result if isinstance(step.run.result, Mapping) else {}
@@ -87,8 +97,17 @@ def explained(report: RunReport, proofs: Iterable[Proof], counts: Counts) -> Run
             for proof in made
             if proof and not proof.passed
         ]
-        if not found:
-            return step
-        return replace(step, remarks=replace(step.remarks, why="; ".join(found)))
+        why = "; ".join([*found, *said.get(step.name, ())])
+        return replace(step, remarks=replace(step.remarks, why=why)) if why else step
 
     return replace(report, steps=tuple(map(told, report.steps)))
+
+
+def _step_of(place: str) -> str:
+    """Return the step of what stands at a place of a task.
+
+    >>> _step_of("criteria.live_checks.0.url"), _step_of("criteria.drift.ask.headers")
+    ('check.1', 'drift')
+    """
+    _, listed, number, *_ = place.split(".")
+    return f"{_STEPS[listed]}.{int(number) + 1}" if listed in _STEPS else listed

@@ -143,7 +143,7 @@ class ValidationDesk:
 
     def write_report(self, answer: TaskAnswer, form: str, path: Path) -> None:
         """Write a report of a run: `html`, `markdown`, `junit` or `json`."""
-        report = explained(answer.report, answer.task.proofs, answer.counts)
+        report = explained(answer.report, answer.task, answer.counts)
         write_atomic(path, report_text(report, form).encode())
 
     def drift(self, asked: Mapping[str, JSONValue]) -> DriftAnswer:

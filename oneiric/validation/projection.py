@@ -14,6 +14,7 @@ from oneiric.errors import IllegalMoveError
 from oneiric.ports.gatekeeper import GateCode
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.state import RunState
+from oneiric.validation.literals import literal_secrets
 from oneiric.validation.states import TaskOutcome, TaskStatus
 
 _BEGUN = ""
@@ -139,9 +140,10 @@ class Projection:
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be asked or remembered, and stopped nothing."""
+        """What its user should know and stopped nothing: secrets in clear, what was not asked."""
+        secrets = literal_secrets((self.task or {}).get("criteria") or {})
         found = (result.get("warnings") or () for result in self.results.values())
-        return [str(warning) for warnings in found for warning in warnings]
+        return [*secrets.values(), *(str(warning) for warnings in found for warning in warnings)]
 
     def apply(self, event: RunEvent) -> None:
         """Let one more event be true.

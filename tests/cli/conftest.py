@@ -1,11 +1,14 @@
 """What tests of the command line call it with."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from oneiric.cli.app import main
+from tests.acceptance.production import Production, serving
 from tests.cli.calls import Call, Given
+from tests.cli.places import Place
 
 
 @pytest.fixture
@@ -31,3 +34,16 @@ def call(
         return int(caught.value.code or 0), printed.out, printed.err
 
     return run
+
+
+@pytest.fixture
+def production() -> Iterator[Production]:
+    """Production, which is well."""
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+def place(tmp_path: Path, production: Production) -> Place:
+    """Return a folder with the file that names production."""
+    return Place(tmp_path, production)

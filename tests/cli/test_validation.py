@@ -11,56 +11,21 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.acceptance.commands import Finished, environment
-from tests.acceptance.production import Production, serving, validation
+from tests.acceptance.commands import environment
+from tests.cli.places import Place
 
 HELD_SECONDS = 4.0
 LEDGER = ".oneiric_cache/ledger/users.jsonl"
 SECRET = "hunter2-very-secret"
+PLACES = ("0.headers.Authorization", "1.url")
 DONE = "DONE, 2 of 2 proofs (2 required), 2 of 2 standard checks"
-
-
-@pytest.fixture
-def production() -> Iterator[Production]:
-    """Production, which is well."""
-    with serving() as found:
-        yield found
-
-
-class Place:
-    """A folder with the file that names production."""
-
-    def __init__(self, folder: Path, production: Production) -> None:
-        self.folder = folder
-        self.production = production
-        self.configure(prod_url=production.url)
-
-    def configure(self, **fields: object) -> None:
-        """Write the file."""
-        file = self.folder / ".snipara-orchestrator.json"
-        file.write_text(json.dumps(fields))
-        file.chmod(0o600)
-
-    def say(self, *words: str, **variables: str) -> Finished:
-        """Run a command of validation here."""
-        return validation(*words, folder=self.folder, variables=variables)
-
-    def tried(self, *more: str) -> Finished:
-        """Try a task that is done when production is well."""
-        return self.say("run", "users", "-t", "true", "-e", "/api/users", "-r", "2", *more)
-
-
-@pytest.fixture
-def place(tmp_path: Path, production: Production) -> Place:
-    """The folder."""
-    return Place(tmp_path, production)
 
 
 def seen(place: Place, words: Sequence[str], columns: int = 80) -> tuple[int, str, str]:
@@ -525,6 +490,13 @@ def test_no_secret_is_told_or_kept(place: Place) -> None:
 
     for done in said:
         assert SECRET not in done.out + done.err
+    texts = [f"criteria.live_checks.{each} holds a secret" for each in PLACES]
+    told = [each for each in said[1].document["warnings"] if "knowledge" not in each]
+    assert [warning[: len(text)] for warning, text in zip(told, texts, strict=True)] == texts
+    report = (place.folder / "r.json").read_text()
+    for text in texts:
+        assert f"warning: {text}" in said[0].err
+        assert text in report
     ledger = place.folder / ".oneiric_cache/ledger"
     kept = [place.folder / "r.json", *ledger.iterdir()]
     for file in kept:
