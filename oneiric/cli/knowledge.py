@@ -330,7 +330,7 @@ def _document(option: str, text: str) -> dict[str, JSONValue]:
     try:
         found = parse(text.encode(), "json", source=option)
     except DocumentError as error:
-        raise InvalidError(f"{option} takes a JSON object: {error.message}") from None
+        raise InvalidError(error.message, hint=f"{option} takes a JSON object") from None
     if not isinstance(found, dict):
         raise InvalidError(f"{option} takes a JSON object, not {json.dumps(found)[:40]}")
     return found
