@@ -13,9 +13,13 @@ from oneiric.cli.desks import desk_of
 from oneiric.cli.knowledge import app
 from oneiric.cli.output import AsJSON, foreign_aside, show_answer, show_json, tell
 from oneiric.errors import InvalidError
+from oneiric.runs.event import EventKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from oneiric.errors import JSONValue
+    from oneiric.runs.event import RunEvent
 
 Title = Annotated[
     str, typer.Argument(help="What shall be done; its id is made of it unless given.")
@@ -114,14 +118,12 @@ def run(
         "id": task_id,
     }
     desk = desk_of(context)
-    watches = sys.stderr.isatty() and not quiet and not as_json
-    with foreign_aside():
+    watched = _Watched(tells=sys.stderr.isatty() and not quiet and not as_json)
+    with foreign_aside(), watched:
         if resume:
-            told = _teller() if watches else None
-            answer = desk.resume(resume, tell=told, notice=lambda line: tell([line]))
+            answer = desk.resume(resume, tell=watched, notice=lambda line: tell([line]))
         else:
-            task = desk.task(task_file, asked)
-            answer = desk.run(task, tell=_teller() if watches else None)
+            answer = desk.run(desk.task(task_file, asked), tell=watched)
         for form, path in reports:
             desk.write_report(answer, form, path)
     show_answer(answer.short if quiet else answer, as_json=as_json, coloured=True)
@@ -249,10 +251,28 @@ def schema(*, as_json: AsJSON = False) -> None:
     show_json(task_schema())
 
 
-def _teller() -> Any:
-    from oneiric.cli.recipe_run import Progress
+class _Watched:
+    """Tells how a run comes on, where somebody looks, and which was left open by Ctrl-C."""
 
-    return Progress(sys.stderr)
+    def __init__(self, *, tells: bool) -> None:
+        self._run_id = ""
+        self._progress: Callable[[RunEvent], object] | None = None
+        if tells:
+            from oneiric.cli.recipe_run import Progress
+
+            self._progress = Progress(sys.stderr)
+
+    def __call__(self, event: RunEvent) -> None:
+        self._run_id = "" if event.kind is EventKind.RUN_ENDED else event.run_id
+        if self._progress is not None:
+            self._progress(event)
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is KeyboardInterrupt and self._run_id:
+            tell([f"left open; go on with: oneiric validation run --resume {self._run_id}"])
 
 
 def _statuses(text: str) -> list[JSONValue]:
