@@ -8,6 +8,9 @@ from pathlib import Path
 from tests.acceptance.commands import Finished
 from tests.acceptance.production import Production, validation
 
+DONE = "DONE, 2 of 2 proofs (2 required), 2 of 2 standard checks"
+"""How a task is told that was done by `Place.tried`."""
+
 
 class Place:
     """A folder with the file that names production."""
