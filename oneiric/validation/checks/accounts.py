@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from oneiric.clock import rfc3339
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from oneiric.validation.checks.answer import Answer
     from oneiric.validation.checks.spec import LiveCheck
 
+_MOST = 80
 _ENCODED = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -74,7 +76,11 @@ class Account:
         """Why it did not pass, or an empty text."""
         if self.outcome is ProofOutcome.PASSED:
             return ""
-        wrong = [_wrong(each) for each in (*self.findings, *self.overall) if not each.ok]
+        return self.error_by(_wrong)
+
+    def error_by(self, told: Callable[[Finding], str]) -> str:
+        """Why it did not pass, each finding in the words of *told*."""
+        wrong = [told(each) for each in (*self.findings, *self.overall) if not each.ok]
         reason = self.tally.reason if self.tally else ""
         return "; ".join(filter(None, (self.unchecked, reason, self.silence, *wrong)))
 
@@ -104,6 +110,23 @@ def _wrong(each: Finding) -> str:
     return f"{each.what}: it is not so"
 
 
+def _shown(each: Finding, masks: Masks) -> str:
+    """Return what is wrong with what was found, of which nothing shows that is secret."""
+    actual = None if each.why else _actual(each, masks)
+    if actual is None or actual == MASK or each.what.startswith(("status", "body")):
+        return _wrong(each)
+    expected = _expected(each, masks)
+    if expected == "valid":
+        return f"{each.what}: {actual}"
+    asked = "" if expected in ("exists", "absent") else f" {_short(expected)}"
+    return f"{each.what}{asked}: it is {_short(actual)}"
+
+
+def _short(value: JSONValue) -> str:
+    text = _ENCODED(value)
+    return text if len(text) <= _MOST else f"{text[:_MOST]} …"
+
+
 def proof_of(
     check: LiveCheck,
     account: Account,
@@ -119,7 +142,7 @@ def proof_of(
     asked = masks.url(check.url)
     url = masks.url(answer.url) if answer and answer.url != check.url else asked
     outcome = account.outcome
-    error = "" if outcome is ProofOutcome.PASSED else masks.text(account.error)
+    error = "" if outcome is ProofOutcome.PASSED else masks.text(account.error_by(partial(_shown, masks=masks)))
     facts: dict[str, JSONValue] = {
         "check": check.identity,
         "user": user,

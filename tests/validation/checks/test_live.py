@@ -59,6 +59,33 @@ async def test_a_proof_tells_everything_about_one_check(
     assert Proof.from_json(proof.as_json()) == proof
 
 
+@pytest.mark.parametrize(
+    ("path", "check", "error"),
+    [
+        ("/health", 'json $.status == "down"', 'json $.status == "down": it is "ok"'),
+        ("/health", "json $.version absent", 'json $.version absent: it is "1.2.3"'),
+        (
+            "/health",
+            "header content-type contains xml",
+            'header content-type contains "xml": it is "application/json; charset=utf-8"',
+        ),
+        (
+            "/health",
+            {"subject": "schema", "op": "valid", "value": {"type": "array"}},
+            "schema valid: $: ",
+        ),
+        ("/secrets", "json $.password == other", "json $.password ==: it is not so"),
+    ],
+)
+async def test_what_an_assert_found_is_said_where_it_is_not_so(
+    service: Service, validator: LiveValidator, path: str, check: Any, error: str
+) -> None:
+    """Beside what was expected, in one line; what stands under the name of a secret is not."""
+    proof = await proved(validator, service.at(path), asserts=[check])
+    assert proof.outcome is FAILED
+    assert str(proof.facts["error"]).startswith(error)
+
+
 async def test_defect_validation_a6_a_flapping_service_is_no_pass_by_luck(
     service: Service, validator: LiveValidator
 ) -> None:
