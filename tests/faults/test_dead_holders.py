@@ -84,7 +84,9 @@ def test_a_killed_validation_is_gone_on_with_at_once(folder: Folder) -> None:
         code, out, err = ended(folder.path, *words)
 
     assert (left["state"], left["held"]) == ("running", False)
-    assert (code, out) == (0, "slow: DONE, 4 of 4 proofs\n"), err
+    assert (code, out) == (0, "slow: DONE, 2 of 2 proofs (2 required), 2 of 2 standard checks\n"), (
+        err
+    )
     assert WAITS not in err
     assert (folder.path / "tested").read_text() == "once\n"
 
