@@ -120,10 +120,12 @@ def run(
     desk = desk_of(context)
     watched = _Watched(tells=sys.stderr.isatty() and not quiet and not as_json)
     with foreign_aside(), watched:
-        if resume:
-            answer = desk.resume(resume, tell=watched, notice=lambda line: tell([line]))
+        is_told = bool(task_file or no_drift or any({**asked, "drift": None}.values()))
+        task = desk.task(task_file, asked) if is_told or not resume else None
+        if resume or task is None:
+            answer = desk.resume(resume, of=task, tell=watched, notice=lambda line: tell([line]))
         else:
-            answer = desk.run(desk.task(task_file, asked), tell=watched)
+            answer = desk.run(task, tell=watched)
         for form, path in reports:
             desk.write_report(answer, form, path)
     show_answer(answer.short if quiet else answer, as_json=as_json, coloured=True)

@@ -93,7 +93,7 @@ def compile_task(
         TaskError: everything that is wrong with the task; nothing was begun.
         TaskRefusedError: nothing is, but it asks what may not be asked here.
     """
-    making = _Making(task, settings)
+    making = _Making(_settled(task, settings), settings)
     making.tests()
     making.drift()
     making.gate("validation", making.local_asked)
@@ -109,7 +109,16 @@ def compile_task(
         hint = next((each.hint for each in making.refusals if each.hint), "")
         raise error(task.id, making.problems, hint=hint)
     plan = Plan(f"{PREFIX}{task.id}", tuple(making.steps), groups=dict(GROUPS))
-    return Compiled(task, plan, {"steps": making.input}, tuple(making.asked))
+    return Compiled(making.task, plan, {"steps": making.input}, tuple(making.asked))
+
+
+def _settled(task: Task, settings: ValidationSettings) -> Task:
+    """Return *task* with what the configuration says where it says nothing itself."""
+    criteria = task.criteria
+    if "required_proofs" in criteria.model_fields_set:
+        return task
+    told = criteria.model_copy(update={"required_proofs": settings.required_proofs})
+    return task.model_copy(update={"criteria": told})
 
 
 class _Making:
@@ -212,7 +221,7 @@ class _Making:
             "gate": gate,
             "declared": digest(declared(self.task)),
             "checks": [_told(each) for each in asked],
-            "required_proofs": self._required_proofs(),
+            "required_proofs": criteria.required_proofs,
             "minimum_score": criteria.minimum_score,
             "without_local_tests": criteria.without_local_tests,
             "fail_fast_on_drift": settings.fail_fast_on_drift,
@@ -225,10 +234,6 @@ class _Making:
         found["heads"] = [_output(step) for step in gates]
         self.add(name, "gate", given, after=dict.fromkeys((*self._after, *gates[-1:])), found=found)
         self._after = (name,)
-
-    def _required_proofs(self) -> int:
-        said = "required_proofs" in self.criteria.model_fields_set
-        return self.criteria.required_proofs if said else self.settings.required_proofs
 
     def deploy(self) -> None:
         """Add the deployment, if there is one."""

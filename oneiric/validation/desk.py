@@ -93,15 +93,24 @@ class ValidationDesk:
         return run_to_end(self._on(ran))
 
     def resume(
-        self, run_id: str, *, tell: Tell | None = None, notice: Callable[[str], object] = str
+        self,
+        run_id: str,
+        *,
+        of: Task | None = None,
+        tell: Tell | None = None,
+        notice: Callable[[str], object] = str,
     ) -> TaskAnswer:
         """Go on with a run that was left open, and return what came of it.
 
         *notice* is told while another's claim is waited for.
+
+        Raises:
+            TaskChangedError: it was begun with something else than *of*, or than the
+                configuration says now.
         """
 
         async def ran(orchestrator: Orchestrator) -> TaskAnswer:
-            done = await orchestrator.resume(run_id, tell=tell, notice=notice)
+            done = await orchestrator.resume(run_id, of=of, tell=tell, notice=notice)
             return TaskAnswer(done, await _report(orchestrator, done.run_id))
 
         return run_to_end(self._on(ran))

@@ -1,4 +1,4 @@
-"""What stops a task before it begins."""
+"""What stops a task before it begins, or goes on."""
 
 from __future__ import annotations
 
@@ -49,3 +49,26 @@ class TaskBusyError(LockedError):
     def details(self) -> Mapping[str, JSONValue]:
         """Return the task and its run."""
         return {"task": self.task, "run_id": self.run_id}
+
+
+class TaskChangedError(RefusedError):
+    """A run was begun with another task, or under another configuration; carries what differs."""
+
+    code = "task-changed"
+
+    def __init__(self, task: str, run_id: str, changes: Sequence[str]) -> None:
+        super().__init__(
+            f"the task {task} is not what the run {run_id} was begun with",
+            hint="put back what it was begun with, or try the task anew, without --resume",
+        )
+        self.task = task
+        self.run_id = run_id
+        self.changes = tuple(changes)
+
+    def details(self) -> Mapping[str, JSONValue]:
+        """Return the task, its run and what differs."""
+        return {"task": self.task, "run_id": self.run_id, "changes": list(self.changes)}
+
+    def lines(self) -> Sequence[str]:
+        """Return one line for each step that differs."""
+        return self.changes

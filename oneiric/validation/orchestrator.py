@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from oneiric.core.guard import Guard
 from oneiric.core.precedence import Selection
-from oneiric.documents.copies import plain
 from oneiric.domains.following import Tell, told
 from oneiric.domains.host import Host, host
 from oneiric.domains.settings import DomainSettings
@@ -25,7 +24,6 @@ from oneiric.errors import (
     NotFoundError,
     OneiricError,
     Problem,
-    RefusedError,
 )
 from oneiric.kept import Kept
 from oneiric.ports.secrets import SECRETS
@@ -51,6 +49,7 @@ from oneiric.validation.recording import unborne
 from oneiric.validation.secrets import names_in, read_secrets
 from oneiric.validation.sessions import Session, Sessions
 from oneiric.validation.settings import ValidationSettings
+from oneiric.validation.unchanged import check_unchanged
 
 if TYPE_CHECKING:
     from oneiric.runs.engine import RunHandle
@@ -228,19 +227,21 @@ class Orchestrator:
         self,
         run_id: str,
         *,
+        of: Task | None = None,
         tell: Tell | None = None,
         notice: Callable[[str], object] = str,
     ) -> Task:
         """Go on with a run that was left open, and return its task as it stands then.
 
-        What was recorded is not done again. *tell* is told each event as it is stored, and
-        *notice* that another's claim is waited for.
+        What was recorded is not done again. *of* is the task that it is taken to be a run of.
+        *tell* is told each event as it is stored, and *notice* that another's claim is waited for.
 
         Raises:
             NotFoundError: there is no such run, or it is no task's.
             InvalidError: it has ended.
+            TaskChangedError: the task, or what the configuration says of it, is not what the run
+                was begun with; carries what differs.
             LockedError: a process that lives holds it.
-            RefusedError: it was begun with something else than its task asks for now.
             TaskBusyError: another run of its task is under way.
         """
         await self.initialize()
@@ -248,10 +249,11 @@ class Orchestrator:
         if found.state.is_over:
             hint = "to try the task anew, run it again"
             raise InvalidError(f"the run {run_id} is {found.state}", hint=hint)
+        compiled = await self.compile(of or Task.model_validate(found.task))
+        check_unchanged(await self.host.engine.get(run_id), compiled)
         task = str((found.task or {}).get("id", ""))
         with self._alone(task):
             await self._check_alone(task, but=run_id)
-            await self._check_unchanged(run_id, found)
             await self._ended(run_id, partial(self._taken_up, task, run_id, notice), tell)
         return await self.task(run_id)
 
@@ -394,14 +396,6 @@ class Orchestrator:
         for record in await self.host.journal.runs(name=name, open_only=True):
             if record.is_held and record.run_id != but:
                 raise TaskBusyError(task, record.run_id)
-
-    async def _check_unchanged(self, run_id: str, found: Projection) -> None:
-        """Pass if the run would be begun so today; a journal is nobody's word for what is asked."""
-        compiled = await self.compile(Task.model_validate(found.task))
-        if found.begun != {"plan": compiled.plan.as_json(), "input": plain(compiled.input)}:
-            what = f"the run {run_id} was begun with other than its task asks for now"
-            hint = "the configuration or the journal changed; to try the task anew, run it again"
-            raise RefusedError(what, hint=hint)
 
     def _given(self, on: Host) -> dict[str, dict[str, object]]:
         """Return what the parts are told, where the configuration does not say it."""

@@ -48,7 +48,6 @@ class Projection:
         results: what each step gave.
         trail: the steps that moved the status, and where to.
         order: the place of each step in the plan.
-        begun: what the run was begun with: its plan and input.
     """
 
     status: TaskStatus = TaskStatus.PENDING
@@ -62,7 +61,6 @@ class Projection:
     results: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     trail: list[tuple[str, TaskStatus]] = field(default_factory=list)
     order: Mapping[str, int] = field(default_factory=dict)
-    begun: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def outcome(self) -> TaskOutcome:
@@ -183,7 +181,6 @@ def _created(found: Projection, event: RunEvent) -> None:
     told = metadata.get("task") if isinstance(metadata, Mapping) else None
     found.task = told if isinstance(told, Mapping) else None
     found.run_id, found.created_at = event.run_id, event.at
-    found.begun = {name: event.data.get(name) for name in ("plan", "input")}
     plan = event.data.get("plan")
     steps = cast("Any", plan.get("steps")) if isinstance(plan, Mapping) else ()
     found.order = {str(step["id"]): place for place, step in enumerate(steps or ())}

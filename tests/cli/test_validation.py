@@ -22,6 +22,7 @@ from tests.acceptance.commands import environment
 from tests.cli.places import DONE, Place
 
 HELD_SECONDS = 4.0
+KILLED = ("run", "slow", "-t", "sh -c 'echo once >> tested'", "-e", "/slow", "-r", "2")
 LEDGER = ".oneiric_cache/ledger/users.jsonl"
 SECRET = "hunter2-very-secret"
 PLACES = ("0.headers.Authorization", "1.url")
@@ -232,9 +233,8 @@ def test_reports_are_written_and_quiet_is_one_line(place: Place) -> None:
 def killed(place: Place) -> str:
     """Kill a command in the middle of a check, and return the run that it left."""
     place.production.answers["GET", "/slow"] = {}
-    words = ["run", "slow", "-t", "sh -c 'echo once >> tested'", "-e", "/slow", "-r", "2"]
     with subprocess.Popen(
-        [sys.executable, "-m", "oneiric.cli", "validation", *words],
+        [sys.executable, "-m", "oneiric.cli", "validation", *KILLED],
         cwd=place.folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -252,14 +252,20 @@ def killed(place: Place) -> str:
 
 
 def test_a_command_that_was_killed_is_gone_on_with(place: Place) -> None:
-    """What was recorded is not done again, and the task is done with the proofs of one run."""
+    """What was recorded is not done again, and the task is done with the proofs of one run.
+
+    Another task than it was begun with is refused.
+    """
     run = killed(place)
 
-    done = place.say("run", "--resume", run, "--json")
+    changed = place.say(*KILLED[:-1], "3", "--resume", run)
+    done = place.say(*KILLED, "--resume", run, "--json")
     again = place.say("run", "--resume", run)
 
     found = done.code, done.document["status"], done.document["run_id"]
     assert found == (0, "done", run), done.err
+    assert (changed.code, changed.out) == (3, "")
+    assert "gate.production: required_proofs" in changed.err
     assert (place.folder / "tested").read_text() == "once\n"
     assert (again.code, "error[invalid]" in again.err) == (2, True)
     assert place.say("proofs", "verify", "slow").code == 0

@@ -259,7 +259,7 @@ async def test_promise_task_a_run_goes_on_only_with_what_its_task_asks_for(
         refused = await tried(found, b=500)
         rewritten(tmp_path, refused.run_id, left_open, state="running")
         before = book(tmp_path).head("deploy-auth")
-        with pytest.raises(RefusedError, match="other than its task asks for now"):
+        with pytest.raises(RefusedError, match="is not what the run"):
             await found.orchestrator.resume(refused.run_id)
         assert book(tmp_path).head("deploy-auth") == before
         rewritten(tmp_path, refused.run_id, lambda events: begun + events[1:], state="running")

@@ -74,12 +74,12 @@ class Account:
     @property
     def error(self) -> str:
         """Why it did not pass, or an empty text."""
-        if self.outcome is ProofOutcome.PASSED:
-            return ""
         return self.error_by(_wrong)
 
     def error_by(self, told: Callable[[Finding], str]) -> str:
-        """Why it did not pass, each finding in the words of *told*."""
+        """Why it did not pass, each finding in the words of *told*, or an empty text."""
+        if self.outcome is ProofOutcome.PASSED:
+            return ""
         wrong = [told(each) for each in (*self.findings, *self.overall) if not each.ok]
         reason = self.tally.reason if self.tally else ""
         return "; ".join(filter(None, (self.unchecked, reason, self.silence, *wrong)))
@@ -142,7 +142,7 @@ def proof_of(
     asked = masks.url(check.url)
     url = masks.url(answer.url) if answer and answer.url != check.url else asked
     outcome = account.outcome
-    error = "" if outcome is ProofOutcome.PASSED else masks.text(account.error_by(partial(_shown, masks=masks)))
+    error = masks.text(account.error_by(partial(_shown, masks=masks)))
     facts: dict[str, JSONValue] = {
         "check": check.identity,
         "user": user,
