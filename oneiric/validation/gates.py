@@ -19,8 +19,7 @@ from oneiric.validation.checks.spec import LiveCheck
 from oneiric.validation.compiling import Compiled, compile_task
 from oneiric.validation.executor import Executor
 from oneiric.validation.facing import asked_of, drift_of
-from oneiric.validation.local import LOCAL
-from oneiric.validation.models import Proof, Task, TaskStatus
+from oneiric.validation.models import LocalTestSpec, Proof, Task, TaskStatus
 from oneiric.validation.providers.gatekeeper import StrictGatekeeper, StrictGatekeeperSettings
 from oneiric.validation.settings import ValidationSettings
 from oneiric.validation.steps.gate_step import overruled
@@ -139,6 +138,7 @@ class Gatekeeper:
         )
         self._policy = policy or StrictGatekeeper(StrictGatekeeperSettings(id=gatekeeper_id))
         self._seen: dict[str, list[kernel.Proof]] = {}
+        self._tested: dict[str, Sequence[LocalTestSpec]] = {}
         self._let_in: dict[str, tuple[Task, Task]] = {}
         self._guard, self._clock = Guard(), SystemClock()
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
@@ -152,8 +152,7 @@ class Gatekeeper:
         compiled = self._compiled(task)
         if task.status is not TaskStatus.LOCAL_OK:
             return self._judged(task, self._question(compiled, Gate.VALIDATION, task.status))
-        found = await self.executor.run_local_tests(task)
-        self._seen[task.id] = list(found.proofs)
+        await self._test(task)
         question = self._question(compiled, Gate.VALIDATION, task.status, await self._drift(task))
         result = self._judged(task, question)
         self._let_in.pop(task.id, None)
@@ -166,8 +165,8 @@ class Gatekeeper:
     async def gate_validation_to_prod(self, task: Task) -> GateResult:
         """Do all checks of a task that is `validating`, and decide.
 
-        Its local tests are run where this gatekeeper did not see them run. The task that our own
-        first gate let in may be given as it was before that gate.
+        Its local tests are run where this gatekeeper did not see these very ones run. The task
+        that our own first gate let in may be given as it was before that gate.
 
         Raises:
             TaskError: everything that is wrong with the task.
@@ -177,10 +176,9 @@ class Gatekeeper:
         compiled = self._compiled(task)
         if task.status is not TaskStatus.VALIDATING:
             return self._judged(task, self._question(compiled, Gate.PRODUCTION, task.status))
-        seen = self._seen.setdefault(task.id, [])
-        if not any(proof.kind == LOCAL for proof in seen):
-            seen.extend((await self.executor.run_local_tests(task)).proofs)
-        seen.extend(await self._asked(compiled))
+        if self._tested.get(task.id) != task.criteria.local_tests:
+            await self._test(task)
+        self._seen[task.id] += await self._asked(compiled)
         question = self._question(compiled, Gate.PRODUCTION, task.status)
         result = self._judged(task, question)
         if not result and not _is_inconclusive(result.verdict):
@@ -234,7 +232,6 @@ class Gatekeeper:
             for line in checklist.checks
             if line.required
         )
-        self._seen.setdefault(checklist.task_id, []).extend(seen)
         return CutoverResult(passed, [Proof.of(proof) for proof in seen])
 
     async def full_validation_flow(self, task: Task) -> GateResult:
@@ -247,6 +244,12 @@ class Gatekeeper:
         if not first:
             return first
         return await self.gate_validation_to_prod(first.task)
+
+    async def _test(self, task: Task) -> None:
+        """Run the local tests of a task; what was seen of it before counts no more."""
+        found = await self.executor.run_local_tests(task)
+        self._seen[task.id] = list(found.proofs)
+        self._tested[task.id] = task.criteria.local_tests
 
     def _compiled(self, task: Task) -> Compiled:
         return compile_task(task, self._settings, notes=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,24 @@ async def test_the_task_that_the_first_gate_let_in_is_known_at_the_second(
     assert (bool(first), bool(second), str(second.task.status)) == (True, True, "prod_ok")
     other = await gatekeeper.gate_validation_to_prod(task(required_proofs=2))
     assert (bool(other), other.verdict.code) == (False, "wrong-status")
+
+
+async def test_the_test_of_another_command_counts_for_none_of_the_same_name(
+    service: Service, tmp_path: Path
+) -> None:
+    """The name of a local test, and its id on a checklist, prove nothing of what it runs."""
+    passing, failing = ([{"name": "unit", "command": name}] for name in ("true", "false"))
+    gates = keeper(service, tmp_path)
+    assert await gates.full_validation_flow(task(local_tests=passing))
+    given = task("validating", local_tests=failing)
+    checklist = await gates.generate_cutover_checklist(given)
+    check = LiveCheck(id="unit", url=f"{service.url}/a")
+    (first, *_) = checklist.checks
+    assert await gates.run_cutover_checklist(
+        replace(checklist, checks=[replace(first, check=check, required=True)])
+    )
+    result = await gates.gate_validation_to_prod(given)
+    assert (str(result.task.status), str(result.verdict.code)) == (
+        "prod_fail",
+        "local-test-failed",
+    )
