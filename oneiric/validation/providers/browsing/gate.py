@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
+from oneiric.kept import Kept
 from oneiric.validation.hosts import HostRefusedError, Hosts, Place
 
 _HEAD_BYTES = 1 << 18
@@ -34,10 +35,10 @@ class Gate:
         self.silent: dict[str, str] = {}
         self._hosts = hosts
         self._server: asyncio.Server | None = None
-        self._callers: set[asyncio.Task[object]] = set()
+        self._callers = Kept()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_HEAD_BYTES)
+        self._server = await asyncio.start_server(self._call, "127.0.0.1", 0, limit=_HEAD_BYTES)
         self.address = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
@@ -50,12 +51,13 @@ class Gate:
             task.cancel()
         await asyncio.gather(*callers, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or self._server is None:
+    def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
             writer.transport.abort()
             return
-        self._callers.add(task)
+        self._callers.start(self._serve(reader, writer))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         unread = (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError)
         try:
             with suppress(*unread):
@@ -63,7 +65,6 @@ class Gate:
                     head = await reader.readuntil(b"\r\n\r\n")
                 await self._answer(_Request.read(head), reader, writer)
         finally:
-            self._callers.discard(task)
             writer.close()
 
     async def _answer(
