@@ -350,9 +350,7 @@ class Ledger:
         data = read_bounded(path, limit=MAX_BYTES)
         problems: list[Problem] = []
         entries: list[Entry] = []
-        *lines, torn = data.split(b"\n")
-        if torn:
-            problems.append(Problem(str(len(lines) + 1), "it was never finished", _ORIGIN))
+        *lines, _never_finished = data.split(b"\n")
         key = self._key()
         for number, line in enumerate(lines, 1):
             entry = _entry(task, line, key)

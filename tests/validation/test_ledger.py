@@ -218,11 +218,16 @@ def test_an_entry_of_another_task_does_not_fit(filled: Ledger, tmp_path: Path) -
 
 
 def test_a_line_that_was_never_finished_was_never_there(filled: Ledger, tmp_path: Path) -> None:
-    """What a crash left half written was told to nobody, and the next entry takes its place."""
-    with path_of(tmp_path).open("ab") as file:
-        file.write(b'{"half":')
+    """What a crash left half written was told to nobody, and the next entry takes its place.
 
-    assert told(filled) == [("6", "it was never finished")]
+    One that was told, and lost its end, is missing.
+    """
+    whole = path_of(tmp_path).read_bytes()
+    path_of(tmp_path).write_bytes(whole[:-1])
+    assert told(filled) == [("5", "it is missing, or another than was recorded")]
+    path_of(tmp_path).write_bytes(whole + b'{"half":')
+
+    assert told(filled) == []
     filled.append(TASK, "run-3", [proof(6)])
     assert told(filled) == []
     assert len(filled.read(TASK)) == 6
