@@ -7,7 +7,7 @@ from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from oneiric.errors import InvalidError
-from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
+from oneiric.validation.checks.spec import Analysis, LiveCheck, SpecCheck, UICheck
 from oneiric.validation.hosts import Place
 
 Asking: TypeAlias = LiveCheck | UICheck | SpecCheck
@@ -30,7 +30,7 @@ def placed(check: Asking, prod_url: str) -> Asking:
 def meaning_of(check: Asking) -> str:
     """Return what tells checks apart that ask something else, however they are called.
 
-    How long one waits, how often it tries and what it captures prove nothing more.
+    How long one waits, how often it tries or measures, and what it captures prove nothing more.
 
     >>> once = LiveCheck(url="https://api.example.com/users")
     >>> again = LiveCheck(id="again", url="https://api.example.com/users#all", timeout=5)
@@ -44,7 +44,19 @@ def meaning_of(check: Asking) -> str:
     }
     if isinstance(check, LiveCheck):
         plain["url"] = one_spelling(check.url)
+        plain["headers"] = {name.lower(): check.headers[name] for name in sorted(check.headers)}
+        asserts = {each.model_dump_json(): each for each in check.asserts}
+        plain["asserts"] = [asserts[text] for text in sorted(asserts)]
+        plain["max_redirects"] = 0
+        plain["analysis"] = _conditions_of(check.analysis)
     return check.model_copy(update=plain).identity
+
+
+def _conditions_of(analysis: Analysis | None) -> Analysis | None:
+    """Return what measurements are judged by, where that is more than the check itself."""
+    if analysis is None or not (analysis.success or analysis.failure):
+        return None
+    return Analysis(success=analysis.success, failure=analysis.failure)
 
 
 def one_spelling(url: str) -> str:

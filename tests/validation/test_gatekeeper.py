@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -247,3 +248,25 @@ def test_defect_validation_a5_another_spelling_of_an_address_proves_nothing_more
     assert meaning_of(LiveCheck(url=other)) == meaning_of(once)
     assert meaning_of(LiveCheck(url="http://api.example.com/health?deep=1")) != meaning_of(once)
     assert meaning_of(LiveCheck(url="http://api.example.com/health/")) != meaning_of(once)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"max_redirects": 3},
+        {"analysis": {"count": 9, "failure_limit": 8}},
+        {"asserts": ["size > 1", "header etag exists", "size > 1"]},
+        {"headers": {"accept": "text/plain"}},
+    ],
+)
+def test_a_check_that_asks_no_more_counts_once(other: dict[str, Any]) -> None:
+    """Measuring it again, following redirects, order and letters make no other check of it."""
+    once = {
+        "url": "http://api.example.com/health",
+        "asserts": ["header etag exists", "size > 1"],
+        "headers": {"Accept": "text/plain"},
+    }
+    meaning = meaning_of(LiveCheck.model_validate(once))
+    assert meaning_of(LiveCheck.model_validate({**once, **other})) == meaning
+    judged = {**once, "analysis": {"success": "duration_ms < 100"}}
+    assert meaning_of(LiveCheck.model_validate(judged)) != meaning
