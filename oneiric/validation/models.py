@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
@@ -77,6 +77,8 @@ LocalTest: TypeAlias = Annotated[LocalTestSpec, BeforeValidator(_test)]
 
 
 def _ui(value: Any) -> Any:
+    if isinstance(value, Mapping) and "kind" not in value:
+        return {**value, "kind": "spec" if "path" in value else "ui"}
     if not isinstance(value, str):
         return value
     if value.startswith(("/", "http://", "https://")):
@@ -87,7 +89,10 @@ def _ui(value: Any) -> Any:
 UITest: TypeAlias = Annotated[
     Annotated[UICheck | SpecCheck, Field(discriminator="kind")], BeforeValidator(_ui)
 ]
-"""A check in a browser; an address stands for a page, any other text for a file of tests."""
+"""A check in a browser; an address stands for a page, any other text for a file of tests.
+
+A table is a page, and one with a `path` a file of tests, whether or not it says so as `kind`.
+"""
 
 
 class StandardCheck(_Model):

@@ -6,6 +6,7 @@ import jsonschema_rs
 import pytest
 
 from oneiric.documents import parse
+from oneiric.validation.models import ValidationCriteria
 from oneiric.validation.schema import DIALECT, ID, task_schema
 
 VALIDATOR = jsonschema_rs.validator_for(task_schema())
@@ -28,6 +29,7 @@ def test_it_says_what_it_is() -> None:
             "title: a\ncriteria: {ui_tests: [/shop, {kind: ui, url: /shop, visible: ['#head']}]}",
             True,
         ),
+        ("title: a\ncriteria: {ui_tests: [{url: /shop}, {path: a.spec.ts}]}", True),
         (CHECK + "asserts: [status 2xx, {subject: status, op: '<', value: 400}]}]}", True),
         (
             CHECK + "expected_status: [200, 3xx], retry: {attempts: 3}, analysis: {count: 3}}]}",
@@ -44,3 +46,10 @@ def test_it_says_what_it_is() -> None:
 def test_forms_are_valid_or_not_as_they_are_when_read(text: str, is_valid: bool) -> None:
     """Texts stand for tests, pages and asserts; what came of a task has no place."""
     assert VALIDATOR.is_valid(parse(text.encode(), "yaml")) is is_valid
+
+
+def test_a_table_is_a_page_or_a_file_of_tests_without_saying_so() -> None:
+    """Its fields tell which."""
+    tests = [{"url": "/shop"}, {"path": "a.spec.ts"}, {"kind": "ui", "url": "/shop"}]
+    criteria = ValidationCriteria.model_validate({"ui_tests": tests})
+    assert [each.kind for each in criteria.ui_tests] == ["ui", "spec", "ui"]
