@@ -2,84 +2,15 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from oneiric.errors import JSONValue
-from oneiric.ports.drift import DriftReport
 from oneiric.ports.executor import Executor
-from oneiric.validation.drift.database import DatabaseQuestion
-from oneiric.validation.providers.database import database_drift
 from tests.servers import PostgresServer, free_port
-from tests.validation.programs import Program, executing
+from tests.validation.databases import MODELS, drift, reasons, told
+from tests.validation.programs import Program
 from tests.validation.shop import ENV, OTHER, Shop
-
-AT = "2026-11-20T09:30:00.000000Z"
-MODELS = "store.models:Base"
-
-
-@dataclass
-class Question:
-    """What the detector is asked, as far as it matters here."""
-
-    repo_path: str
-    database: DatabaseQuestion
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL for the session; each test has a database of its own."""
-    server = PostgresServer()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.server("postgres")), "sqlite"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
-    """A repository with migrations, and an empty database."""
-    if request.param == "sqlite":
-        return Shop(tmp_path / "repo", f"sqlite:///{tmp_path}/shop.db")
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return Shop(tmp_path / "repo", server.make(tmp_path.name))
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Shop:
-    """The same on SQLite alone."""
-    return Shop(tmp_path / "repo", f"sqlite:///{tmp_path}/shop.db")
-
-
-@pytest.fixture
-async def executor(tmp_path: Path) -> AsyncIterator[Executor]:
-    """An executor whose PATH has the test's own programs alone."""
-    (tmp_path / "bin").mkdir(exist_ok=True)
-    async with executing(tmp_path, path=str(tmp_path / "bin")) as link, link.use() as held:
-        yield held
-
-
-async def drift(executor: Executor, folder: Path, **asked: Any) -> DriftReport:
-    """Compare, and return what was found as a report."""
-    question = Question(str(folder), DatabaseQuestion(**asked))
-    items, unchecked, checked, absent = await database_drift(question, executor)
-    missing: dict[str, JSONValue] = {**absent}
-    return DriftReport(
-        at=AT, items=tuple(items), unchecked=tuple(unchecked), checked=checked, absent=missing
-    )
-
-
-def told(report: DriftReport) -> set[tuple[str, str, str]]:
-    """Return code, severity and place of each difference."""
-    return {(item.code, str(item.severity), item.place) for item in report.items}
-
-
-def reasons(report: DriftReport) -> str:
-    """Return why things were not checked."""
-    return "\n".join(f"{each.place}: {each.reason} ({each.hint})" for each in report.unchecked)
 
 
 async def test_a_database_as_it_should_be_has_no_drift(shop: Shop, executor: Executor) -> None:
@@ -255,6 +186,7 @@ async def test_an_env_that_goes_to_another_database_proves_nothing(
     """Nor one that names no models, which is told with what to do about it."""
     plain.upgrade()
     own = f"create_engine('sqlite:///{tmp_path}/other.db')"
+    (tmp_path / "other.db").touch()
     other = ENV.replace(
         'engine_from_config(config.get_section("alembic"), poolclass=pool.NullPool)', own
     )
