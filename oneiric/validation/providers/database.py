@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from oneiric.ports.executor import Executor
 from oneiric.text.masking import Masking
@@ -38,10 +38,10 @@ async def database_drift(question: Asked, executor: Executor) -> Found:
     """Compare a database with SQLAlchemy's models, Alembic's migrations and Prisma's schema.
 
     Models and `env.py` are code of the repository: they run in a process of their own, and so do
-    Prisma's programs; nothing is ever written to the database. What was asked and cannot be
-    compared is unchecked, with the reason: a tool that is there without the address of a database
-    too. A repository without any tool has no schema to drift, unless somebody named one. The
-    password of the address shows nowhere.
+    Prisma's programs. On PostgreSQL and SQLite, connections that are made there only read. What was
+    asked and cannot be compared is unchecked, with the reason: a tool that is there without the
+    address of a database too. A repository without any tool has no schema to drift, unless
+    somebody named one. The passwords of the address show nowhere.
     """
     asked = question.database
     findings = Findings(KIND, masking=_masking(asked))
@@ -75,8 +75,9 @@ def _named(tools: Tools) -> str:
 
 
 def _masking(asked: DatabaseQuestion) -> Masking:
-    """Mask the address and its password, as it is written there and as it is."""
+    """Mask the address and its passwords, as they are written there and as they are."""
     url = asked.url.get_secret_value() if asked.url else ""
     userinfo = url.partition("://")[2].rpartition("@")[0]
     password = userinfo.partition(":")[2]
-    return Masking([text for text in (url, password, unquote(password)) if text])
+    queried = [value for name, value in parse_qsl(url.partition("?")[2]) if "pass" in name.lower()]
+    return Masking([text for text in (url, password, unquote(password), *queried) if text])
