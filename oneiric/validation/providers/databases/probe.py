@@ -10,8 +10,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 ASYNC_DRIVERS = (("asyncpg", "psycopg"), ("aiosqlite", "pysqlite"), ("aiomysql", "pymysql"))
 LOOPBACK = ("127.0.0.1", "::1")
 MOST = 1_000
+MOST_PENDING = 50
+LONGEST = 200
 
 
 class Answer:
@@ -55,12 +59,32 @@ def main() -> None:
     os.dup2(2, 1)
     sys.excepthook = answer.fail
     asked = json.load(sys.stdin)
+    only_read(answer)
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
     if asked["alembic"]:
         history(asked, answer)
     if asked["models"]:
         models(asked, answer)
     answer.give()
+
+
+def only_read(answer: Answer) -> None:
+    """Let no connection write that is made, nor make a file where there is no database."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    @event.listens_for(Engine, "do_connect")
+    def connect(dialect: Any, _: object, args: Any, options: Any) -> Any:
+        is_file = dialect.name == "sqlite"
+        if is_file and not str(args[0]).startswith((":", "file:")) and not os.path.exists(args[0]):  # noqa: PTH110
+            answer.stage = "connect"
+            raise FileNotFoundError(f"there is no file {args[0]}")
+        line = dialect.connect(*args, **options)
+        if is_file:
+            line.cursor().execute("pragma query_only = on")
+        elif hasattr(dialect, "set_readonly"):
+            dialect.set_readonly(line, True)  # noqa: FBT003
+        return line
 
 
 def history(asked: dict[str, Any], answer: Answer) -> None:
@@ -71,41 +95,71 @@ def history(asked: dict[str, Any], answer: Answer) -> None:
     answer.stage = "script"
     config = Config(asked["alembic"])
     script = ScriptDirectory.from_config(config)
-    revisions = [(each.revision, each.doc or "") for each in script.walk_revisions()][::-1]
-    answer.facts |= {"heads": sorted(script.get_heads()), "revisions": revisions}
+    revisions = [each.revision for each in script.walk_revisions()][::-1]
+    answer.facts |= {"heads": _unlabelled(script), "revisions": revisions}
     if asked["url"]:
         url = asked["url"] if "+" in asked["url"].partition("://")[0] else _usable(asked["url"])
         config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
         _run(config, script, asked, answer)
-        known = {revision for revision, _ in revisions}
-        if (current := answer.facts.get("current")) is not None and known.issuperset(current):
-            applied = {each.revision for each in script.iterate_revisions(tuple(current), "base")}
-            answer.facts["pending"] = [each for each in revisions if each[0] not in applied]
+
+
+def _unlabelled(script: ScriptDirectory) -> list[str]:
+    """Return the heads that no label tells apart from the others; one alone needs none."""
+    labels = {head: set(script.get_revision(head).branch_labels) for head in script.get_heads()}
+    return sorted(
+        head
+        for head, own in labels.items()
+        if not own.difference(*(others for other, others in labels.items() if other != head))
+    )
 
 
 def _run(config: Config, script: ScriptDirectory, asked: dict[str, Any], answer: Answer) -> None:
     """Run the repository's `env.py` up to the connection that it makes; nothing is migrated."""
     from alembic.runtime.environment import EnvironmentContext
 
-    seen = False
-
     def look(_: object, context: MigrationContext) -> Iterable[Any]:
-        nonlocal seen
-        seen = True
+        """Look at one database, or at one tenant of several: `env.py` may run as often."""
         answer.stage = "compare"
         if _is_other(context, asked["url"]):
             answer.facts["other"] = True
             return ()
-        answer.facts["current"] = sorted(context.get_current_heads())
         metadata = context.opts.get("target_metadata")
-        if not asked["models"] and metadata is not None:
+        meant = () if metadata is None else _each(metadata)
+        _check_sight(context.dialect, {context.version_table_schema, *_schemas(*meant)})
+        _tell_current(context, script, answer)
+        if metadata is None:
+            answer.facts["bare"] = True
+        elif not asked["models"]:
             _tell(context, metadata, answer)
         return ()
 
     answer.stage = "environment"
     with EnvironmentContext(config, script, fn=look, dont_mutate=True):
         script.run_env()
-    answer.facts["ran"] = seen
+
+
+def _tell_current(context: MigrationContext, script: ScriptDirectory, answer: Answer) -> None:
+    """Tell what was applied, and which migrations that lacks, beside what was told before."""
+    facts, current = answer.facts, context.get_current_heads()
+    facts["current"] = sorted({*current, *facts.get("current", ())})
+    if not set(facts["revisions"]).issuperset(current):
+        return
+    applied = {each.revision for each in script.iterate_revisions(current, "base")}
+    before = facts.setdefault("pending", [])
+    lacking = {*facts["revisions"]} - applied - {revision for revision, _ in before}
+    for revision in facts["revisions"]:
+        if revision in lacking and len(before) < MOST_PENDING:
+            before.append((revision, (script.get_revision(revision).doc or "")[:LONGEST]))
+
+
+def _check_sight(dialect: Any, schemas: set[str | None]) -> None:
+    """Pass unless PostgreSQL hides the schema of all that names none: that only seems missing."""
+    if dialect.name == "postgresql" and dialect.default_schema_name is None and None in schemas:
+        raise PermissionError("the user may use no schema of the search path")
+
+
+def _schemas(*several: MetaData) -> set[str | None]:
+    return {table.schema for each in several for table in each.tables.values()}
 
 
 def _is_other(context: MigrationContext, url: str) -> bool:
@@ -141,22 +195,66 @@ def models(asked: dict[str, Any], answer: Answer) -> None:
     if not asked["url"]:
         return
     answer.stage = "connect"
-    schemas = {table.schema for table in metadata.tables.values()}
-
-    def is_ours(name: str | None, kind: str, _: object) -> bool:
-        return kind != "schema" or name in schemas
-
     engine = create_engine(_usable(asked["url"]), poolclass=NullPool)
     with engine.connect() as connection:
         answer.stage = "compare"
+        metadata = _local(metadata, engine.dialect.default_schema_name)
+        schemas = _schemas(metadata)
+        _check_sight(engine.dialect, schemas)
+
+        def is_ours(name: str | None, kind: str, _: object) -> bool:
+            return kind != "schema" or name in schemas
+
         options = {
             "compare_type": True,
+            "compare_server_default": True,
             "target_metadata": metadata,
             "include_schemas": schemas != {None},
             "include_name": is_ours,
         }
         _tell(MigrationContext.configure(connection, opts=options), metadata, answer)
     engine.dispose()
+
+
+def _local(metadata: MetaData, default: str | None) -> MetaData:
+    """Return *metadata* with no name for the schema that is meant where none is named."""
+    from sqlalchemy import MetaData
+    from sqlalchemy.schema import BLANK_SCHEMA
+
+    if default is None or default not in _schemas(metadata):
+        return metadata
+
+    def referred(_table: Any, _to: Any, _constraint: Any, schema: str | None) -> Any:
+        return BLANK_SCHEMA if schema in (None, default) else schema
+
+    copy = MetaData(naming_convention=metadata.naming_convention)
+    for each in metadata.tables.values():
+        schema: Any = None if each.schema == default else each.schema
+        each.to_metadata(copy, schema=schema, referred_schema_fn=referred)
+    return copy
+
+
+def _has_other_default(
+    context: MigrationContext, ask: Any, inspected: Any, column: Any, meant: Any, found: Any
+) -> bool:
+    """Tell whether two defaults differ in more than their spelling; the database knows best."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if context.connection is None or _bare(found) == _bare(meant):
+        return False
+    try:
+        with context.connection.begin_nested():
+            return bool(ask(inspected, column, meant, found))
+    except SQLAlchemyError:
+        return True
+
+
+def _bare(default: str | None) -> str | None:
+    """Return a default without quotes and without its type."""
+    if default is None:
+        return None
+    quoted = re.fullmatch(r"'(.*)'(::[\w\s\".\[\]]+)?", default, re.DOTALL)
+    return quoted[1].replace("''", "'") if quoted else default
 
 
 def _usable(url: str) -> str:
@@ -179,11 +277,19 @@ def _has(module: str) -> bool:
 def _tell(context: MigrationContext, metadata: Any, answer: Answer) -> None:
     from alembic.autogenerate import compare_metadata
 
-    several = metadata if isinstance(metadata, list | tuple) else [metadata]
-    answer.facts["tables"] = sum(len(each.tables) for each in several)
+    impl: Any = context.impl
+    ask = impl.compare_server_default
+    impl.compare_server_default = partial(_has_other_default, context, ask)
+    facts = answer.facts
     found = [one for each in compare_metadata(context, metadata) for one in _changes(each)]
-    answer.facts["changes"] = found[:MOST]
-    answer.facts["more"] = max(0, len(found) - MOST)
+    found = [*facts.get("changes", ()), *found]
+    facts["tables"] = facts.get("tables", 0) + sum(len(each.tables) for each in _each(metadata))
+    facts["changes"] = found[:MOST]
+    facts["more"] = facts.get("more", 0) + max(0, len(found) - MOST)
+
+
+def _each(metadata: Any) -> Iterable[MetaData]:
+    return metadata if isinstance(metadata, list | tuple) else [metadata]
 
 
 def _changes(told: Any) -> Iterator[dict[str, Any]]:
@@ -195,8 +301,8 @@ def _changes(told: Any) -> Iterator[dict[str, Any]]:
     what = told[0]
     if what.startswith("modify_"):
         _, schema, table, column, _, old, new = told
-        place = _place(schema, table, column)
-        yield {"what": what, "place": place, "found": _text(old), "meant": _text(new)}
+        place, told = _place(schema, table, column), _default if "default" in what else _text
+        yield {"what": what, "place": place, "found": told(old), "meant": told(new)}
     elif what.endswith("_column"):
         _, schema, table, column = told
         yield {
@@ -229,6 +335,11 @@ def _place(*parts: str | None) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else f"{value!r}" if value is not None else ""
+
+
+def _default(value: Any) -> str:
+    text = getattr(value, "arg", value)
+    return "" if text in (None, False) else str(getattr(text, "text", text))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ EXTRA = "install oneiric[database]"
 _MAX_OUTPUT = 1 << 20
 _LIMITS = DocumentLimits(max_bytes=_MAX_OUTPUT)
 _LAST = 300
-_MOST_PENDING = 50
 _NO_ANSWER = ("OperationalError", "InterfaceError", "TimeoutError", "ConnectionRefusedError")
 _NO_DRIVER = ("ModuleNotFoundError", "ImportError", "NoSuchModuleError")
 _STAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -62,10 +61,11 @@ class _Answer(BaseModel):
 
     error: _Failure | None = None
     heads: list[str] = []
-    revisions: list[tuple[str, str]] = []
+    revisions: list[str] = []
     current: list[str] | None = None
     pending: list[tuple[str, str]] = []
     other: bool = False
+    bare: bool = False
     tables: int | None = None
     changes: list[_Change] = []
     more: int = 0
@@ -128,10 +128,10 @@ async def compare_history(
     _tell_revisions(answer, answer.current, findings)
     if asked.models:
         return
-    if answer.tables is None:
+    if answer.bare:
         hint = "name them under database.models, as package.module:metadata"
         findings.unsure(place, "env.py names no target_metadata to compare with", hint=hint)
-    else:
+    if answer.tables is not None:
         _tell_changes(answer, findings, "target_metadata of env.py")
 
 
@@ -198,13 +198,12 @@ def _silence(result: CommandResult) -> str:
 
 
 def _tell_revisions(answer: _Answer, current: list[str], findings: Findings) -> None:
-    known = {revision for revision, _ in answer.revisions}
     for revision in current:
-        if revision not in known:
+        if revision not in answer.revisions:
             message = "the database has a migration that the repository does not know"
             hint = "is the repository older than production?"
             findings.differs("database-revision-unknown", _BREAKING, revision, message, hint=hint)
-    for revision, doc in answer.pending[:_MOST_PENDING]:
+    for revision, doc in answer.pending:
         message = f"the migration was not applied: {doc}"
         findings.differs(
             "database-migration-pending", _BREAKING, revision, message, hint="alembic upgrade head"
