@@ -40,6 +40,7 @@ from oneiric.validation.counting import explained
 from oneiric.validation.ledger import Entry, Head, Ledger, LedgerError
 from oneiric.validation.models import LiveCheck, Proof, Task
 from oneiric.validation.orchestrator import Orchestrator
+from oneiric.validation.parts import evidence_of, problems_of, report_of
 from oneiric.validation.plugin import LEDGER
 from oneiric.validation.projection import Projection
 from oneiric.validation.recording import unborne
@@ -164,7 +165,7 @@ class ValidationDesk:
 
         async def looked(orchestrator: Orchestrator) -> DriftAnswer:
             async with orchestrator.host.lifecycle.use(DRIFT) as detector:
-                return DriftAnswer(await detector.detect(self._question(orchestrator, asked)))
+                return DriftAnswer(await report_of(detector, self._question(orchestrator, asked)))
 
         return run_to_end(self._on(looked))
 
@@ -250,11 +251,11 @@ class ValidationDesk:
             if secrets.problem:
                 raise InvalidError(secrets.problem)
             async with lifecycle.use(VALIDATOR) as validator:
-                if problems := validator.problems([as_words(told)]):
+                if problems := problems_of(validator, [as_words(told)]):
                     fields = [each.key.partition(".")[2] for each in problems]
                     refused = refusal(told, fields, orchestrator.settings)
                     raise refused or ConfigError("the check is wrong", problems=problems)
-                evidence = await validator.prove(as_captured(told), captured=secrets.captured)
+                evidence = await evidence_of(validator, as_captured(told), secrets.captured)
             return CheckAnswer(Proof.of(evidence.proof))
 
         return run_to_end(self._on(checked, test_user=user, also=check.url))

@@ -15,6 +15,7 @@ from oneiric.runs import proof as kernel
 from oneiric.runs.body import NOBODY
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
 from oneiric.validation.models import DriftCriteria
+from oneiric.validation.parts import report_of
 from oneiric.validation.proving import Held, proofs_of
 
 
@@ -81,8 +82,7 @@ async def drift_of(
     """Return the report of a detector, whichever face it has."""
     routes = {} if drift.routes is None else {"routes": drift.routes}
     if hasattr(detector, "detect"):
-        found: DriftReport = await detector.detect({**where, **routes, **drift.ask})
-        return found
+        return await report_of(detector, {**where, **routes, **drift.ask})
     told = await detector.full_drift_check(routes=drift.routes)
     report = getattr(told, "report", told)
     if isinstance(report, DriftReport):

@@ -97,8 +97,9 @@ async def ran(executor: Executor, run: LocalRun) -> Ended:
     outcome = await Guard().call(lambda: executor.run(command), limit=_FOREVER)
     if isinstance(outcome.value, CommandResult):
         return Ended(outcome.value, outcome.value.reason)
-    error = outcome.error
-    why = error.message if isinstance(error, AdapterError) else outcome.reason
+    error, given = outcome.error, type(outcome.value).__name__
+    why = outcome.reason or f"the executor answered with {given}, which is no result"
+    why = error.message if isinstance(error, AdapterError) else why
     return Ended(reason=Masking(run.mask).text(why))
 
 

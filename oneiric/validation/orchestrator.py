@@ -36,6 +36,7 @@ from oneiric.validation.given import GivenSettings
 from oneiric.validation.ledger import Ledger, LedgerError
 from oneiric.validation.lent import Lent
 from oneiric.validation.models import Proof, Task, TaskOutcome
+from oneiric.validation.parts import problems_of
 from oneiric.validation.plugin import (
     DRIFT,
     EXECUTOR,
@@ -161,13 +162,14 @@ class Orchestrator:
 
         Raises:
             TaskError: everything that is wrong with the task.
+            UnavailableError: the validator cannot say what is wrong with checks.
         """
         resolver = self.host.lifecycle.resolver
         notes = resolver.explain("task:validation.note").winner is not None
         async with self.host.lifecycle.use(VALIDATOR) as validator:
 
             def faults(checks: Sequence[Mapping[str, JSONValue]]) -> Iterable[Problem]:
-                return validator.problems(checks)
+                return problems_of(validator, checks)
 
             return compile_task(task, self.settings, faults=faults, notes=notes)
 

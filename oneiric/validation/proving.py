@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from oneiric.core.guard import Guard
 from oneiric.errors import JSONValue, OneiricError
 from oneiric.expressions import ExpressionError, Template
-from oneiric.ports.validator import Evidence
 from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.validation.addresses import shown_address
+from oneiric.validation.parts import evidence_of
 from oneiric.validation.secrets import Secrets, as_captured, as_words, names_in
 
 if TYPE_CHECKING:
-    from oneiric.ports.validator import Validator
+    from oneiric.ports.validator import Evidence, Validator
 
 _NO_SECRETS = Secrets()
 
@@ -98,14 +95,10 @@ async def _evidence(
     """Return what a validator found, or why it found nothing."""
     if validator is None:
         return f"nobody does checks of the kind {check['kind']}"
-    asked = partial(validator.prove, dict(check), captured=dict(captured))
-    outcome = await Guard().call(asked, limit=math.inf)
-    if isinstance(outcome.value, Evidence):
-        return outcome.value
-    error = outcome.error
-    if isinstance(error, OneiricError):
+    try:
+        return await evidence_of(validator, check, captured)
+    except OneiricError as error:
         return error.message
-    return outcome.reason or "the validator gave no evidence"
 
 
 def _masked(proof: Proof, secrets: Secrets) -> Proof:

@@ -77,7 +77,7 @@ async def test_a_detector_that_fails_is_an_error_and_later_a_fact(tmp_path: Path
         found.service.answers["/a"] = 500
         without = DriftCriteria(enabled=False)
         second = await found.orchestrator.execute_task(task(drift=without))
-    assert told(first) == ("local_ok", "error", "failed")
+    assert told(first) == ("local_ok", "error", "unavailable")
     assert str(first.outcome) == "error"
     assert told(second) == ("prod_fail", "failed", "required-check-failed")
 

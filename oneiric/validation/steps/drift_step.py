@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.errors import InvalidError, JSONValue
+from oneiric.validation.parts import report_of
 from oneiric.validation.secrets import names_in, read_secrets
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ async def detected(
 
     Raises:
         InvalidError: the question refers to a secret that is missing.
+        UnavailableError: whoever was asked gave no report.
     """
     secrets = await read_secrets(store, names_in(ask))
     if secrets.problem:
         raise InvalidError(secrets.problem)
     async with drift.use() as detector:
-        found = short(await detector.detect(secrets.filled(ask))).as_json()
+        found = short(await report_of(detector, secrets.filled(ask))).as_json()
     return cast("JSONValue", secrets.masked(found))
 
 

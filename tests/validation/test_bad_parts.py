@@ -1,0 +1,104 @@
+"""Parts of others that fail, or answer with what is no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneiric.core.candidate import Candidate
+from oneiric.errors import UnavailableError
+from oneiric.ports.drift import DriftReport
+from oneiric.ports.validator import Evidence
+from tests.validation.parts import Parts, now, parts
+from tests.validation.tasks import task, told
+
+
+def raising(*_args: Any, **_more: Any) -> Any:
+    """Fail as code does that has a mistake."""
+    raise RuntimeError("no such luck")
+
+
+def giving(answer: object) -> Callable[..., Any]:
+    """Return what gives the same answer to everybody."""
+    return lambda *_args, **_more: answer
+
+
+def offer(found: Parts, ref: str, **methods: Callable[..., Any]) -> None:
+    """Offer a part with these methods; it outranks the others."""
+    kind = type("Odd", (), {name: staticmethod(each) for name, each in methods.items()})
+    found.orchestrator.host.lifecycle.resolver.register(
+        Candidate(ref, "odd", kind, stack_level=9, capabilities=("live", "ui"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (raising, "it failed: RuntimeError: no such luck"),
+        (giving("nothing"), "it answered with str, which is no list"),
+        (giving(None), "it answered with NoneType, which is no list"),
+        (giving(["wrong"]), "it answered with str, which is no Problem"),
+    ],
+)
+async def test_a_validator_that_cannot_read_checks_begins_nothing(
+    tmp_path: Path, answer: Callable[..., Any], why: str
+) -> None:
+    """It is told that the validator is at fault, and the task is not."""
+    async with parts(tmp_path) as found:
+        offer(found, "adapter:validator", problems=answer)
+        with pytest.raises(UnavailableError, match=f"validator: {why}"):
+            await found.orchestrator.execute_task(task())
+        assert list(await found.orchestrator.host.journal.runs()) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (raising, "it failed: RuntimeError: no such luck"),
+        (giving(True), "it answered with bool, which is no Evidence"),
+        (giving(Evidence(proof={"outcome": "pass"})), "it answered with dict, which is no Proof"),  # type: ignore[arg-type]
+        (giving(Evidence(proof=None)), "it answered with NoneType, which is no Proof"),  # type: ignore[arg-type]
+    ],
+)
+async def test_a_validator_that_gives_no_evidence_has_shown_nothing(
+    tmp_path: Path, answer: Callable[..., Any], why: str
+) -> None:
+    """The check is inconclusive, and says why."""
+    async with parts(tmp_path) as found:
+        offer(found, "adapter:validator", problems=giving([]), prove=answer)
+        done = await found.orchestrator.execute_task(task())
+    assert told(done) == ("validating", "inconclusive", "check-inconclusive")
+    assert f"validator: {why}" in str(done.error)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (raising, "it failed: RuntimeError: no such luck"),
+        (giving({"has_drift": False}), "it answered with dict, which is no DriftReport"),
+        (giving(DriftReport(at=now(), unchecked=None)), "this is no report: unchecked"),  # type: ignore[arg-type]
+        (giving(DriftReport(at=now(), checked={"route": "x"})), "this is no report: checked"),  # type: ignore[dict-item]
+    ],
+)
+async def test_a_detector_that_gives_no_report_lets_nothing_pass(
+    tmp_path: Path, answer: Callable[..., Any], why: str
+) -> None:
+    """The task stops before production is asked, and says who is at fault."""
+    async with parts(tmp_path) as found:
+        offer(found, "adapter:drift", detect=answer)
+        done = await found.orchestrator.execute_task(task())
+    assert str(done.outcome) == "error"
+    assert f"drift: {why}" in str(done.error)
+    assert found.service.asked == []
+
+
+async def test_an_executor_that_gives_no_result_has_run_nothing(tmp_path: Path) -> None:
+    """The local test is inconclusive, and says why."""
+    async with parts(tmp_path) as found:
+        offer(found, "adapter:executor", run=giving(0))
+        done = await found.orchestrator.execute_task(task())
+    assert told(done) == ("in_progress", "inconclusive", "local-test-inconclusive")
+    assert "the executor answered with int, which is no result" in str(done.error)
