@@ -50,7 +50,7 @@ async def database_drift(question: Asked, executor: Executor) -> Found:
     if tools.are_none:
         return _without_tool(asked, findings)
     if not asked.url:
-        hint = "set database.url of the question"
+        hint = "set database_url of the provider compare, or database.url of the question"
         findings.unsure(KIND, f"no address of the database for {_named(tools)}", hint=hint)
     if tools.alembic is not None:
         await compare_history(repo, tools.alembic, asked, executor, findings)
