@@ -7,8 +7,10 @@ the ones that were registered: not HEAD beside GET, nor OPTIONS, which framework
 what fits the places of a path: `text`, `integer`, `number`, `uuid`, or `other` for nobody knows.
 """
 
+import asyncio
 import contextlib
 import importlib
+import inspect
 import json
 import os
 import re
@@ -238,6 +240,7 @@ def _answer(target: str, folder: str) -> dict[str, Any]:
     told = routes_of(app)
     if told is None and callable(app):
         app = app()
+        app = asyncio.run(app) if inspect.iscoroutine(app) else app
         told = routes_of(app)
     return told or {"error": f"{type(app).__name__} is no application of a framework known here"}
 

@@ -39,6 +39,8 @@ def create():
     inner.router.add_get("/ping", users)
     app.add_subapp("/inner", inner)
     return app
+async def create_later():
+    return create()
 """
 
 FASTAPI = """
@@ -153,6 +155,7 @@ async def _table(folder: Path, source: str, target: str, **asked: object) -> Rou
     ("kind", "library", "source", "target"),
     [
         ("aiohttp", "aiohttp", AIOHTTP, "service:create"),
+        ("aiohttp", "aiohttp", AIOHTTP, "service:create_later"),
         ("starlette", "fastapi", FASTAPI, "service:app"),
         ("flask", "flask", FLASK, "service:app"),
         ("django", "django", DJANGO, "service:application"),
