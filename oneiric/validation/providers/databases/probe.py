@@ -80,6 +80,7 @@ def only_read(answer: Answer) -> None:
             answer.stage = "connect"
             raise FileNotFoundError(f"there is no file {args[0]}")
         line = dialect.connect(*args, **options)
+        answer.facts["connected"] = True
         if is_file:
             line.cursor().execute("pragma query_only = on")
         elif hasattr(dialect, "set_readonly"):

@@ -60,6 +60,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     error: _Failure | None = None
+    connected: bool = False
     heads: list[str] = []
     revisions: list[str] = []
     current: list[str] | None = None
@@ -176,14 +177,14 @@ async def _asked(
         findings.unsure(place, _silence(result))
         return None
     if answer.error is not None:
-        reason, hint = _failure(answer.error)
+        reason, hint = _failure(answer.error, connected=answer.connected)
         findings.unsure(place, reason, hint=hint)
     return answer
 
 
-def _failure(error: _Failure) -> tuple[str, str]:
+def _failure(error: _Failure, *, connected: bool) -> tuple[str, str]:
     stage = error.stage
-    if error.type in _NO_ANSWER:
+    if error.type in _NO_ANSWER and not connected:
         stage = "connect"
     elif stage == "connect" and error.type in _NO_DRIVER:
         stage = "library"
