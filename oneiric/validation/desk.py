@@ -40,7 +40,7 @@ from oneiric.validation.counting import explained
 from oneiric.validation.ledger import Entry, Head, Ledger, LedgerError
 from oneiric.validation.models import LiveCheck, Proof, Task
 from oneiric.validation.orchestrator import Orchestrator
-from oneiric.validation.parts import evidence_of, problems_of, report_of
+from oneiric.validation.parts import evidence_of, known_of, problems_of, report_of
 from oneiric.validation.plugin import LEDGER
 from oneiric.validation.projection import Projection
 from oneiric.validation.recording import unborne
@@ -268,7 +268,7 @@ class ValidationDesk:
         """
 
         async def known(orchestrator: Orchestrator) -> KnowledgeAnswer:
-            return KnowledgeAnswer(verb, await getattr(orchestrator.snipara, verb)(**asked))
+            return KnowledgeAnswer(verb, await known_of(orchestrator.snipara, verb, asked))
 
         return run_to_end(self._on(known))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from oneiric.core.guard import Guard, Outcome, attempt
 from oneiric.errors import JSONValue, OneiricError, Problem
@@ -52,6 +52,17 @@ async def evidence_of(
     _answered("validator", Outcome(evidence.proof), Proof)
     _answered("validator", Outcome(evidence.captured), Mapping)  # type: ignore[type-abstract]
     return evidence
+
+
+async def known_of(knowledge: Any, verb: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what whoever knows says: one of the methods of the port, with its arguments.
+
+    Raises:
+        OneiricError: the one that it raised.
+        UnavailableError: it raised another, or gave what is no table.
+    """
+    found = await Guard().call(lambda: getattr(knowledge, verb)(**asked), limit=math.inf)
+    return _answered("knowledge", found, Mapping)  # type: ignore[type-abstract]
 
 
 def problems_of(validator: Validator, checks: Sequence[Mapping[str, JSONValue]]) -> list[Problem]:

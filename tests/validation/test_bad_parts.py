@@ -12,6 +12,7 @@ from oneiric.core.candidate import Candidate
 from oneiric.errors import UnavailableError
 from oneiric.ports.drift import DriftReport
 from oneiric.ports.validator import Evidence
+from oneiric.validation.parts import known_of
 from tests.validation.parts import Parts, now, parts
 from tests.validation.tasks import task, told
 
@@ -102,3 +103,21 @@ async def test_an_executor_that_gives_no_result_has_run_nothing(tmp_path: Path) 
         done = await found.orchestrator.execute_task(task())
     assert told(done) == ("in_progress", "inconclusive", "local-test-inconclusive")
     assert "the executor answered with int, which is no result" in str(done.error)
+
+
+@pytest.mark.parametrize(
+    ("methods", "why"),
+    [
+        ({"recall": raising}, "it failed: RuntimeError: no such luck"),
+        ({"recall": giving(7)}, "it failed: TypeError"),
+        ({}, "it failed: AttributeError"),
+    ],
+)
+async def test_knowledge_that_gives_no_answer_is_at_fault_itself(
+    tmp_path: Path, methods: dict[str, Callable[..., Any]], why: str
+) -> None:
+    """Whoever asks it by hand is told so."""
+    async with parts(tmp_path) as found:
+        offer(found, "adapter:knowledge", **methods)
+        with pytest.raises(UnavailableError, match=f"knowledge: {why}"):
+            await known_of(found.orchestrator.snipara, "recall", {"query": "x"})
