@@ -8,7 +8,7 @@ from typing import Any, cast
 from oneiric.documents import canonical
 from oneiric.runs.check import changes
 from oneiric.runs.run import Run
-from oneiric.validation.compiling import Compiled
+from oneiric.validation.compiling import ONES, Compiled
 from oneiric.validation.errors import TaskChangedError
 
 
@@ -32,5 +32,8 @@ def _given(run: Run, compiled: Compiled) -> Iterator[str]:
     for name in (each for each in was if each in now):
         old, new = was[name], now[name]
         keys = sorted({*old, *new})
-        if differ := [key for key in keys if canonical(old.get(key)) != canonical(new.get(key))]:
-            yield f"~ {name}: {', '.join(differ)}"
+        differ = [key for key in keys if canonical(old.get(key)) != canonical(new.get(key))]
+        if told := [key for key in differ if key != "declared"]:  # that of the whole task, in short
+            yield f"~ {name}: {', '.join(told)}"
+        elif differ and name == ONES[-2]:
+            yield "~ the task"
