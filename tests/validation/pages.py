@@ -20,6 +20,9 @@ LATE = """
 }, 300)</script>
 """
 
+KEY = "sk-abcdefghijklmnopqrstuvwxyz"
+"""What looks like a key, whoever wrote it there."""
+
 SPOILS = """
 <script>setTimeout(() => {document.getElementById("spinner").style.display = "block"}, 200)</script>
 """
@@ -55,6 +58,8 @@ class Site:
             await self.release.wait()
         if path == "/private" and not request.headers.get("Authorization"):
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+        if path == "/breaks" and request.transport is not None:
+            request.transport.abort()
         token = request.query.get("token", "")
         bodies = {
             "/shop": SHOP,
@@ -64,6 +69,11 @@ class Site:
             "/flaps": "" if self.heard.count("/flaps") == 1 else SHOP,
             "/spoils": SHOP + SPOILS,
             "/leaves": f"{SHOP}<script>location = '/nowhere'</script>",
+            "/lost": f"{SHOP}<script>location = '{elsewhere.replace('http', 'https')}'</script>",
+            "/dead": f"{SHOP}<script>location = '/breaks'</script>",
+            "/empties": f"{SHOP}<script>location = 'about:blank'</script>",
+            "/shows": f"{SHOP}<p>key: {KEY}</p><script>console.error('{KEY}')</script>",
+            "/waits": f"{SHOP}<img src=/silent>",
             "/stuck": "<script>while (true) {}</script>",
             "/private": "<h1>welcome</h1>",
             "/secret": f"<p id=t>{token}</p><script>console.error('{token}')</script>",

@@ -5,7 +5,9 @@ import builtins
 import hashlib
 import json
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.validation.checks.spec import UICheck
 from oneiric.validation.providers.browser import BrowserProver, BrowserSettings
 from tests.servers import free_port
-from tests.validation.pages import Site, serving
+from tests.validation.pages import KEY, Site, serving
 
 needs_chromium = pytest.mark.server("chromium")
 PNG = b"\x89PNG"
@@ -199,6 +201,22 @@ async def test_a_page_has_to_stay_as_it_should_be(
     proof = await prover.prove(check, user=USER, prod_url=site.url, captured={})
     assert proof.outcome is ProofOutcome.FAILED
     assert {what for what, ok in asserts(proof).items() if not ok} == wrong
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("/lost", "not allowed"), ("/dead", "does not answer"), ("/empties", "about:")],
+)
+async def test_a_page_that_leads_nowhere_by_a_script_fails(
+    path: str, why: str, prover: BrowserProver, site: Site, stranger: Site
+) -> None:
+    """What the browser shows in its place is no page of production, whatever its status was."""
+    site.others["url"] = stranger.url
+    proof = await prover.prove(UICheck(url=path), user=USER, prod_url=site.url, captured={})
+    assert proof.outcome is ProofOutcome.FAILED
+    assert why in str(proof.facts["error"])
+    assert stranger.heard == []
 
 
 @needs_chromium
@@ -390,6 +408,42 @@ async def test_a_browser_that_died_is_begun_anew(prover: BrowserProver, site: Si
     assert proof.outcome is ProofOutcome.INCONCLUSIVE
     again = await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
     assert again.outcome is ProofOutcome.PASSED
+
+
+@needs_chromium
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_driver_that_died_is_begun_anew(prover: BrowserProver, site: Site) -> None:
+    """Playwright's own process is no page's fault; the check proves nothing, the next is done."""
+    before = set(descendants())
+    await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
+    check = UICheck(url="/silent", timeout=30)
+    task = asyncio.ensure_future(prover.prove(check, user=USER, prod_url=site.url, captured={}))
+    await site.waits.wait()
+    ours = {pid: name for pid, name in descendants().items() if pid not in before}
+    for pid in (pid for pid, name in ours.items() if "chrom" not in name):
+        os.kill(pid, 9)
+    proof = await task
+    assert proof.outcome is ProofOutcome.INCONCLUSIVE
+    again = await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
+    assert again.outcome is ProofOutcome.PASSED
+    assert await gone(set(ours)) == set()
+
+
+@needs_chromium
+async def test_a_browser_that_hangs_is_begun_anew(site: Site, tmp_path: Path) -> None:
+    """It is not production that does not answer, and nothing is left of it."""
+    prover, before = made(tmp_path), set(descendants())
+    try:
+        await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
+        ours = {pid: name for pid, name in descendants().items() if pid not in before}
+        for pid in (pid for pid, name in ours.items() if "chrom" in name):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        proof = await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
+        assert proof.outcome is ProofOutcome.PASSED
+        assert await gone(set(ours)) == set()
+    finally:
+        await prover.cleanup()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ BACKEND = "browser"
 Begin: TypeAlias = "Callable[[], Coroutine[object, object, Playwright]]"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _HANDED_ON = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ")
+_ANSWER_SECONDS = 5.0
 _END_SECONDS = 10.0
 _ROOT = 0
 _ARGUMENTS = (
@@ -47,13 +48,13 @@ class Chromium:
         return self._browser.version if self._browser is not None else ""
 
     async def get(self) -> Browser:
-        """Return the browser; it is begun if it does not run, also after it crashed.
+        """Return the browser; it is begun if it does not run, crashed, or hangs.
 
         Raises:
             UnavailableError: it cannot be; says what to install.
         """
         async with self._lock:
-            if self._browser is None or not self._browser.is_connected():
+            if self._browser is None or not await _answers(self._browser):
                 await self._end()
                 self._browser = await self._begun()
             return self._browser
@@ -112,7 +113,9 @@ class Chromium:
                     async with asyncio.timeout(_END_SECONDS):
                         await browser.close()
         finally:
-            await playwright.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_END_SECONDS):
+                    await playwright.stop()
 
     def _file(self) -> str:
         path: Mapping[str, str] = variables_named(["PATH"])
@@ -128,6 +131,24 @@ def first_line(error: Exception) -> str:
     """Return what an error of Playwright says, without the log that it adds."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines or [type(error).__name__])[0][:500]
+
+
+def is_gone(error: Exception) -> bool:
+    """Tell whether an error of Playwright says that the page, or what shows it, is no more."""
+    return type(error).__name__ == "TargetClosedError"
+
+
+async def _answers(browser: Browser) -> bool:
+    """Tell whether a browser still does what it is told; one whose driver died says nothing."""
+    from playwright.async_api import Error
+
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            session = await browser.new_browser_cdp_session()
+            await session.detach()
+    except (Error, TimeoutError):
+        return False
+    return browser.is_connected()
 
 
 def _library() -> Begin:

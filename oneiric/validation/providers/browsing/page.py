@@ -12,11 +12,18 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from oneiric.errors import JSONValue
 from oneiric.validation.checks.spec import UICheck
 from oneiric.validation.hosts import Hosts, Place
-from oneiric.validation.providers.browsing.chromium import first_line
+from oneiric.validation.providers.browsing.chromium import first_line, is_gone
 from oneiric.validation.providers.browsing.gate import Gate
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response
+    from playwright.async_api import (
+        Browser,
+        BrowserContext,
+        ConsoleMessage,
+        Page,
+        Request,
+        Response,
+    )
 
 PACE_SECONDS = 0.1
 QUIET_SECONDS = 0.5
@@ -30,18 +37,23 @@ _CLOSE_SECONDS = 5.0
 _PICTURE_SHARE = 0.25
 _PICTURE_SECONDS = 10.0
 _BAD_STATUS = 400
+_ERROR_PAGE = "chrome-error:"
 _QUALITY = 50
 _YES = True
 
 
 @dataclass(slots=True, kw_only=True)
 class Look:
-    """What one attempt found: `error` says why it did not pass, `unsure` why nobody can tell."""
+    """What one attempt found: `error` says why it did not pass, `unsure` why nobody can tell.
+
+    `unreached` is where the page tried in vain to go last, and why it was in vain.
+    """
 
     url: str
     status: int | None = None
     asserts: list[dict[str, JSONValue]] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
+    unreached: tuple[str, str] = ("", "")
     text: str = ""
     error: str = ""
     unsure: str = ""
@@ -88,18 +100,21 @@ class Glance:
         found = Look(url=_split(self.url)[0])
         loop = asyncio.get_running_loop()
         until = loop.time() + self.limit
+        is_open = False
         try:
             async with AsyncExitStack() as stack:
                 gate = await stack.enter_async_context(Gate(self.hosts))
                 found.blocked = gate.refused
                 async with asyncio.timeout_at(until):
                     page = await self._opened(browser, gate, stack)
+                    is_open = True
                     self._listen(page, found)
                     reserve = min(_PICTURE_SECONDS, self.limit * _PICTURE_SHARE)
                     await self._watched(page, gate, found, until=until - reserve)
                     await self._portrayed(page, found, until=until)
         except TimeoutError:
             found.error = found.error or f"it took longer than {self.limit:.1f} s"
+            found.unsure = found.unsure if is_open else "the browser opened no page in time"
         except Error as error:
             found.unsure = found.unsure or f"the browser failed: {first_line(error)}"
         return found
@@ -135,7 +150,12 @@ class Glance:
             if response.request.is_navigation_request() and response.frame == page.main_frame:
                 found.status = response.status
 
+        def failed(request: Request) -> None:
+            if request.is_navigation_request() and request.frame == page.main_frame:
+                found.unreached = (request.url, request.failure or "no answer")
+
         page.on("response", answered)
+        page.on("requestfailed", failed)
         page.on("console", said)
         page.on("pageerror", lambda error: heard(f"uncaught {first_line(error)}"))
         page.on("crash", crashed)
@@ -166,12 +186,22 @@ class Glance:
         except (TooLate, TimeoutError):
             found.error = "the page did not load, or did not respond, in time"
         except Error as error:
-            if page.is_closed():
+            if page.is_closed() or is_gone(error):
                 raise
             found.error = _reason(first_line(error), gate)
+        else:
+            found.error = self._astray(page.url, *found.unreached) or found.error
         found.url = page.url if page.url.startswith("http") else found.url
-        if (place := Place.of(page.url)) is not None and not self.hosts.allows(place):
-            found.error = f"it leads to {place}, which is not allowed"
+
+    def _astray(self, url: str, unreached: str, why: str) -> str:
+        """Return why what the page has become, by whatever script, is nothing that was asked."""
+        is_lost = url.startswith(_ERROR_PAGE)
+        place = Place.of(unreached if is_lost else url)
+        if place is None:
+            return f"it leads to {url.partition(':')[0]}:, which is no page of a service"
+        if not self.hosts.allows(place):
+            return f"it leads to {place}, which is not allowed"
+        return f"it leads to {place}, which does not answer: {why}" if is_lost else ""
 
     async def _settled(self, page: Page, found: Look, *, until: float) -> None:
         """Look again and again, until everything is and stays so, at the latest *until*."""
