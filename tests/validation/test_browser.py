@@ -322,6 +322,20 @@ async def test_defect_validation_c3_secrets_show_nowhere(prover: BrowserProver, 
 
 
 @needs_chromium
+async def test_defect_validation_c3_what_looks_like_a_key_is_masked(
+    prover: BrowserProver, site: Site
+) -> None:
+    """Nobody declared it; the page and its console show it, the proof does not."""
+    check = UICheck(url="/shows?token=t0ken-of-the-check", visible=["#no"], text={"body": "key:"})
+    proof = await prover.prove(check, user=USER, prod_url=site.url, captured={})
+    assert (proof.outcome, asserts(proof)["text body"]) == (ProofOutcome.FAILED, True)
+    told = json.dumps(proof.as_json())
+    assert "Orders" in told
+    assert KEY not in told
+    assert "t0ken" not in told
+
+
+@needs_chromium
 async def test_what_cannot_be_looked_at_is_inconclusive(prover: BrowserProver, site: Site) -> None:
     """A selector that is none proves nothing about the page."""
     check = UICheck(url="/shop", visible=["#head", "div[["])

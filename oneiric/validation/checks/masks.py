@@ -50,8 +50,7 @@ class Masks:
 
     def text(self, text: str) -> str:
         """Return *text* without secrets."""
-        if _TRIGGERS.search(text):
-            text = _SHAPES.sub(MASK, text)
+        text = without_keys(text)
         if not text.isascii():
             text = text.encode("utf-8", "replace").decode()
         return self._masking.text(text) if self._masking else text
@@ -135,6 +134,23 @@ class Masks:
         return f"curl -sS --max-time {check.timeout:g} {shlex.join([*words, url])}"
 
 
+def without_keys(text: str) -> str:
+    """Return *text* without what looks like a key or a token, whoever wrote it there."""
+    return _SHAPES.sub(MASK, text) if _TRIGGERS.search(text) else text
+
+
+def secrets_of(url: str) -> Iterator[str]:
+    """Yield user, password and what is secret in the query of an address."""
+    parts = urlsplit(url) if has_parts(url) else SplitResult("", "", "", "", "")
+    if "@" in parts.netloc:
+        user = parts.netloc.rpartition("@")[0]
+        yield user
+        yield from (unquote(each) for each in user.partition(":")[::2])
+    if parts.query:
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+        yield from (value for name, value in pairs if is_query_secret(name, value))
+
+
 def _is_plain(text: str) -> bool:
     """Tell whether a text names no secret, not even by escapes, and holds no address."""
     return not ("\\" in text or "=" in text or "://" in text or is_secret_name(text))
@@ -168,13 +184,7 @@ def _declared(check: LiveCheck) -> Iterator[str]:
     for name, text in check.headers.items():
         if is_secret_name(name):
             found += [text, *_parts(text)]
-    parts = urlsplit(check.url) if has_parts(check.url) else SplitResult("", "", "", "", "")
-    if "@" in parts.netloc:
-        user = parts.netloc.rpartition("@")[0]
-        found += [user, *(unquote(each) for each in user.partition(":")[::2])]
-    if parts.query:
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
-        found += [value for name, value in pairs if is_query_secret(name, value)]
+    found += secrets_of(check.url)
     if isinstance(check.body, Mapping | list):
         found += _secrets_in(check.body)
     return (each for each in found if len(each) >= SHORTEST)

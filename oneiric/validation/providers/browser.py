@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from oneiric.clock import Clock, SystemClock, rfc3339
 from oneiric.errors import JSONValue, OneiricError
@@ -20,6 +20,7 @@ from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.text.masking import Masking
 from oneiric.validation.addresses import shown_address
+from oneiric.validation.checks.masks import secrets_of, without_keys
 from oneiric.validation.checks.spec import UICheck
 from oneiric.validation.hosts import HostRefusedError, Hosts, Place
 from oneiric.validation.providers.browsing.chromium import BACKEND, Chromium
@@ -30,6 +31,7 @@ from oneiric.validation.texts import texts_in, with_texts
 __all__ = ["BrowserProver", "BrowserSettings"]
 
 _TELLING = 4
+"""Characters from which on a text can be told from any other."""
 _NOTHING: Mapping[str, JSONValue] = MappingProxyType({})
 _PNG = b"\x89PNG"
 
@@ -109,7 +111,12 @@ class BrowserProver:
         hosts = Hosts(prod_url, self._settings.allow_hosts)
         _permit(url, hosts)
         hosts = Hosts(url) if hosts.is_open else hosts
-        masking = Masking([*_telling(captured), *_credentials(url)])
+        known = [*texts_in(dict(captured)), *secrets_of(url)]
+        masking = Masking(text for text in known if len(text) >= _TELLING)
+
+        def safe(text: str) -> str:
+            return masking.text(without_keys(text))
+
         async with self._places:
             at, begun = rfc3339(self._clock.now()), self._clock.monotonic()
             story = await self._told(asked, url, hosts)
@@ -117,19 +124,19 @@ class BrowserProver:
         look = story.looks[-1] if story.looks else Look(url=url)
         excerpts = {"page": look.text, "console": "\n".join(look.console)}
         said: JSONValue = {"facts": _facts(story), "excerpts": {**excerpts}}
-        safe = cast("dict[str, Any]", with_texts(said, masking.text))
-        facts: dict[str, JSONValue] = {"check": check.identity, "user": user, **safe["facts"]}
+        shown = cast("dict[str, Any]", with_texts(said, safe))
+        facts: dict[str, JSONValue] = {"check": check.identity, "user": user, **shown["facts"]}
         facts |= {"duration_ms": round(taken, 3), **self._kept(story)}
         digest = facts.get("screenshot_digest")
         return Proof(
-            claim=masking.text(check.name or f"{shown_address(look.url)} shows what it should"),
-            subject=masking.text(shown_address(look.url)),
+            claim=safe(check.name or f"{shown_address(look.url)} shows what it should"),
+            subject=safe(shown_address(look.url)),
             kind="ui",
             outcome=story.outcome,
             at=at,
             by=self._by,
             digests={"screenshot": digest} if isinstance(digest, str) else {},
-            excerpts={name: text for name, text in safe["excerpts"].items() if text},
+            excerpts={name: text for name, text in shown["excerpts"].items() if text},
             facts=facts,
         )
 
@@ -217,13 +224,3 @@ def _permit(url: str, hosts: Hosts) -> None:
         hosts.check(url)
     except HostRefusedError as error:
         raise PermissionDeniedError(BACKEND, error.message, hint=error.hint) from error
-
-
-def _credentials(url: str) -> list[str]:
-    password = urlsplit(url).password
-    return [password, unquote(password)] if password else []
-
-
-def _telling(captured: Mapping[str, JSONValue]) -> list[str]:
-    """Return the texts of what was captured that are long enough to be told from any other."""
-    return [text for text in texts_in(dict(captured)) if len(text) >= _TELLING]
