@@ -336,6 +336,19 @@ async def test_defect_validation_c3_what_looks_like_a_key_is_masked(
 
 
 @needs_chromium
+async def test_what_a_page_still_waits_for_at_its_end_is_let_go_of_quietly(
+    prover: BrowserProver, site: Site
+) -> None:
+    """Nothing is told of its connections to whoever runs the check."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: told.append(said))
+    check = UICheck(url="/waits", visible=["#head"])
+    proof = await prover.prove(check, user=USER, prod_url=site.url, captured={})
+    await asyncio.sleep(0.1)
+    assert (proof.outcome, told) == (ProofOutcome.PASSED, [])
+
+
+@needs_chromium
 async def test_what_cannot_be_looked_at_is_inconclusive(prover: BrowserProver, site: Site) -> None:
     """A selector that is none proves nothing about the page."""
     check = UICheck(url="/shop", visible=["#head", "div[["])

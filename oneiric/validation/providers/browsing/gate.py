@@ -64,6 +64,8 @@ class Gate:
                 async with asyncio.timeout(_HEAD_SECONDS):
                     head = await reader.readuntil(b"\r\n\r\n")
                 await self._answer(_Request.read(head), reader, writer)
+        except asyncio.CancelledError:
+            return  # the page is closed; asyncio would tell of it as of a fault
         finally:
             writer.close()
 
