@@ -91,7 +91,7 @@ async def test_tests_that_passed_are_proved(npx: Program, executor: Link[Executo
         None,
     )
     (call,) = npx.heard()
-    assert call["args"] == ["playwright", "test", "tests/login.spec.ts", "--reporter=json"]
+    assert call["args"] == ["playwright", "test", r"/tests/login\.spec\.ts$", "--reporter=json"]
     assert call["cwd"].endswith("/repo")
     told = {name: call["env"].get(name) for name in ("BASE_URL", "TEST_USER", "npm_config_yes")}
     assert told == {
@@ -192,7 +192,7 @@ async def test_defect_validation_c1_a_path_is_never_read_by_a_shell(
     proof = await proved(executor, "x; touch f #")
     assert proof.outcome is ProofOutcome.FAILED
     (call,) = npx.heard()
-    assert call["args"] == ["playwright", "test", "x; touch f #", "--reporter=json"]
+    assert call["args"] == ["playwright", "test", "/x; touch f #$", "--reporter=json"]
     assert "f" not in [name for _, _, names in os.walk(tmp_path) for name in names]
     for path in ("--global-setup=evil.js", "-c", "../evil.spec.ts", "/etc/x", "a\nb"):
         with pytest.raises(InvalidRequestError):

@@ -27,7 +27,7 @@ BACKEND = "spec"
 MAX_REPORT_BYTES = 4 << 20
 _LIMITS = DocumentLimits(max_bytes=MAX_REPORT_BYTES, max_nodes=1_000_000)
 _HINT = "npm install --save-dev @playwright/test"
-_PATTERN = re.compile(r"[\[\](){}+*?^$|\\]")
+_PATTERN = re.compile(r"[.\[\](){}+*?^$|\\]")
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _SHOWN = 20
 _LENGTH = 300
@@ -177,8 +177,9 @@ def _arguments(path: str) -> list[str]:
     if path.startswith(("-", "/")) or ".." in parts or not path.isprintable():
         hint = "name a file below the repository, as in tests/login.spec.ts"
         raise InvalidRequestError(BACKEND, "the path leads elsewhere, or is an option", hint=hint)
-    escaped = _PATTERN.sub(lambda found: f"\\{found[0]}", path)  # it is read as a pattern
-    return ["npx", "playwright", "test", escaped, "--reporter=json"]
+    escaped = _PATTERN.sub(lambda found: f"\\{found[0]}", path.removeprefix("./"))
+    # It is read as a pattern, which any part of a path may match: it is to be the whole of its end.
+    return ["npx", "playwright", "test", f"/{escaped}$", "--reporter=json"]
 
 
 def _variables(user: str, prod_url: str) -> dict[str, str]:
