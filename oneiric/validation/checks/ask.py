@@ -35,6 +35,7 @@ _HARMLESS = frozenset(
     {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
 )
 _DAY_SECONDS = 86_400
+_IDLE_SECONDS = 1.0
 _NO_LIMITS = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
 
@@ -116,7 +117,10 @@ class Asker:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    ssl=self._trust, limit=self._limit, resolver=AllowedResolver(self._hosts)
+                    ssl=self._trust,
+                    limit=self._limit,
+                    resolver=AllowedResolver(self._hosts),
+                    keepalive_timeout=_IDLE_SECONDS,  # less than services wait before they close
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": self._agent},
@@ -216,7 +220,11 @@ class Asker:
 
 
 class _Response(aiohttp.ClientResponse):
-    """Remember until when the certificate is good, before the connection is given back."""
+    """Remember until when the certificate is good, before the connection is given back.
+
+    What breaks is told as no answer, for aiohttp sends a request again whose connection broke,
+    and tells nobody.
+    """
 
     certificate_until: str | None = None
 
@@ -225,7 +233,10 @@ class _Response(aiohttp.ClientResponse):
         tls = transport.get_extra_info("ssl_object") if transport is not None else None
         if tls is not None:
             self.certificate_until = tls.getpeercert().get("notAfter")
-        return await super().start(connection)
+        try:
+            return await super().start(connection)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            raise _broken(error) from error
 
 
 async def _content(answer: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
@@ -273,8 +284,12 @@ def _told(error: Exception, seconds: float) -> OneiricError:
     if isinstance(error, aiohttp.ClientConnectorError):
         return UnansweredError(kind, f"it cannot be reached: {_plainly(error)}")
     if isinstance(error, aiohttp.ClientError | OSError):
-        return UnansweredError(kind, f"the connection broke ({type(error).__name__})")
+        return _broken(error)
     return InvalidRequestError("validator", "a method, address or header cannot be sent")
+
+
+def _broken(error: Exception) -> UnansweredError:
+    return UnansweredError("connection", f"the connection broke ({type(error).__name__})")
 
 
 def _plainly(error: aiohttp.ClientConnectorError) -> str:

@@ -93,6 +93,12 @@ class Service:
         """Every second request fails."""
         return web.json_response({"ok": True}, status=503 if self.counts["/flapping"] % 2 else 200)
 
+    async def on_breaking(self, request: web.Request) -> web.StreamResponse:
+        """Every second request gets no answer."""
+        if self.counts["/breaking"] % 2 and request.transport is not None:
+            request.transport.abort()
+        return web.json_response({"ok": True}, headers={"Connection": "close"})
+
     async def on_limited(self, request: web.Request) -> web.StreamResponse:
         """The first request comes too soon, and is told when to come again."""
         if self.counts["/limited"] == 1:

@@ -111,6 +111,45 @@ async def test_a_flapping_service_passes_where_retries_are_allowed_and_told(
     assert 2.0 in clock.slept
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_defect_validation_a6_what_broke_is_sent_again_only_where_it_is_told(
+    method: str, service: Service, validator: LiveValidator
+) -> None:
+    """One attempt is one request, whatever the method; a further one stands among the retries."""
+    asked = {"method": method, "retry": {"attempts": 2, "delay_seconds": 0}}
+    once = await proved(validator, service.at("/breaking"), method=method)
+    assert (once.outcome, service.asked("/breaking")) == (FAILED, [method])
+    service.counts.clear()
+    twice = await proved(validator, service.at("/breaking"), **asked)
+    assert (twice.outcome, twice.facts["attempts"]) == (PASSED, 2)
+    assert twice.facts["retries"] == ["the connection broke (ServerDisconnectedError)"]
+    assert service.asked("/breaking") == [method] * 3
+
+
+async def test_a_connection_that_its_service_has_closed_is_not_used_again(
+    validator: LiveValidator,
+) -> None:
+    """A service may let go of who is idle; the next check opens another, and does not fail."""
+    opened = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    for _ in range(3):
+        proof = await proved(validator, url)
+        assert proof.outcome is PASSED
+        await asyncio.sleep(0.1)
+    server.close()
+    assert opened == 3
+
+
 async def test_defect_validation_a7_a_page_with_status_200_fails_its_asserts(
     service: Service, validator: LiveValidator
 ) -> None:
