@@ -73,7 +73,7 @@ class Tally:
         """Return how many measurements there were of each phase, and the last ones."""
         counts: dict[str, JSONValue] = {str(phase): self.counts[phase] for phase in Phase}
         durations: dict[str, JSONValue] = {
-            f"p{percent}": percentile(self.samples, percent)
+            f"p{percent}": percentile(self.samples, percent, unanswered=self.counts[Phase.ERROR])
             for percent in (50, 95, 100)
             if self.samples
         }

@@ -123,7 +123,8 @@ class Prover:
             due = begin + policy.interval_seconds * account.attempts
             if not is_done and (pause := due - self.clock.monotonic()) > 0:
                 await self.clock.sleep(pause)
-        account.overall = tuple(percentiles(check, tally.samples))
+        unanswered = tally.counts[Phase.ERROR]
+        account.overall = tuple(percentiles(check, tally.samples, unanswered=unanswered))
 
     async def _once(
         self, check: LiveCheck, account: Account, *, percentiles: bool = True

@@ -56,21 +56,32 @@ def is_percentile(each: Assert) -> bool:
     return each.subject == "duration_ms" and each.at != ""
 
 
-def percentiles(check: LiveCheck, samples: Sequence[float]) -> Iterator[Finding]:
-    """Yield what was found of the percentiles of *samples*, which are milliseconds."""
+def percentiles(
+    check: LiveCheck, samples: Sequence[float], *, unanswered: int = 0
+) -> Iterator[Finding]:
+    """Yield what was found of the percentiles of *samples*, which are milliseconds.
+
+    Requests that got no answer count among them, as slower than any that did.
+    """
     for each in filter(is_percentile, check.asserts):
-        actual: object = percentile(samples, int(each.at[1:])) if samples else NOTHING
-        yield _compared(each, actual)
+        actual = percentile(samples, int(each.at[1:]), unanswered=unanswered)
+        if actual is None:
+            why = f"{unanswered} of {len(samples) + unanswered} requests got no answer"
+            yield Finding(_name(each), each.value, NOTHING, ok=False, why=why, at=each.at)
+        else:
+            yield _compared(each, actual)
 
 
-def percentile(samples: Sequence[float], percent: int) -> float:
-    """Return the sample that *percent* of all do not exceed.
+def percentile(samples: Sequence[float], percent: int, *, unanswered: int = 0) -> float | None:
+    """Return the sample that *percent* of all do not exceed, or None for one without an answer.
 
     >>> percentile([4.0, 1.0, 3.0, 2.0], 50), percentile([4.0, 1.0, 3.0, 2.0], 95)
     (2.0, 4.0)
+    >>> percentile([4.0, 1.0], 50, unanswered=2), percentile([4.0, 1.0], 95, unanswered=2)
+    (4.0, None)
     """
-    ordered = sorted(samples)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+    ordered = [*sorted(samples), *[None] * unanswered]
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else None
 
 
 def status_fits(status: int, expected: Status | Sequence[Status]) -> bool:

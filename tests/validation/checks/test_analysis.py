@@ -169,3 +169,21 @@ async def test_percentiles_are_of_all_samples(service: Service, validator: LiveV
     assert [each["ok"] for each in found] == [True, True, False]
     durations: Any = proof.facts["analysis"]
     assert durations["duration_ms"].keys() == {"p50", "p95", "p100"}
+
+
+async def test_percentiles_count_what_got_no_answer_as_slowest(
+    service: Service, validator: LiveValidator
+) -> None:
+    """Who answers half of all requests at once is not quick for 95 of 100."""
+    asked: dict[str, Any] = {
+        "url": service.at("/breaking"),
+        "analysis": {"count": 6, "interval_seconds": 0},
+        "asserts": ["duration p50 < 60s", "duration p95 < 60s"],
+    }
+    proof = (await validator.prove(asked)).proof
+    found: Any = proof.facts["asserts"]
+    analysis: Any = proof.facts["analysis"]
+    assert proof.outcome is FAILED
+    assert [each["ok"] for each in found] == [True, True, False]
+    assert "3 of 6 requests got no answer" in str(proof.facts["error"])
+    assert analysis["duration_ms"]["p95"] is None

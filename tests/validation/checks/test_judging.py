@@ -143,6 +143,7 @@ def test_any_percentile_is_a_sample_that_so_many_do_not_exceed(
 ) -> None:
     """A percentile is one of the samples, and at least so many of all are not above it."""
     found = percentile(samples, percent)
+    assert found is not None
     assert found in samples
     assert sum(each <= found for each in samples) * 100 >= percent * len(samples)
 
