@@ -241,7 +241,8 @@ class ValidationDesk:
         if asked["retries"]:
             fields["retry"] = {"attempts": asked["retries"] + 1}
         if asked["samples"] > 1:
-            fields["analysis"] = {"count": asked["samples"], "interval_seconds": 0}
+            many = {"count": asked["samples"], "interval_seconds": 0}
+            fields["analysis"] = {**many, "error_limit": 0}  # one without an answer is too many
         check = validate_settings(LiveCheck, fields, key="check", origin_of=lambda _: "the options")
         told = check.model_dump(mode="json")
 
