@@ -74,6 +74,13 @@ def descendants() -> dict[int, str]:
     return found
 
 
+def strike(pids: set[int], by: signal.Signals) -> None:
+    """Send a signal to whoever of *pids* still lives."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, by)
+
+
 async def gone(pids: set[int]) -> set[int]:
     """Return who of *pids* still lives after a while."""
     for _ in range(100):
@@ -417,38 +424,18 @@ async def test_a_cancelled_start_leaves_no_process(site: Site, tmp_path: Path) -
 
 
 @needs_chromium
-async def test_a_browser_that_died_is_begun_anew(prover: BrowserProver, site: Site) -> None:
-    """The check that it died in proves nothing; the next one is done."""
+@pytest.mark.parametrize("is_browser", [True, False], ids=["browser", "driver"])
+async def test_a_browser_that_died_is_begun_anew(
+    is_browser: bool, prover: BrowserProver, site: Site
+) -> None:
+    """The check that it, or Playwright's driver, died in proves nothing; the next one is done."""
     before = set(descendants())
     await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
     check = UICheck(url="/silent", timeout=30)
     task = asyncio.ensure_future(prover.prove(check, user=USER, prod_url=site.url, captured={}))
     await site.waits.wait()
     ours = {pid: name for pid, name in descendants().items() if pid not in before}
-    for pid, name in ours.items():
-        if "chrom" in name:
-            try:
-                os.kill(pid, 9)
-            except ProcessLookupError:
-                continue
-    proof = await task
-    assert proof.outcome is ProofOutcome.INCONCLUSIVE
-    again = await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
-    assert again.outcome is ProofOutcome.PASSED
-
-
-@needs_chromium
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_a_driver_that_died_is_begun_anew(prover: BrowserProver, site: Site) -> None:
-    """Playwright's own process is no page's fault; the check proves nothing, the next is done."""
-    before = set(descendants())
-    await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
-    check = UICheck(url="/silent", timeout=30)
-    task = asyncio.ensure_future(prover.prove(check, user=USER, prod_url=site.url, captured={}))
-    await site.waits.wait()
-    ours = {pid: name for pid, name in descendants().items() if pid not in before}
-    for pid in (pid for pid, name in ours.items() if "chrom" not in name):
-        os.kill(pid, 9)
+    strike({pid for pid, name in ours.items() if ("chrom" in name) is is_browser}, signal.SIGKILL)
     proof = await task
     assert proof.outcome is ProofOutcome.INCONCLUSIVE
     again = await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
@@ -457,20 +444,15 @@ async def test_a_driver_that_died_is_begun_anew(prover: BrowserProver, site: Sit
 
 
 @needs_chromium
-async def test_a_browser_that_hangs_is_begun_anew(site: Site, tmp_path: Path) -> None:
+async def test_a_browser_that_hangs_is_begun_anew(prover: BrowserProver, site: Site) -> None:
     """It is not production that does not answer, and nothing is left of it."""
-    prover, before = made(tmp_path), set(descendants())
-    try:
-        await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
-        ours = {pid: name for pid, name in descendants().items() if pid not in before}
-        for pid in (pid for pid, name in ours.items() if "chrom" in name):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
-        proof = await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
-        assert proof.outcome is ProofOutcome.PASSED
-        assert await gone(set(ours)) == set()
-    finally:
-        await prover.cleanup()
+    before = set(descendants())
+    await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
+    ours = {pid: name for pid, name in descendants().items() if pid not in before}
+    strike({pid for pid, name in ours.items() if "chrom" in name}, signal.SIGSTOP)
+    proof = await prover.prove(UICheck(url="/shop"), user=USER, prod_url=site.url, captured={})
+    assert proof.outcome is ProofOutcome.PASSED
+    assert await gone(set(ours)) == set()
 
 
 @pytest.fixture
