@@ -70,7 +70,7 @@ class LiveValidatorSettings(BaseModel):
     user_agent: str = Field(default="oneiric-validation", min_length=1, max_length=200)
     """What services are told of who asks."""
     ca_file: Path | None = None
-    """The authorities to trust besides the system's, for private ones."""
+    """The authorities to trust besides the system's, for private ones; a browser has its own."""
     browser: BrowserSettings = BrowserSettings()
     """How pages are looked at."""
 
