@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from oneiric.core.handle import Link
+from oneiric.errors import JSONValue
 from oneiric.ports.errors import InvalidRequestError
 from oneiric.ports.executor import Executor
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.validation.checks.spec import SpecCheck
 from oneiric.validation.providers.specs import SpecProver
+from oneiric.validation.providers.validator import LiveValidator, LiveValidatorSettings
 from tests.validation.programs import Program, executing
 
 USER = "test@example.com"
@@ -219,3 +221,20 @@ async def test_defect_validation_c3_what_was_captured_shows_nowhere(
     proof = await proved(executor, captured={"token": "s3cr3t-of-session"})
     assert proof.outcome is ProofOutcome.FAILED
     assert "s3cr3t" not in json.dumps(proof.as_json())
+
+
+async def test_what_may_not_be_looked_at_is_told_before_anything_is_done(
+    executor: Link[Executor],
+) -> None:
+    """A page of a foreign host and a path that leads elsewhere are problems of their checks."""
+    settings = LiveValidatorSettings(prod_url="https://shop.example.com", allow_hosts=["cdn.test"])
+    checks: list[dict[str, JSONValue]] = [
+        {"kind": "ui", "url": "https://evil.test/"},
+        {"kind": "ui", "url": "https://cdn.test/"},
+        {"kind": "ui", "url": "/orders?of=${ captured.user }"},
+        {"kind": "spec", "path": "../evil.spec.ts"},
+        {"kind": "spec", "path": "tests/login.spec.ts"},
+    ]
+    found = LiveValidator(settings, executor).problems(checks)
+    assert [each.key for each in found] == ["0.url", "3.path"]
+    assert "evil.test is none of the hosts" in found[0].what

@@ -88,6 +88,17 @@ class BrowserProver:
         """End the browser and all that belongs to it; a later check begins it anew."""
         await self._chromium.stop()
 
+    def refusal(self, check: UICheck, prod_url: str) -> str:
+        """Return why a page may not be looked at, or an empty text; captures may still tell."""
+        if "${" in check.url:
+            return ""
+        try:
+            url = _address(check.url, prod_url)
+            _permit(url, Hosts(prod_url, self._settings.allow_hosts))
+        except (InvalidRequestError, PermissionDeniedError) as error:
+            return error.reason
+        return ""
+
     async def prove(
         self,
         check: UICheck,

@@ -114,6 +114,14 @@ class SpecProver:
     async def cleanup(self) -> None:
         """Let go of nothing: programs end with their check."""
 
+    def refusal(self, check: SpecCheck) -> str:
+        """Return why a file may not be run, or an empty text."""
+        try:
+            _arguments(check.path)
+        except InvalidRequestError as error:
+            return error.reason
+        return ""
+
     async def prove(
         self,
         check: SpecCheck,

@@ -172,7 +172,18 @@ class LiveValidator:
         for number, check in enumerate(read):
             if isinstance(check, LiveCheck):
                 problems += self._refusals(number, check)
+            elif check is not None and (why := self._refusal(check)):
+                key = "path" if isinstance(check, SpecCheck) else "url"
+                problems.append(Problem(f"{number}.{key}", why, ORIGIN))
         return problems
+
+    def _refusal(self, check: UICheck | SpecCheck) -> str:
+        prover = self._provers.get(check.kind)
+        if isinstance(prover, BrowserProver) and isinstance(check, UICheck):
+            return prover.refusal(check, self._settings.prod_url)
+        if isinstance(prover, SpecProver) and isinstance(check, SpecCheck):
+            return prover.refusal(check)
+        return ""
 
     def _refusals(self, number: int, check: LiveCheck) -> list[Problem]:
         found = []
