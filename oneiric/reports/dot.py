@@ -36,7 +36,7 @@ def _lines(report: RunReport) -> Iterator[str]:
     yield '  node [shape=box, style="rounded,filled", fontname="sans-serif"];'
     places = {step.name: step.place for step in report.steps}
     for step in report.steps:
-        fill, line = _COLOURS[str(step.run.state)]
+        fill, line = _COLOURS[str(step.state)]
         label = f'{_quoted(_shortened(step.name))[:-1]}\\n{_told(step)}"'
         yield f'  s{step.place} [label={label}, fillcolor="{fill}", color="{line}"];'
     for step in report.steps:

@@ -102,7 +102,7 @@ def _edge(above: tuple[float, float], below: tuple[float, float]) -> str:
 
 def _box(step: StepReport, corner: tuple[float, float]) -> str:
     x, y = corner
-    state = f"{step.run.state} {step.word}"
+    state = f"{step.state} {step.word}"
     name = escape(fit(in_one_line(step.name), _LETTERS).rstrip())
     middle = x + _WIDTH / 2
     word = f'<text class="small" x="{middle:g}" y="{y + 35:g}" text-anchor="middle">{step.word}'

@@ -107,8 +107,8 @@ class _Page:
         yield from _legend(self._report)
 
     def _step(self, step: StepReport) -> Iterator[str]:
-        state = str(step.run.state)
-        is_open = " open" if step.run.state is StepState.FAILED and step.place <= _SCALE else ""
+        state = str(step.state)
+        is_open = " open" if step.state is StepState.FAILED and step.place <= _SCALE else ""
         yield f"<li><details{is_open}><summary>"
         yield f'<span class="name">{_text(step.name)}</span>{_state(state, "state", step.word)}'
         yield f'<span class="barbox">{self._bar(step)}</span>'

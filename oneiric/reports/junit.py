@@ -55,9 +55,9 @@ def _properties(report: RunReport) -> Element:
 
 def _case(suite: Element, report: RunReport, step: StepReport) -> None:
     case = _new(suite, report, step.name, step.duration_ms or 0.0)
-    state = step.run.state
+    state = step.state
     if state is StepState.FAILED:
-        error = step.run.error or {}
+        error = step.error or {}
         code = str(error.get("code") or "failed")
         problem = SubElement(case, "failure" if code == "failed" else "error")
         problem.set("type", _clean(str(error.get("type") or code)))

@@ -79,6 +79,8 @@ def _failures(report: RunReport) -> Iterator[str]:
             if span.error is not None:
                 head = f"{span.title}, {duration(span.duration_ms)}:"
                 yield from (head, "", *_block(cut(told(span.error), _LONGEST_VALUE), "text"), "")
+        if step.run.error is None:
+            yield from (*_block(cut(step.why, _LONGEST_VALUE), "text"), "")
         if step.remarks.log:
             yield from (
                 "Log:",

@@ -34,12 +34,12 @@ def _lines(report: RunReport) -> Iterator[str]:
     yield "flowchart TD"
     places = {step.name: step.place for step in report.steps}
     for step in report.steps:
-        yield f'  s{step.place}["{_label(step)}"]:::{step.run.state}'
+        yield f'  s{step.place}["{_label(step)}"]:::{step.state}'
     for step in report.steps:
         for name in step.run.step.depends_on:
             if name in places:
                 yield f"  s{places[name]} --> s{step.place}"
-    used = {str(step.run.state) for step in report.steps}
+    used = {str(step.state) for step in report.steps}
     for state, style in _CLASSES:
         if state in used:
             yield f"  classDef {state} {style}"

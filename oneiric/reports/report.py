@@ -12,6 +12,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from oneiric.reports.findings import Finding, findings, refutation
 from oneiric.reports.remarks import Remarks, remarks
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.run import Run, StepRun, fold
@@ -67,13 +68,19 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """How one step stands, and its spans; `place` counts from 1 in the order of beginning."""
+    """How one step stands, and its spans; `place` counts from 1 in the order of beginning.
+
+    A step that was done stands as failed if its `findings` are no pass, unless its run succeeded
+    all the same: whoever reads a report sees no check in green that is not so.
+    """
 
     place: int
     run: StepRun
     spans: tuple[Span, ...] = ()
     is_signaled: bool = False
     remarks: Remarks = field(default_factory=Remarks)
+    findings: tuple[Finding, ...] = ()
+    is_tolerated: bool = False
 
     @property
     def name(self) -> str:
@@ -96,6 +103,19 @@ class StepReport:
         return sum(not span.is_wait for span in self.spans)
 
     @property
+    def state(self) -> StepState:
+        """How it stands: as it was recorded, or failed for what it found."""
+        return self.run.state if self.error is None else StepState.FAILED
+
+    @property
+    def error(self) -> Mapping[str, JSONValue] | None:
+        """Why it failed, or what it found that is no pass."""
+        step = self.run
+        if step.error is not None or step.state is not StepState.SUCCEEDED or self.is_tolerated:
+            return step.error
+        return refutation(self.findings)
+
+    @property
     def is_final(self) -> bool:
         """Whether it is done at the end, whatever came before."""
         return self.run.step.is_final
@@ -104,19 +124,19 @@ class StepReport:
     def word(self) -> str:
         """How it stands, for people: its state, or `cached`, `skipped` or `blocked`."""
         step = self.run
-        if step.state is StepState.SUCCEEDED:
+        if self.state is StepState.SUCCEEDED:
             is_old = self.remarks.is_served or step.reason == "cache"
             return "cached" if is_old or LEFT_OUT in step.step.metadata else "succeeded"
         if step.state is StepState.CANCELED:
             return _NOT_DONE.get(step.reason, "canceled")
-        return str(step.state)
+        return str(self.state)
 
     @property
     def why(self) -> str:
         """Why it stands as it does, in words, where its state alone does not tell."""
         step = self.run
-        if step.error is not None:
-            return told(step.error)
+        if self.error is not None:
+            return told(self.error)
         if step.state is StepState.ASSIGNED:
             if self.is_signaled:
                 return f"got the signal {step.signal}; goes on when the run is taken up"
@@ -126,7 +146,8 @@ class StepReport:
         left_out = step.step.metadata.get(LEFT_OUT)
         if left_out:
             return str(left_out)
-        return self.remarks.why or _REASONS.get(step.reason, step.reason)
+        found = str(redacted("; ".join(map(str, self.findings))))
+        return self.remarks.why or found or _REASONS.get(step.reason, step.reason)
 
 
 _NOT_DONE: Mapping[str, str] = MappingProxyType({"condition": "skipped", "dependency": "blocked"})
@@ -180,7 +201,15 @@ class RunReport:
         found.sort(key=lambda each: each[1][0].begin_ms if each[1] else float("inf"))
         signaled, said = _signaled(run), remarks(told)
         steps = tuple(
-            StepReport(n, step, spans, step.step.id in signaled, said.get(step.step.id, Remarks()))
+            StepReport(
+                n,
+                step,
+                spans,
+                step.step.id in signaled,
+                said.get(step.step.id, Remarks()),
+                findings(step.result),
+                run.state is RunState.SUCCEEDED,
+            )
             for n, (step, spans) in enumerate(found, start=1)
         )
         return cls(run, steps, began_at, drawing.last)
@@ -198,7 +227,7 @@ class RunReport:
     @cached_property
     def counts(self) -> Mapping[str, int]:
         """How many steps are in each state that occurs, in the order of the states."""
-        found = Counter(step.run.state for step in self.steps)
+        found = Counter(step.state for step in self.steps)
         return {str(state): found[state] for state in StepState if found[state]}
 
     @property
@@ -321,4 +350,4 @@ def told(error: Mapping[str, JSONValue]) -> str:
 
 def problems(report: RunReport) -> Iterator[StepReport]:
     """Give the steps that failed, in the order in which they began."""
-    yield from (step for step in report.steps if step.run.state is StepState.FAILED)
+    yield from (step for step in report.steps if step.state is StepState.FAILED)

@@ -88,7 +88,7 @@ class _Sheet:
         return f"{blank}0 {line} {length}".rstrip()
 
     def _step(self, step: StepReport) -> Iterator[str]:
-        state = str(step.run.state)
+        state = str(step.state)
         code = _COLOURS.get(state, "")
         head = f"{MARKS[step.word]} {fit(in_one_line(step.name), self._name)} {step.word:<{_STATE}}"
         bar = self._drawn(step.spans)

@@ -63,6 +63,8 @@ def _told(proof: Proof) -> JSONValue:
         "check": str(proof.facts.get("check", "")),
         "kind": proof.kind,
         "outcome": str(proof.outcome),
+        "subject": proof.subject,
+        "error": str(proof.facts.get("error") or ""),
     }
 
 

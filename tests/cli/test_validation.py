@@ -230,6 +230,19 @@ def test_reports_are_written_and_quiet_is_one_line(place: Place) -> None:
     assert len(place.say("status", "--json").document["tasks"]) == 1
 
 
+def test_a_check_that_failed_is_a_failure_in_every_report(place: Place) -> None:
+    """Who reads a report sees which address did not answer as it should, and no green one there."""
+    words = ["run", "gone", "-t", "true", "-e", "/api/users", "-e", "/gone", "-r", "2"]
+    done = place.say(*words, "--report", "junit=r.xml", "--report", "markdown=r.md")
+
+    cases = ElementTree.parse(place.folder / "r.xml").findall(".//testcase")
+    failed = [case.find("failure") for case in cases]
+    messages = [each.get("message", "") for each in failed if each is not None]
+    assert (done.code, len(messages)) == (1, 1)
+    assert messages[0].endswith("/gone: status 200: it is 404")
+    assert "| `check.2` | failed |" in (place.folder / "r.md").read_text()
+
+
 def killed(place: Place) -> str:
     """Kill a command in the middle of a check, and return the run that it left."""
     place.production.answers["GET", "/slow"] = {}
