@@ -15,6 +15,7 @@ from oneiric.domains.host import Host, host
 from oneiric.domains.settings import DomainSettings
 from oneiric.errors import ConfigError, InvalidError, JSONValue
 from oneiric.files import read_bounded
+from oneiric.validation.addresses import has_parts
 from oneiric.validation.settings import ValidationSettings
 from oneiric.validation.targets import checked_url
 
@@ -29,6 +30,8 @@ _SNIPARA = "snipara"
 def _address(url: str) -> str:
     if not url:
         return url
+    if has_parts(url):
+        raise refused("it is scheme, host and path, without credentials; send the rest apart")
     try:
         return checked_url(url).rstrip("/")
     except InvalidError as error:

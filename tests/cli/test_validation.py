@@ -390,6 +390,19 @@ def test_nothing_is_wider_than_the_terminal(place: Place) -> None:
         assert wide == [], words
 
 
+def test_an_address_of_production_with_a_password_is_refused_and_not_shown(place: Place) -> None:
+    """It would be shown by whoever names production; credentials are sent as headers of checks."""
+    place.configure(prod_url=place.production.url.replace("://", f"://me:{SECRET}@"))
+    said = [place.say("status"), place.say("status", "--json"), place.tried()]
+    place.configure(prod_url=f"{place.production.url}/?token={SECRET}")
+    said += [place.say("status"), place.say("validate", "/gone")]
+
+    assert [done.code for done in said] == [2] * len(said)
+    assert "prod_url" in said[0].err
+    for done in said:
+        assert SECRET not in done.out + done.err
+
+
 def test_no_secret_is_told_or_kept(place: Place) -> None:
     """Neither the key, nor a header, nor a password of an address is anywhere afterwards."""
     place.configure(
