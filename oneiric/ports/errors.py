@@ -33,6 +33,7 @@ class AdapterError(OneiricError):
 
     code = "adapter-failed"
     retryable: ClassVar[bool] = False
+    retry_after: float | None = None
 
     def __init__(self, backend: str, reason: str, *, hint: str = "") -> None:
         OneiricError.__init__(self, f"{backend}: {reason}", hint=hint)

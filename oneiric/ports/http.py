@@ -236,7 +236,9 @@ def _error(answer: HTTPResponse) -> errors.AdapterError:
     if status == 429:
         return errors.RateLimitedError(backend, reason, retry_after=retry_after(answer.headers))
     if status in (408, 425) or status >= 500:
-        return errors.UnavailableError(backend, reason)
+        error = errors.UnavailableError(backend, reason)
+        error.retry_after = retry_after(answer.headers)
+        return error
     return errors.InvalidRequestError(backend, reason)
 
 

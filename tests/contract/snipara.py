@@ -173,6 +173,7 @@ class Snipara:
     paths: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     modes: list[Mode] = field(default_factory=list)
+    listing: list[Mode] = field(default_factory=list)
     kept: SqliteKnowledge = field(init=False)
 
     def __post_init__(self) -> None:
@@ -205,6 +206,8 @@ class Snipara:
         if said.get("jsonrpc") != "2.0" or not isinstance(said.get("id"), int):
             self.problems.append("it is no request")
         if said["method"] == "tools/list":
+            if self.listing:
+                return self.listing.pop(0)(said["id"], {})
             tools = [{"name": f"{self.family}{name}"} for name in list(TOOLS)[:3]]
             result = {"jsonrpc": "2.0", "id": said["id"], "result": {"tools": tools}}
             return web.json_response(result)

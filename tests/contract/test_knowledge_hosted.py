@@ -109,6 +109,31 @@ async def test_a_long_wait_is_honoured_by_later_calls(knowledge: Any, snipara: S
     assert bool(await knowledge.health())
 
 
+async def test_defect_validation_b7_a_service_that_is_down_is_left_alone_as_long_as_it_asks(
+    knowledge: Any, snipara: Snipara
+) -> None:
+    """`Retry-After` counts with 503 as it does with 429."""
+    snipara.modes = [status(503, **{"Retry-After": "3600"})]
+    with pytest.raises(UnavailableError, match="503"):
+        await knowledge.recall("x")
+    with pytest.raises(RateLimitedError) as caught:
+        await knowledge.recall("x")
+
+    assert len(snipara.received) == 1
+    assert 3_500 < (caught.value.retry_after or 0) <= 3_600
+
+
+async def test_defect_validation_b7_one_bad_answer_at_first_is_no_end(
+    here: Surroundings, snipara: Snipara
+) -> None:
+    """Whoever brings it up asks once more before the service counts as ill."""
+    snipara.listing = [BAD["500"]]
+    async with brought_up(here) as find:
+        await (await find(SNIPARA)).remember("kept")
+
+    assert (snipara.listing, snipara.tools) == ([], ["remember"])
+
+
 async def test_what_nobody_answered_is_repeated_only_if_that_changes_nothing(
     here: Surroundings, snipara: Snipara
 ) -> None:

@@ -10,14 +10,14 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from oneiric.adapters.knowledge.snipara_answers import Answers, UnknownToolError
-from oneiric.adapters.knowledge.snipara_line import Line
+from oneiric.adapters.knowledge.snipara_line import Line, UnansweredError
 from oneiric.adapters.messaging.post import PostSettings
 from oneiric.clock import Clock, SystemClock
 from oneiric.core.handle import Link
 from oneiric.core.health import HealthReport
 from oneiric.documents.model import refused
 from oneiric.errors import JSONValue
-from oneiric.ports.errors import AdapterError, RateLimitedError
+from oneiric.ports.errors import AdapterError, RateLimitedError, UnavailableError
 from oneiric.ports.http import HTTPClient, origin
 from oneiric.ports.knowledge import Document
 from oneiric.ports.knowledge_calls import KnowledgeCalls
@@ -118,6 +118,7 @@ class SniparaKnowledge(KnowledgeCalls):
         clock: Clock | None = None,
     ) -> None:
         self._settings = settings
+        self._clock = clock or SystemClock()
         key = settings.api_key.get_secret_value()
         self._backend = origin(settings.endpoint)
         self._answers = Answers(self._backend, Masking([key]))
@@ -126,7 +127,7 @@ class SniparaKnowledge(KnowledgeCalls):
             key,
             settings=settings,
             http=http,
-            clock=clock or SystemClock(),
+            clock=self._clock,
             answers=self._answers,
         )
         self._family = ""
@@ -135,10 +136,9 @@ class SniparaKnowledge(KnowledgeCalls):
         """Do nothing: the HTTP client is up."""
 
     async def health(self) -> HealthReport:
-        """Ask for the list of tools; being asked too often is no illness."""
-        limit = self._settings.healthcheck_timeout
+        """Ask for the list of tools; being asked too often is no illness, nor is one bad answer."""
         try:
-            self._learn(await self._line.once("tools/list", {}, timeout=limit))
+            self._learn(await self._listed())
         except RateLimitedError:
             return HealthReport(healthy=True)
         except AdapterError as error:
@@ -171,6 +171,17 @@ class SniparaKnowledge(KnowledgeCalls):
             self._family = family
             return self._answers.document(result)
         raise next((each for each in refusals if not each.is_about_name), refusals[0])
+
+    async def _listed(self) -> JSONValue:
+        """Ask for the list of tools, and once more where somebody answered: not now."""
+        limit = self._settings.healthcheck_timeout
+        try:
+            return await self._line.once("tools/list", {}, timeout=limit)
+        except UnansweredError:
+            raise
+        except UnavailableError:
+            await self._clock.sleep(self._settings.retry_seconds)
+            return await self._line.once("tools/list", {}, timeout=limit)
 
     def _learn(self, listed: JSONValue) -> None:
         tools = listed.get("tools") if isinstance(listed, dict) else None

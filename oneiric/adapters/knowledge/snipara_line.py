@@ -116,7 +116,7 @@ class Line:
     def _wait(self, error: AdapterError, attempt: int) -> float | None:
         """Return the seconds before the next attempt, or None where none is to be made."""
         longest = self._settings.max_wait_seconds
-        asked = error.retry_after if isinstance(error, RateLimitedError) else None
+        asked = error.retry_after
         is_last = attempt >= self._settings.attempts
         if asked is not None and (is_last or asked > longest):
             self._silent_until = self._clock.monotonic() + asked

@@ -14,7 +14,7 @@ from oneiric.core.handle import Link
 from oneiric.core.health import HealthReport
 from oneiric.documents.model import refused
 from oneiric.errors import OneiricError
-from oneiric.ports.errors import AdapterError, RateLimitedError
+from oneiric.ports.errors import AdapterError
 from oneiric.ports.http import HTTPClient, HTTPResponse, origin
 from oneiric.remote.errors import AddressError
 from oneiric.remote.origin import Origin
@@ -130,7 +130,7 @@ class Post:
         if not error.retryable or attempt >= settings.attempts:
             return None
         delay = self._backoff.delay(attempt, chance=random.random())  # noqa: S311  # no secret
-        asked = error.retry_after if isinstance(error, RateLimitedError) else None
+        asked = error.retry_after
         if asked is None:
             return delay
         return max(asked, delay) if asked <= settings.max_wait_seconds else None
