@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager, nullcontext
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -61,11 +69,12 @@ _END_SECONDS = 20.0
 class Orchestrator:
     """Try tasks until production has proved them, and not call any done before.
 
-    Use it as `async with`, or call `initialize` first and `close` last. A task is one run, whose
-    journal, with the ledger, is kept in `.oneiric_cache` of the repository. One task has one run
-    under way at a time; a second one is refused as long as the first is held by a process that
-    lives. A run that was left by a process that died goes on with `resume`; to try its task anew
-    begins another run, with proofs of its own.
+    Use it as `async with`, or call `initialize` first and `close` last; what nobody closed is
+    closed when `asyncio.run` ends. A task is one run, whose journal, with the ledger, is kept in
+    `.oneiric_cache` of the repository. One task has one run under way at a time; a second one is
+    refused as long as the first is held by a process that lives. A run that was left by a process
+    that died goes on with `resume`; to try its task anew begins another run, with proofs of its
+    own.
 
     Args:
         config: where production and the repository are.
@@ -85,7 +94,7 @@ class Orchestrator:
         self._profile = profile
         self._host: Host | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stack = AsyncExitStack()
+        self._up: AsyncGenerator[None] | None = None
         self._under_way: set[str] = set()
         self._kept = Kept()
 
@@ -102,9 +111,21 @@ class Orchestrator:
         on = host(path=self._path, profile=self._profile, folder=self.config.repo_path)
         builder = on.lifecycle.builder
         builder.settings = GivenSettings(builder.settings, self._given(on))
-        self._host = await self._stack.enter_async_context(on)
-        self._loop = asyncio.get_running_loop()
-        self._choose(on)
+        up = self._held(on)
+        await anext(up)
+        self._up, self._loop = up, asyncio.get_running_loop()
+
+    async def _held(self, on: Host) -> AsyncGenerator[None]:
+        """Hold the host; a loop that ends closes the generators that are left, and so this."""
+        try:
+            async with on:
+                self._host = on
+                self._choose(on)
+                with suppress(GeneratorExit):  # to be closed is no failure
+                    yield
+            await self._kept.settle(_END_SECONDS)
+        finally:
+            self._host = None
 
     async def close(self) -> None:
         """Let go of everything; runs under way can be resumed.
@@ -113,9 +134,9 @@ class Orchestrator:
             ClosedError: it is up on another event loop; nothing was closed.
         """
         self._check_loop()
-        await self._stack.aclose()
-        await self._kept.settle(_END_SECONDS)
-        self._host = None
+        up, self._up = self._up, None
+        if up is not None:
+            await up.aclose()
 
     def _check_loop(self) -> None:
         if self._host is not None and self._loop is not asyncio.get_running_loop():

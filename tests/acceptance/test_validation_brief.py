@@ -350,6 +350,7 @@ def test_the_program_of_the_brief_runs_though_snipara_is_far_away(place: Place) 
     done = place.program(PROGRAM, SNIPARA_API_URL="http://127.0.0.1:1")
 
     assert (done.code, done.out) == (0, "Status: done\nProofs: 6/6\n"), done.err
+    assert {line.split()[0] for line in done.err.splitlines()} == {"activation-failed"}, done.err
     assert ("POST", "/api/auth/login") in place.production.heard
 
 
