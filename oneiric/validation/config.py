@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from oneiric.core.logging import get_logger
 from oneiric.documents import line_of, locate, parse
 from oneiric.documents.model import refused, validate_settings
 from oneiric.domains.host import Host, host
@@ -25,6 +25,7 @@ NAMES = (".snipara-orchestrator.json", ".agentic.json")
 MAX_BYTES = 1 << 20
 _OTHERS = 0o077
 _SNIPARA = "snipara"
+_log = logging.getLogger(__name__)
 
 
 def _address(url: str) -> str:
@@ -112,7 +113,9 @@ class OrchestratorConfig(BaseModel):
         def origin(key: str) -> str:
             name = key.partition(".")[2]
             line = line_of(lines, name)
-            return str(own or start) if line is None or name in over else f"{own}:{line}"
+            if name in over:
+                return "the environment, or the configuration"
+            return str(own or start) if line is None else f"{own}:{line}"
 
         config = validate_settings(cls, file | over, key="orchestrator", origin_of=origin)
         warnings = _warnings(own, file)
@@ -152,5 +155,5 @@ def _warnings(path: Path | None, values: Mapping[str, JSONValue]) -> tuple[str, 
         return ()
     if not path.stat().st_mode & _OTHERS:
         return ()
-    get_logger(__name__).warning("key-readable-by-others", path=str(path))
+    _log.warning("key-readable-by-others path=%r", str(path))
     return (f"others can read the key in {path}: chmod 600 {path}, or set SNIPARA_API_KEY",)

@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from oneiric.documents import canonical, parse
 from oneiric.documents.model import validate_settings
-from oneiric.errors import ConfigError, IllegalMoveError, InvalidError, JSONValue, NotFoundError
+from oneiric.errors import (
+    ComponentError,
+    ConfigError,
+    IllegalMoveError,
+    InvalidError,
+    JSONValue,
+    NotFoundError,
+)
 from oneiric.files import read_bounded, write_atomic
 from oneiric.ports.drift import DRIFT
+from oneiric.ports.errors import UnavailableError
 from oneiric.ports.secrets import SECRETS
 from oneiric.ports.validator import VALIDATOR
 from oneiric.reports.forms import report_text
@@ -269,7 +277,10 @@ class ValidationDesk:
         """
 
         async def known(orchestrator: Orchestrator) -> KnowledgeAnswer:
-            return KnowledgeAnswer(verb, await known_of(orchestrator.snipara, verb, asked))
+            try:
+                return KnowledgeAnswer(verb, await known_of(orchestrator.snipara, verb, asked))
+            except ComponentError as error:
+                raise UnavailableError("knowledge", error.message) from error
 
         return run_to_end(self._on(known))
 

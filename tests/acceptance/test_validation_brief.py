@@ -373,7 +373,9 @@ def test_the_key_in_the_file_has_the_hosted_knowledge_asked(place: Place, comman
     assert re.search(r"^warning: .*knowledge", done.err, re.MULTILINE), done.err
     assert status.document["serving"]["adapter:knowledge"] == "adapter:knowledge@snipara"
     assert status.document["repo_path"] == str(place.folder)
-    assert "others can read the key" in status.err
+    for told in (done.err, status.err):
+        assert re.search("^key-readable-by-others path=", told, re.MULTILINE), told
+        assert "{'" not in told
     for finished in (done, status):
         assert "snp-your-api-key" not in finished.out + finished.err
     assert not (below / ".oneiric_cache").exists()

@@ -403,6 +403,14 @@ def test_an_address_of_production_with_a_password_is_refused_and_not_shown(place
         assert SECRET not in done.out + done.err
 
 
+def test_knowledge_that_cannot_be_asked_is_unavailable(place: Place) -> None:
+    """Whoever calls it from a script can tell that from a failure, and try again later."""
+    done = place.say("recall", "x", SNIPARA_API_KEY="snp-k", SNIPARA_API_URL="http://127.0.0.1:1")
+
+    assert (done.code, done.out) == (5, "")
+    assert "error[unavailable]: knowledge: adapter:knowledge@snipara failed in health" in done.err
+
+
 def test_no_secret_is_told_or_kept(place: Place) -> None:
     """Neither the key, nor a header, nor a password of an address is anywhere afterwards."""
     place.configure(

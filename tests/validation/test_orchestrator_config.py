@@ -77,6 +77,20 @@ def test_the_environment_outranks_the_file(tmp_path: Path, monkeypatch: pytest.M
     assert config.test_user == "ada@example.com"
 
 
+def test_what_a_variable_says_wrongly_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error does not send its reader to a line that is right."""
+    file = tmp_path / ".snipara-orchestrator.json"
+    file.write_text('{"prod_url": "https://api.example.com"}')
+    monkeypatch.setenv("PROD_URL", "nowhere")
+    with pytest.raises(ConfigError) as caught:
+        OrchestratorConfig.load(tmp_path)
+
+    assert "environment" in caught.value.render()
+    assert str(file) not in caught.value.render()
+
+
 def test_defect_validation_b14_all_that_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
     """Unknown keys with the nearest spelling; a missing one by name."""
     path = tmp_path / ".agentic.json"
