@@ -113,6 +113,7 @@ def swarm_join(
     *,
     swarm_id: Swarm,
     agent_id: Annotated[str, typer.Option("--agent-id", "-a", help="Who joins.")],
+    name: Annotated[str | None, typer.Option(help="What they are called.")] = None,
     role: Annotated[
         str, typer.Option("--role", "-r", help="coordinator, worker or observer.")
     ] = "worker",
@@ -128,6 +129,7 @@ def swarm_join(
         as_json=as_json,
         swarm_id=swarm_id,
         agent_id=agent_id,
+        name=name,
         role=role,
         capabilities=capability or None,
     )

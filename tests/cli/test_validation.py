@@ -411,6 +411,16 @@ def test_knowledge_that_cannot_be_asked_is_unavailable(place: Place) -> None:
     assert "error[unavailable]: knowledge: adapter:knowledge@snipara failed in health" in done.err
 
 
+def test_an_agent_joins_a_swarm_under_a_name(place: Place) -> None:
+    """With the options that users of the orchestrator know."""
+    swarm = place.say("swarm-create", "team", "--json").document["result"]["swarm_id"]
+    words = ["-s", swarm, "-a", "one", "--name", "One", "-r", "worker", "-c", "tests"]
+
+    done = place.say("swarm-join", *words, "--json")
+
+    assert (done.code, done.document["result"]["success"]) == (0, True), done.err
+
+
 def test_no_secret_is_told_or_kept(place: Place) -> None:
     """Neither the key, nor a header, nor a password of an address is anywhere afterwards."""
     place.configure(
