@@ -60,8 +60,8 @@ class Tally:
             return self._end(ProofOutcome.INCONCLUSIVE, what)
         if counts.total() < policy.count:
             return False
-        if counts[Phase.SUCCESSFUL] < policy.minimum_successes:
-            what = f"fewer than {policy.minimum_successes} measurements succeeded"
+        if counts[Phase.SUCCESSFUL] < policy.needed:
+            what = f"fewer than {policy.needed} measurements succeeded"
             return self._end(ProofOutcome.INCONCLUSIVE, what)
         return self._end(ProofOutcome.PASSED, "")
 

@@ -152,7 +152,7 @@ def _condition_faults(analysis: Analysis) -> Iterator[tuple[str, str]]:
         for path in sorted(condition.references):
             if path[0] not in NAMES:
                 yield f"analysis.{name}", f"{path[0]} is none of {', '.join(sorted(NAMES))}"
-    if analysis.minimum_successes > analysis.count:
+    if analysis.needed > analysis.count:
         yield "analysis.minimum_successes", "it is more than there are measurements"
 
 

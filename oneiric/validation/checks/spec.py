@@ -119,8 +119,16 @@ class Analysis(_Spec):
     """How many may be inconclusive."""
     error_limit: int = Field(default=4, ge=0)
     """How many in a row may get no answer."""
-    minimum_successes: int = Field(default=1, ge=1)
-    """How many must succeed; with fewer, the check is inconclusive."""
+    minimum_successes: int | None = Field(default=None, ge=1)
+    """How many must succeed, or the check is inconclusive; all but those that the limits of
+    failures and of inconclusive ones let be, when left out."""
+
+    @property
+    def needed(self) -> int:
+        """How many must succeed."""
+        if self.minimum_successes is not None:
+            return self.minimum_successes
+        return max(1, self.count - self.failure_limit - self.inconclusive_limit)
 
 
 class Conformance(_Spec):

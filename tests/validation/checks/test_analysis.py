@@ -21,7 +21,7 @@ POLICIES = st.builds(
     failure_limit=st.integers(0, 5),
     inconclusive_limit=st.integers(0, 5),
     error_limit=st.integers(0, 5),
-    minimum_successes=st.integers(1, 12),
+    minimum_successes=st.none() | st.integers(1, 12),
 )
 PHASES = st.lists(st.sampled_from(Phase), min_size=12, max_size=12)
 
@@ -43,7 +43,7 @@ def test_any_pass_has_enough_successes_and_stays_within_every_limit(
     tally = judged(policy, phases)
     assert tally.verdict is not None
     if tally.verdict is PASSED:
-        assert tally.counts[Phase.SUCCESSFUL] >= policy.minimum_successes
+        assert tally.counts[Phase.SUCCESSFUL] >= policy.needed
         assert tally.counts[Phase.FAILED] <= policy.failure_limit
         assert tally.counts[Phase.INCONCLUSIVE] <= policy.inconclusive_limit
         assert tally.counts.total() == policy.count
@@ -56,6 +56,14 @@ def test_any_pass_has_enough_successes_and_stays_within_every_limit(
 def test_any_run_of_errors_alone_is_no_pass(policy: Analysis) -> None:
     """Where every measurement got no answer, nothing passes, whatever the limits say."""
     assert judged(policy, [Phase.ERROR] * 12).verdict in (FAILED, UNSURE)
+
+
+def test_a_measurement_without_an_answer_is_no_success_unless_fewer_are_enough() -> None:
+    """Whoever says nothing needs all that no limit lets be; a flapping service is no pass."""
+    phases = [Phase.SUCCESSFUL, Phase.ERROR, Phase.FAILED, Phase.SUCCESSFUL, Phase.SUCCESSFUL]
+    strict, enough = Analysis(failure_limit=1), Analysis(failure_limit=1, minimum_successes=3)
+    assert (judged(strict, phases).verdict, judged(enough, phases).verdict) == (UNSURE, PASSED)
+    assert judged(strict, phases).reason == "fewer than 4 measurements succeeded"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +185,7 @@ async def test_percentiles_count_what_got_no_answer_as_slowest(
     """Who answers half of all requests at once is not quick for 95 of 100."""
     asked: dict[str, Any] = {
         "url": service.at("/breaking"),
-        "analysis": {"count": 6, "interval_seconds": 0},
+        "analysis": {"count": 6, "minimum_successes": 1, "interval_seconds": 0},
         "asserts": ["duration p50 < 60s", "duration p95 < 60s"],
     }
     proof = (await validator.prove(asked)).proof
