@@ -205,6 +205,7 @@ async def test_promise_l5_a_cleanup_is_not_cut_short_by_closing() -> None:
 # -- limits -----------------------------------------------------------------------------------
 
 LIMITS = PhaseLimits(create=0.02, init=0.02, health=0.02, hook=0.02, drain=0.02, cleanup=0.02)
+THREADED = PhaseLimits(create=0.3, init=0.3, health=0.3, hook=0.3, drain=0.3, cleanup=0.3)
 
 
 class Hanging(Plain):
@@ -336,7 +337,7 @@ async def test_promise_l5_a_blocking_phase_is_abandoned_and_its_result_cleaned_u
                 time.sleep(0.01)
 
     offers = offer(ledger, "a", priority=1), offer(ledger, "b", Blocking, blocking=True)
-    async with running(*offers, limits=LIMITS) as lifecycle:
+    async with running(*offers, limits=THREADED) as lifecycle:
         await lifecycle.activate(CACHE)
         swapping, ticks = asyncio.create_task(lifecycle.swap(CACHE, provider="b")), 0
         while not swapping.done():
@@ -347,7 +348,7 @@ async def test_promise_l5_a_blocking_phase_is_abandoned_and_its_result_cleaned_u
         if phase == "cleanup":
             report = await lifecycle.swap(CACHE, provider="a")
             assert [error.message for error in report.cleanup_errors] == [
-                "adapter:cache@b failed in cleanup: took longer than 0.02 s"
+                "adapter:cache@b failed in cleanup: took longer than 0.3 s"
             ]
         assert (ticks > 3 or phase == "cleanup", lifecycle.builder.guard.abandoned) == (True, 1)
         await _wake(ledger)
