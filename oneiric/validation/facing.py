@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
+from oneiric.core.guard import Guard
 from oneiric.errors import JSONValue
 from oneiric.ports.drift import DriftItem, DriftReport, Severity
 from oneiric.ports.validator import Evidence
@@ -15,7 +16,7 @@ from oneiric.runs import proof as kernel
 from oneiric.runs.body import NOBODY
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
 from oneiric.validation.models import DriftCriteria
-from oneiric.validation.parts import report_of
+from oneiric.validation.parts import check_seconds, report_of
 from oneiric.validation.proving import Held, proofs_of
 
 
@@ -47,21 +48,36 @@ async def _lent(validator: Any, _kind: str) -> AsyncIterator[Held]:
 class _Faced:
     """The port's method, done by the methods that the brief names."""
 
-    def __init__(self, face: Any, proofs: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        face: Any,
+        proofs: Mapping[str, Any] = MappingProxyType({}),
+        error: BaseException | None = None,
+    ) -> None:
         self._face = face
         self._proofs = proofs
+        self._error = error
 
     async def group(self, checks: Sequence[Mapping[str, Any]]) -> _Faced:
-        """Return one that has done *checks*, which hand something on, all together."""
+        """Return one that has done *checks*, which hand something on, all together.
+
+        Where that failed, or took longer than they all may, so does each of them.
+        """
         live = [each for each in checks if each["kind"] == "live"]
-        models = [LiveCheck.model_validate(each) for each in live]
-        found = await self._face.run_all_live_checks(models, parallel=False)
-        ids = [str(each["id"]) for each in live]
-        return _Faced(self._face, dict(zip(ids, found, strict=True)))
+
+        async def done() -> dict[str, Any]:
+            models = [LiveCheck.model_validate(each) for each in live]
+            found = await self._face.run_all_live_checks(models, parallel=False)
+            return dict(zip([str(each["id"]) for each in live], found, strict=True))
+
+        outcome = await Guard().call(done, limit=sum(map(check_seconds, live)))
+        return _Faced(self._face, cast("dict[str, Any]", outcome.value or {}), outcome.error)
 
     async def prove(self, check: Mapping[str, Any], *, captured: Mapping[str, JSONValue]) -> Any:
         """Return what was found, with what it may have captured; None without evidence."""
         found: Any
+        if self._error is not None:
+            raise self._error
         if check["id"] in self._proofs:
             found = self._proofs[check["id"]]
         elif check["kind"] == "live":

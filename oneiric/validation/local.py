@@ -16,6 +16,7 @@ from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import EXCERPT_LIMIT, Proof, ProofOutcome
 from oneiric.text.masking import Masking
 from oneiric.validation.commands import shown
+from oneiric.validation.parts import MORE_SECONDS
 from oneiric.validation.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ async def ran(executor: Executor, run: LocalRun) -> Ended:
         max_output_bytes=MAX_OUTPUT_BYTES,
         mask=run.mask,
     )
-    outcome = await Guard().call(lambda: executor.run(command), limit=_FOREVER)
+    limit = run.timeout + MORE_SECONDS  # the program's own time begins when it has a place
+    outcome = await Guard().call(lambda: executor.run(command), limit=limit)
     if isinstance(outcome.value, CommandResult):
         return Ended(outcome.value, outcome.value.reason)
     error, given = outcome.error, type(outcome.value).__name__
@@ -148,4 +150,3 @@ def last_of(data: bytes, most: int = EXCERPT_LIMIT) -> str:
 
 
 _CUT = "… "
-_FOREVER = float("inf")

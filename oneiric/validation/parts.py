@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +12,9 @@ from oneiric.ports.drift import DriftReport
 from oneiric.ports.errors import UnavailableError
 from oneiric.ports.validator import Evidence
 from oneiric.runs.proof import Proof
+from oneiric.validation.checks.attempts import LONGEST_WAIT_SECONDS
+from oneiric.validation.checks.reading import read_check
+from oneiric.validation.checks.spec import LiveCheck
 
 if TYPE_CHECKING:
     from oneiric.ports.drift import DriftDetector
@@ -20,8 +22,35 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DRIFT_SECONDS = 300.0
-_MORE_SECONDS = 900.0
+MORE_SECONDS = 900.0
+"""For how long beyond what it may take itself somebody is waited for; then they hang."""
+_USUAL_SECONDS = 300.0
+
+
+def check_seconds(check: Mapping[str, JSONValue]) -> float:
+    """Return for how many seconds at most a validator is waited for.
+
+    It is no limit of the check, which whoever does it keeps to: it is where a validator that
+    never answers is given up. So it counts the most that the check allows: each attempt its
+    whole time, and the longest wait that a service may ask for before the next one; or each
+    measurement of an analysis, which begins an interval after the one before or when that has
+    ended. `MORE_SECONDS` are for what no check can say: waiting for a place among the checks of
+    other tasks, or for a browser to start.
+
+    >>> check_seconds({"url": "/health", "timeout": 30})
+    930.0
+
+    Raises:
+        InvalidRequestError: it is no check.
+    """
+    read = read_check(check)
+    most = read.timeout
+    if isinstance(read, LiveCheck) and (analysis := read.analysis) is not None:
+        each = max(read.timeout, analysis.interval_seconds)
+        most = analysis.initial_delay_seconds + analysis.count * each
+    elif isinstance(read, LiveCheck):
+        most = read.retry.attempts * (read.timeout + LONGEST_WAIT_SECONDS) - LONGEST_WAIT_SECONDS
+    return most + MORE_SECONDS
 
 
 async def report_of(detector: DriftDetector, asked: Mapping[str, JSONValue]) -> DriftReport:
@@ -32,7 +61,7 @@ async def report_of(detector: DriftDetector, asked: Mapping[str, JSONValue]) -> 
         UnavailableError: it raised another, took too long, or gave what is no report.
     """
     total = asked.get("total_timeout")
-    limit = (total if isinstance(total, int | float) else _DRIFT_SECONDS) + _MORE_SECONDS
+    limit = (total if isinstance(total, int | float) else _USUAL_SECONDS) + MORE_SECONDS
     outcome = await Guard().call(partial(detector.detect, asked), limit=limit)
     report = _answered("drift", outcome, DriftReport)
     return _answered("drift", attempt(lambda: DriftReport.from_json(report.as_json())), DriftReport)
@@ -41,14 +70,15 @@ async def report_of(detector: DriftDetector, asked: Mapping[str, JSONValue]) -> 
 async def evidence_of(
     validator: Validator, check: Mapping[str, JSONValue], captured: Mapping[str, JSONValue]
 ) -> Evidence:
-    """Return what a validator found.
+    """Return what a validator found, within `check_seconds`.
 
     Raises:
         OneiricError: the one that it raised.
-        UnavailableError: it raised another, or gave what is no evidence.
+        UnavailableError: it raised another, took too long, or gave what is no evidence.
     """
     asked = partial(validator.prove, dict(check), captured=dict(captured))
-    evidence = _answered("validator", await Guard().call(asked, limit=math.inf), Evidence)
+    outcome = await Guard().call(asked, limit=check_seconds(check))
+    evidence = _answered("validator", outcome, Evidence)
     _answered("validator", Outcome(evidence.proof), Proof)
     _answered("validator", Outcome(evidence.captured), Mapping)  # type: ignore[type-abstract]
     return evidence
@@ -59,9 +89,9 @@ async def known_of(knowledge: Any, verb: str, asked: Mapping[str, Any]) -> Mappi
 
     Raises:
         OneiricError: the one that it raised.
-        UnavailableError: it raised another, or gave what is no table.
+        UnavailableError: it raised another, took too long, or gave what is no table.
     """
-    found = await Guard().call(lambda: getattr(knowledge, verb)(**asked), limit=math.inf)
+    found = await Guard().call(lambda: getattr(knowledge, verb)(**asked), limit=_USUAL_SECONDS)
     return _answered("knowledge", found, Mapping)  # type: ignore[type-abstract]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from oneiric.core.candidate import Candidate
 from oneiric.errors import UnavailableError
 from oneiric.ports.drift import DriftReport
 from oneiric.ports.validator import Evidence
-from oneiric.validation.parts import known_of
+from oneiric.validation.parts import check_seconds, known_of
 from tests.validation.parts import Parts, now, parts
 from tests.validation.tasks import task, told
 
@@ -73,6 +74,60 @@ async def test_a_validator_that_gives_no_evidence_has_shown_nothing(
         done = await found.orchestrator.execute_task(task())
     assert told(done) == ("validating", "inconclusive", "check-inconclusive")
     assert f"validator: {why}" in str(done.error)
+
+
+def hanging(seconds: float) -> Callable[..., Any]:
+    """Return what never answers; whenever it is asked, the time of the loop jumps by *seconds*."""
+
+    async def hang(*_args: Any, **_more: Any) -> None:
+        loop = asyncio.get_running_loop()
+        told = loop.time
+        loop.time = lambda: told() + seconds  # type: ignore[method-assign]
+        await asyncio.Event().wait()
+
+    return hang
+
+
+async def test_a_validator_that_never_answers_does_not_hold_up_a_task(tmp_path: Path) -> None:
+    """Beyond all that the check may take it is inconclusive, and says so."""
+    seconds = check_seconds({"url": "/"})
+    async with parts(tmp_path) as found:
+        offer(found, "adapter:validator", problems=giving([]), prove=hanging(seconds + 1))
+        done = await found.orchestrator.execute_task(task())
+    assert told(done) == ("validating", "inconclusive", "check-inconclusive")
+    assert f"validator: it failed: took longer than {seconds:g} s" in str(done.error)
+
+
+async def test_an_executor_that_never_answers_does_not_hold_up_a_task(tmp_path: Path) -> None:
+    """Beyond all that the program may take the local test is inconclusive, and says so."""
+    async with parts(tmp_path) as found:
+        offer(found, "adapter:executor", run=hanging(1_201))
+        done = await found.orchestrator.execute_task(task())
+    assert told(done) == ("in_progress", "inconclusive", "local-test-inconclusive")
+    assert "took longer than 1200 s" in str(done.error)
+
+
+@pytest.mark.parametrize(
+    ("check", "seconds"),
+    [
+        ({"url": "/", "timeout": 30}, 30),
+        ({"url": "/", "timeout": 30, "retry": {"attempts": 3}}, 3 * 30 + 2 * 600),
+        ({"url": "/", "timeout": 5, "analysis": {"count": 4, "interval_seconds": 60}}, 4 * 60),
+        (
+            {
+                "url": "/",
+                "timeout": 90,
+                "analysis": {"count": 4, "interval_seconds": 60, "initial_delay_seconds": 300},
+            },
+            300 + 4 * 90,
+        ),
+        ({"kind": "ui", "url": "/", "timeout": 60, "attempts": 5}, 60),
+        ({"kind": "spec", "path": "a.spec.ts", "timeout": 400}, 400),
+    ],
+)
+def test_a_check_may_take_all_that_it_asks_for(check: dict[str, Any], seconds: float) -> None:
+    """Attempts, pauses and measurements count, and 15 minutes for what no check can say."""
+    assert check_seconds(check) == seconds + 900
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,14 @@ class Liar(Face):
         return Proof(check.url, "eve", "pass", 200)
 
 
+class Broken(Face):
+    """One that cannot do checks together."""
+
+    async def run_all_live_checks(self, _checks: list[LiveCheck], *, parallel: bool) -> list[Proof]:
+        """Fail."""
+        raise RuntimeError(f"no such luck, {parallel=}")
+
+
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     """A small service."""
@@ -112,6 +120,18 @@ async def test_defect_validation_a9_no_status_stands_for_local_tests(
     assert str(result.task.status) == "prod_fail"
     good = await keeper(service, tmp_path).gate_validation_to_prod(task("validating"))
     assert bool(good)
+
+
+async def test_checks_that_could_not_be_done_together_are_inconclusive(
+    service: Service, tmp_path: Path
+) -> None:
+    """A validator that fails at them ends nobody's gate with its error."""
+    checks = [{"url": "/a", "capture": {"t": "json $.token"}}, {"url": "/b/${ captured.t }"}]
+    given = task("validating", live_checks=checks)
+    result = await keeper(service, tmp_path, validator=Broken()).gate_validation_to_prod(given)
+    assert (bool(result), str(result.verdict.code)) == (False, "check-inconclusive")
+    told = [proof.error_message for proof in result.task.proofs if "/a" in proof.endpoint]
+    assert "no such luck, parallel=False" in str(told)
 
 
 class Lenient:
