@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from oneiric.core.guard import Guard
-from oneiric.errors import JSONValue
-from oneiric.ports.errors import AdapterError
+from oneiric.errors import JSONValue, OneiricError
 from oneiric.ports.executor import Command, CommandResult
 from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import EXCERPT_LIMIT, Proof, ProofOutcome
 from oneiric.text.masking import Masking
 from oneiric.validation.commands import shown
-from oneiric.validation.parts import MORE_SECONDS
+from oneiric.validation.parts import result_of
 from oneiric.validation.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -95,14 +93,11 @@ async def ran(executor: Executor, run: LocalRun) -> Ended:
         max_output_bytes=MAX_OUTPUT_BYTES,
         mask=run.mask,
     )
-    limit = run.timeout + MORE_SECONDS  # the program's own time begins when it has a place
-    outcome = await Guard().call(lambda: executor.run(command), limit=limit)
-    if isinstance(outcome.value, CommandResult):
-        return Ended(outcome.value, outcome.value.reason)
-    error, given = outcome.error, type(outcome.value).__name__
-    why = outcome.reason or f"the executor answered with {given}, which is no result"
-    why = error.message if isinstance(error, AdapterError) else why
-    return Ended(reason=Masking(run.mask).text(why))
+    try:
+        result = await result_of(executor, command)
+    except OneiricError as error:
+        return Ended(reason=Masking(run.mask).text(error.message))
+    return Ended(result, result.reason)
 
 
 def proof_of(run: LocalRun, ended: Ended, *, at: str, by: Provenance = NOBODY) -> Proof:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin, get_type_hints
 
 from oneiric.core.guard import Guard, Outcome, attempt
 from oneiric.errors import JSONValue, OneiricError, Problem
 from oneiric.ports.drift import DriftReport
 from oneiric.ports.errors import UnavailableError
+from oneiric.ports.executor import CommandResult
 from oneiric.ports.validator import Evidence
 from oneiric.runs.proof import Proof
 from oneiric.validation.checks.attempts import LONGEST_WAIT_SECONDS
@@ -18,6 +21,7 @@ from oneiric.validation.checks.spec import LiveCheck
 
 if TYPE_CHECKING:
     from oneiric.ports.drift import DriftDetector
+    from oneiric.ports.executor import Command, Executor
     from oneiric.ports.validator import Validator
 
 T = TypeVar("T")
@@ -84,6 +88,20 @@ async def evidence_of(
     return evidence
 
 
+async def result_of(executor: Executor, command: Command) -> CommandResult:
+    """Return how a program ended, within its own time and `MORE_SECONDS`.
+
+    Its time begins when it has a place among others, which is not for it to say.
+
+    Raises:
+        OneiricError: the one that the executor raised.
+        UnavailableError: it raised another, took too long, or gave what is no result.
+    """
+    limit = (command.timeout or _USUAL_SECONDS) + MORE_SECONDS
+    outcome = await Guard().call(partial(executor.run, command), limit=limit)
+    return _whole("executor", _answered("executor", outcome, CommandResult))
+
+
 async def known_of(knowledge: Any, verb: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what whoever knows says: one of the methods of the port, with its arguments.
 
@@ -117,3 +135,19 @@ def _answered(part: str, outcome: Outcome[object], kind: type[T]) -> T:
         given = type(outcome.value).__name__
         raise UnavailableError(part, f"it answered with {given}, which is no {kind.__name__}")
     return outcome.value
+
+
+def _whole(part: str, answer: T) -> T:
+    """Return an answer whose fields are all of the kinds that they are said to be."""
+    for name, kind in get_type_hints(type(answer)).items():
+        value = getattr(answer, name)
+        if not _fits(value, kind):
+            what = f"it answered with {type(answer).__name__}, whose {name} is no such thing"
+            raise UnavailableError(part, f"{what}: {type(value).__name__}")
+    return answer
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, kind if isinstance(kind, UnionType) else get_origin(kind) or kind)

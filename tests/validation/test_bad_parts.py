@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from oneiric.core.candidate import Candidate
 from oneiric.errors import UnavailableError
 from oneiric.ports.drift import DriftReport
+from oneiric.ports.executor import CommandResult
 from oneiric.ports.validator import Evidence
 from oneiric.validation.parts import check_seconds, known_of
 from tests.validation.parts import Parts, now, parts
@@ -151,13 +153,34 @@ async def test_a_detector_that_gives_no_report_lets_nothing_pass(
     assert found.service.asked == []
 
 
-async def test_an_executor_that_gives_no_result_has_run_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (raising, "it failed: RuntimeError: no such luck"),
+        (giving(0), "it answered with int, which is no CommandResult"),
+        (
+            giving(CommandResult(exit_code=0, stdout="text")),  # type: ignore[arg-type]
+            "it answered with CommandResult, whose stdout is no such thing: str",
+        ),
+        (
+            giving(CommandResult(exit_code="0")),  # type: ignore[arg-type]
+            "it answered with CommandResult, whose exit_code is no such thing: str",
+        ),
+        (
+            giving(CommandResult(exit_code=0, duration_ms=math.nan)),
+            "it answered with CommandResult, whose duration_ms is no such thing: float",
+        ),
+    ],
+)
+async def test_an_executor_that_gives_no_result_has_run_nothing(
+    tmp_path: Path, answer: Callable[..., Any], why: str
+) -> None:
     """The local test is inconclusive, and says why."""
     async with parts(tmp_path) as found:
-        offer(found, "adapter:executor", run=giving(0))
+        offer(found, "adapter:executor", run=answer)
         done = await found.orchestrator.execute_task(task())
     assert told(done) == ("in_progress", "inconclusive", "local-test-inconclusive")
-    assert "the executor answered with int, which is no result" in str(done.error)
+    assert f"executor: {why}" in str(done.error)
 
 
 @pytest.mark.parametrize(

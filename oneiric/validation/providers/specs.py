@@ -20,6 +20,7 @@ from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.text.printable import printable
 from oneiric.validation.checks.spec import SpecCheck
+from oneiric.validation.parts import result_of
 
 __all__ = ["SpecProver"]
 
@@ -152,7 +153,7 @@ class SpecProver:
         result: CommandResult | None = None
         try:
             async with self._executor.use() as executor:
-                result = await executor.run(command)
+                result = await result_of(executor, command)
         except OneiricError as error:
             judged = _Judgement(ProofOutcome.INCONCLUSIVE, error.message, error.hint)
         else:
