@@ -113,7 +113,10 @@ class GateQuestion:
 
 
 class Gatekeeper(Adapter, Policy[GateQuestion], Protocol):
-    """Answer at both gates, with a code of `GateCode` and the evidence as facts."""
+    """Answer at both gates, with a code of `GateCode` and the evidence as facts.
+
+    It is asked in a thread, where it may block, and has half a minute to answer.
+    """
 
 
 GATEKEEPER: ComponentRef[Gatekeeper] = ComponentRef("adapter:gatekeeper")

@@ -20,6 +20,7 @@ from oneiric.validation.compiling import Compiled, compile_task
 from oneiric.validation.executor import Executor
 from oneiric.validation.facing import asked_of, drift_of
 from oneiric.validation.models import LocalTestSpec, Proof, Task, TaskStatus
+from oneiric.validation.parts import verdict_of
 from oneiric.validation.providers.gatekeeper import StrictGatekeeper, StrictGatekeeperSettings
 from oneiric.validation.settings import ValidationSettings
 from oneiric.validation.steps.gate_step import overruled
@@ -148,13 +149,14 @@ class Gatekeeper:
 
         Raises:
             TaskError: everything that is wrong with the task.
+            UnavailableError: the policy failed, took too long, or gave no verdict.
         """
         compiled = self._compiled(task)
         if task.status is not TaskStatus.LOCAL_OK:
-            return self._judged(task, self._question(compiled, Gate.VALIDATION, task.status))
+            return await self._judged(task, self._question(compiled, Gate.VALIDATION, task.status))
         await self._test(task)
         question = self._question(compiled, Gate.VALIDATION, task.status, await self._drift(task))
-        result = self._judged(task, question)
+        result = await self._judged(task, question)
         self._let_in.pop(task.id, None)
         if result:
             self._let_in[task.id] = (task, result.task)
@@ -170,17 +172,18 @@ class Gatekeeper:
 
         Raises:
             TaskError: everything that is wrong with the task.
+            UnavailableError: the policy failed, took too long, or gave no verdict.
         """
         before, after = self._let_in.get(task.id, (None, task))
         task = after if task == before else task
         compiled = self._compiled(task)
         if task.status is not TaskStatus.VALIDATING:
-            return self._judged(task, self._question(compiled, Gate.PRODUCTION, task.status))
+            return await self._judged(task, self._question(compiled, Gate.PRODUCTION, task.status))
         if self._tested.get(task.id) != task.criteria.local_tests:
             await self._test(task)
         self._seen[task.id] += await self._asked(compiled)
         question = self._question(compiled, Gate.PRODUCTION, task.status)
-        result = self._judged(task, question)
+        result = await self._judged(task, question)
         if not result and not _is_inconclusive(result.verdict):
             return self._with_drift(result, await self._drift(task))
         if result:
@@ -307,8 +310,8 @@ class Gatekeeper:
             fail_fast_on_drift=self._settings.fail_fast_on_drift,
         )
 
-    def _judged(self, task: Task, question: GateQuestion) -> GateResult:
-        verdict = overruled(self._policy.check(question), question)
+    async def _judged(self, task: Task, question: GateQuestion) -> GateResult:
+        verdict = overruled(await verdict_of(self._policy, question), question)
         status = _status_after(task.status, question.gate, verdict)
         proofs = [Proof.of(proof) for proof in question.seen]
         error = None if verdict else verdict.reason or str(verdict.code)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from functools import partial
-from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from oneiric.core.guard import Guard, Outcome, attempt
+from oneiric.core.policy import Effect, Verdict
 from oneiric.errors import JSONValue, OneiricError, Problem
 from oneiric.ports.drift import DriftReport
 from oneiric.ports.errors import UnavailableError
@@ -20,8 +21,10 @@ from oneiric.validation.checks.reading import read_check
 from oneiric.validation.checks.spec import LiveCheck
 
 if TYPE_CHECKING:
+    from oneiric.core.policy import Policy
     from oneiric.ports.drift import DriftDetector
     from oneiric.ports.executor import Command, Executor
+    from oneiric.ports.gatekeeper import GateQuestion
     from oneiric.ports.validator import Validator
 
 T = TypeVar("T")
@@ -29,6 +32,7 @@ T = TypeVar("T")
 MORE_SECONDS = 900.0
 """For how long beyond what it may take itself somebody is waited for; then they hang."""
 _USUAL_SECONDS = 300.0
+_GATE_SECONDS = 30.0
 
 
 def check_seconds(check: Mapping[str, JSONValue]) -> float:
@@ -99,7 +103,19 @@ async def result_of(executor: Executor, command: Command) -> CommandResult:
     """
     limit = (command.timeout or _USUAL_SECONDS) + MORE_SECONDS
     outcome = await Guard().call(partial(executor.run, command), limit=limit)
-    return _whole("executor", _answered("executor", outcome, CommandResult))
+    return _whole("executor", outcome, CommandResult, _RESULT)
+
+
+async def verdict_of(gatekeeper: Policy[GateQuestion], question: GateQuestion) -> Verdict:
+    """Return what a gatekeeper says; it is asked in a thread, so that nobody else waits for it.
+
+    Raises:
+        OneiricError: the one that it raised.
+        UnavailableError: it raised another, took longer than 30 s, or gave what is no verdict.
+    """
+    asked = partial(gatekeeper.check, question)
+    outcome = await Guard().call(asked, limit=_GATE_SECONDS, blocking=True)
+    return _whole("gatekeeper", outcome, Verdict, _VERDICT)
 
 
 async def known_of(knowledge: Any, verb: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -132,22 +148,43 @@ def _answered(part: str, outcome: Outcome[object], kind: type[T]) -> T:
     if outcome.error is not None:
         raise UnavailableError(part, f"it failed: {outcome.reason}") from outcome.error
     if not isinstance(outcome.value, kind):
-        given = type(outcome.value).__name__
-        raise UnavailableError(part, f"it answered with {given}, which is no {kind.__name__}")
+        raise _refused(part, outcome.value, kind)
     return outcome.value
 
 
-def _whole(part: str, answer: T) -> T:
-    """Return an answer whose fields are all of the kinds that they are said to be."""
-    for name, kind in get_type_hints(type(answer)).items():
+def _whole(part: str, outcome: Outcome[object], kind: type[T], fields: Mapping[str, Any]) -> T:
+    """Return an answer of that very class, for another may say anything of itself; all fields fit.
+
+    Raises:
+        OneiricError: as for `_answered`.
+    """
+    answer = _answered(part, outcome, kind)
+    if type(answer) is not kind:
+        raise _refused(part, answer, kind)
+    for name, wanted in fields.items():
         value = getattr(answer, name)
-        if not _fits(value, kind):
-            what = f"it answered with {type(answer).__name__}, whose {name} is no such thing"
+        is_number = not isinstance(value, float) or math.isfinite(value)
+        if not isinstance(value, wanted) or not is_number:
+            what = f"it answered with {kind.__name__}, whose {name} is no such thing"
             raise UnavailableError(part, f"{what}: {type(value).__name__}")
     return answer
 
 
-def _fits(value: object, kind: Any) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, kind if isinstance(kind, UnionType) else get_origin(kind) or kind)
+def _refused(part: str, value: object, kind: type[object]) -> UnavailableError:
+    given = type(value).__name__
+    return UnavailableError(part, f"it answered with {given}, which is no {kind.__name__}")
+
+
+_RESULT: Mapping[str, Any] = {
+    "exit_code": int | None,
+    "signal": str | None,
+    "timed_out": bool,
+    "duration_ms": int | float,
+    "stdout": bytes,
+    "stderr": bytes,
+    "stdout_dropped": int,
+    "stderr_dropped": int,
+    "cpu_seconds": int | float,
+    "peak_memory_bytes": int | None,
+}
+_VERDICT: Mapping[str, Any] = {"effect": Effect, "code": StrEnum, "reason": str, "facts": Mapping}

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from oneiric.core.candidate import Candidate
+from oneiric.core.policy import Verdict
 from oneiric.errors import UnavailableError
 from oneiric.ports.drift import DriftReport
 from oneiric.ports.executor import CommandResult
+from oneiric.ports.gatekeeper import GateCode, GateQuestion
 from oneiric.ports.validator import Evidence
+from oneiric.validation.gates import Gatekeeper
+from oneiric.validation.models import TaskStatus
 from oneiric.validation.parts import check_seconds, known_of
 from tests.validation.parts import Parts, now, parts
 from tests.validation.tasks import task, told
@@ -82,12 +88,17 @@ def hanging(seconds: float) -> Callable[..., Any]:
     """Return what never answers; whenever it is asked, the time of the loop jumps by *seconds*."""
 
     async def hang(*_args: Any, **_more: Any) -> None:
-        loop = asyncio.get_running_loop()
-        told = loop.time
-        loop.time = lambda: told() + seconds  # type: ignore[method-assign]
+        jump(seconds)
         await asyncio.Event().wait()
 
     return hang
+
+
+def jump(seconds: float) -> None:
+    """Let the time of the loop jump."""
+    loop = asyncio.get_running_loop()
+    told = loop.time
+    loop.time = lambda: told() + seconds  # type: ignore[method-assign]
 
 
 async def test_a_validator_that_never_answers_does_not_hold_up_a_task(tmp_path: Path) -> None:
@@ -199,3 +210,48 @@ async def test_knowledge_that_gives_no_answer_is_at_fault_itself(
         offer(found, "adapter:knowledge", **methods)
         with pytest.raises(UnavailableError, match=f"knowledge: {why}"):
             await known_of(found.orchestrator.snipara, "recall", {"query": "x"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (raising, "it failed: RuntimeError: no such luck"),
+        (giving(True), "it answered with bool, which is no Verdict"),
+        (
+            giving(Verdict("allow", GateCode.OPEN)),  # type: ignore[arg-type]
+            "it answered with Verdict, whose effect is no such thing: str",
+        ),
+    ],
+)
+async def test_a_gatekeeper_that_gives_no_verdict_opens_no_gate(
+    tmp_path: Path, answer: Callable[..., Any], why: str
+) -> None:
+    """Whoever asks: it is told that the gatekeeper is at fault."""
+    async with parts(tmp_path) as found:
+        offer(found, "adapter:gatekeeper", check=answer)
+        done = await found.orchestrator.execute_task(task())
+        face = Gatekeeper(prod_url=found.service.url, policy=SimpleNamespace(check=answer))
+        stands = task().model_copy(update={"status": TaskStatus.PENDING})
+        with pytest.raises(UnavailableError, match=f"gatekeeper: {why}"):
+            await face.gate_local_to_validation(stands)
+    assert told(done) == ("in_progress", "error", "unavailable")
+    assert f"gatekeeper: {why}" in str(done.error)
+
+
+async def test_a_gatekeeper_that_blocks_holds_up_nobody_else(tmp_path: Path) -> None:
+    """The loop goes on while it thinks, and beyond 30 seconds it has said nothing."""
+    begun, end = threading.Event(), threading.Event()
+
+    def check(_question: GateQuestion) -> None:
+        begun.set()
+        end.wait(60)
+
+    async with parts(tmp_path) as found:
+        offer(found, "adapter:gatekeeper", check=check)
+        trying = asyncio.create_task(found.orchestrator.execute_task(task()))
+        await asyncio.to_thread(begun.wait, 30)
+        jump(31)
+        done = await trying
+        end.set()
+    assert told(done) == ("in_progress", "error", "unavailable")
+    assert "gatekeeper: it failed: took longer than 30 s" in str(done.error)

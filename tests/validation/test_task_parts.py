@@ -333,8 +333,8 @@ async def test_what_is_no_verdict_opens_no_gate(tmp_path: Path, answer: object) 
         register = found.orchestrator.host.lifecycle.resolver.register
         register(Candidate("adapter:gatekeeper", "odd", Odd, stack_level=5))
         done = await found.orchestrator.execute_task(task())
-    assert told(done) == ("in_progress", "error", "invalid")
-    assert "which is no verdict" in str(done.error)
+    assert told(done) == ("in_progress", "error", "unavailable")
+    assert "which is no Verdict" in str(done.error)
 
 
 async def test_promise_task_a_ledger_that_was_touched_stops_the_task(tmp_path: Path) -> None:

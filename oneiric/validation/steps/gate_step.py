@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.core.guard import Guard
 from oneiric.core.policy import Effect, Verdict
-from oneiric.errors import InvalidError, JSONValue
+from oneiric.errors import JSONValue
 from oneiric.ports.drift import DriftReport
 from oneiric.ports.gatekeeper import Asked, Gate, GateCode, GateQuestion
 from oneiric.runs.proof import ProofOutcome
 from oneiric.validation.local import LOCAL
+from oneiric.validation.parts import verdict_of
 from oneiric.validation.recording import noted, seen_proofs, word_of
 from oneiric.validation.states import TaskStatus
 from oneiric.validation.steps.drift_step import detected
@@ -67,6 +68,7 @@ class GateStep:
 
         Raises:
             PolicyRefusedError: the gate stays shut; its details hold the verdict.
+            UnavailableError: the gatekeeper failed, took too long, or gave no verdict.
         """
         asked = cast("dict[str, Any]", payload)
         given = asked["given"]
@@ -74,7 +76,7 @@ class GateStep:
         handle = self.gatekeeper.use()
         async with self.sessions.use() as sessions, handle as gatekeeper:
             by = sessions.provenance(handle, context.run_id)
-            verdict = overruled(gatekeeper.check(question), question)
+            verdict = overruled(await verdict_of(gatekeeper, question), question)
             at = sessions.now()
         if question.gate is Gate.PRODUCTION and verdict.effect is Effect.DENY and given["ask"]:
             verdict = await self._explained(verdict, given["ask"])
@@ -123,19 +125,13 @@ class GateStep:
         return replace(verdict, facts={**verdict.facts, **more})
 
 
-def overruled(verdict: object, question: GateQuestion) -> Verdict:
+def overruled(verdict: Verdict, question: GateQuestion) -> Verdict:
     """Return the verdict, or a refusal where a task was let pass that had not shown enough.
 
     Whoever is the gatekeeper: no task gets through a gate of which a local test did not pass, or
     that has none and no reason why. None is done of which a required check did not pass in
     production, or of which no check of its own did.
-
-    Raises:
-        InvalidError: it is no verdict.
     """
-    if type(verdict) is not Verdict:
-        kind = type(verdict).__name__
-        raise InvalidError(f"the gatekeeper answered with {kind}, which is no verdict")
     if not verdict:
         return verdict
     for code, reason in _unproved(question):
