@@ -132,13 +132,14 @@ class Prover:
         """Ask once, and note what was found; return why there was no answer."""
         account.attempts += 1
         account.answer, account.findings, account.silence = None, (), ""
+        await self.pace.take(self.slots, begin_of(check.url))
         try:
-            async with self.slots:
-                await self.pace.wait(begin_of(check.url))
-                account.answer = answer = await self.asker.ask(check)
+            account.answer = answer = await self.asker.ask(check)
         except UnansweredError as error:
             account.silence = error.message
             return error
+        finally:
+            self.slots.release()
         judge = partial(self._judged, check, answer, percentiles=percentiles)
         account.findings = await asyncio.to_thread(judge) if _is_slow(check, answer) else judge()
         return None
