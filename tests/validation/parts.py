@@ -29,6 +29,13 @@ def now() -> str:
     return rfc3339(CLOCK.now())
 
 
+def jump(seconds: float) -> None:
+    """Let the time of the loop jump."""
+    loop = asyncio.get_running_loop()
+    told = loop.time
+    loop.time = lambda: told() + seconds  # type: ignore[method-assign]
+
+
 class Service:
     """A service on a port of its own, whose answers a test may change; it counts requests."""
 

@@ -22,7 +22,7 @@ from oneiric.ports.validator import Evidence
 from oneiric.validation.gates import Gatekeeper
 from oneiric.validation.models import TaskStatus
 from oneiric.validation.parts import check_seconds, known_of
-from tests.validation.parts import Parts, now, parts
+from tests.validation.parts import Parts, jump, now, parts
 from tests.validation.tasks import task, told
 
 
@@ -92,13 +92,6 @@ def hanging(seconds: float) -> Callable[..., Any]:
         await asyncio.Event().wait()
 
     return hang
-
-
-def jump(seconds: float) -> None:
-    """Let the time of the loop jump."""
-    loop = asyncio.get_running_loop()
-    told = loop.time
-    loop.time = lambda: told() + seconds  # type: ignore[method-assign]
 
 
 async def test_a_validator_that_never_answers_does_not_hold_up_a_task(tmp_path: Path) -> None:

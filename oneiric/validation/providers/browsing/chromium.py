@@ -21,6 +21,7 @@ BACKEND = "browser"
 Begin: TypeAlias = "Callable[[], Coroutine[object, object, Playwright]]"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _HANDED_ON = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ")
+_AGAIN_SECONDS = 60.0
 _ANSWER_SECONDS = 5.0
 _END_SECONDS = 10.0
 _ROOT = 0
@@ -41,6 +42,8 @@ class Chromium:
         self._kept = Kept()
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
+        self._hung: UnavailableError | None = None
+        self._until = 0.0
 
     @property
     def version(self) -> str:
@@ -50,24 +53,30 @@ class Chromium:
     async def get(self) -> Browser:
         """Return the browser; it is begun if it does not run, crashed, or hangs.
 
+        Where its start took too long, whoever asks within the next minute is told so at once.
+
         Raises:
             UnavailableError: it cannot be; says what to install.
         """
         async with self._lock:
             if self._browser is None or not await _answers(self._browser):
                 await self._end()
+                if self._hung is not None and asyncio.get_running_loop().time() < self._until:
+                    raise self._hung.with_traceback(None)
                 self._browser = await self._begun()
             return self._browser
 
     async def stop(self) -> None:
         """End the browser and all of its processes; the next `get` begins it anew."""
         async with self._lock:
+            self._hung = None
             await self._end()
 
     async def _begun(self) -> Browser:
         file = self._file()
         begin = await asyncio.to_thread(_library)
         from playwright.async_api import Error
+        from playwright.async_api import TimeoutError as TooLongError
 
         try:
             self._playwright = await self._started(begin)
@@ -86,7 +95,11 @@ class Chromium:
             await self._end()
             reason = f"{file} does not start: {first_line(error)}"
             hint = "apt install chromium, or set sandbox = false where the system forbids it"
-            raise UnavailableError(BACKEND, reason, hint=hint) from None
+            told = UnavailableError(BACKEND, reason, hint=hint)
+            if isinstance(error, TooLongError):
+                self._hung = told
+                self._until = asyncio.get_running_loop().time() + _AGAIN_SECONDS
+            raise told from None
         except BaseException:
             await self._end()
             raise
