@@ -44,6 +44,7 @@ def verify(
     """Verify the ledger of a task: signatures, order, and that nothing is missing.
 
     Its end is compared with the recorded one, and with those in the journals of the task's runs.
-    It ends with 1 if anything is wrong.
+    The pictures that its proofs name have to be there as they were. It ends with 1 if anything is
+    wrong.
     """
     show_answer(desk_of(context).verify(task, head), as_json=as_json, coloured=True)

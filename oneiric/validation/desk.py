@@ -45,6 +45,7 @@ from oneiric.validation.answers import (
 from oneiric.validation.compiling import PREFIX
 from oneiric.validation.config import NAMES, OrchestratorConfig
 from oneiric.validation.counting import explained
+from oneiric.validation.evidence import missing_evidence
 from oneiric.validation.ledger import Entry, Head, Ledger, LedgerError
 from oneiric.validation.models import LiveCheck, Proof, Task
 from oneiric.validation.orchestrator import Orchestrator
@@ -314,7 +315,8 @@ class ValidationDesk:
     def verify(self, task: str, head: str = "") -> Verification:
         """Verify the ledger of a task against its own end, and against what journals say of it.
 
-        They keep ends too, and which runs production has proved.
+        They keep ends too, and which runs production has proved. The files that proofs name have
+        to be there as they were.
 
         Args:
             task: the id of the task.
@@ -335,6 +337,7 @@ class ValidationDesk:
                 work = partial(book.verified, task, heads=heads)
                 entries, problems = await asyncio.to_thread(work)
                 problems += _unborne(proved, entries)
+                problems += await asyncio.to_thread(missing_evidence, entries)
                 return Verification(task, book.head(task), len(heads), problems)
 
         return run_to_end(self._on(verified))
