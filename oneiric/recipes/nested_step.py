@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from oneiric.errors import BugError, JSONValue, LockedError, OneiricError, RunExistsError
+from oneiric.domains.taking import taken_up
+from oneiric.errors import BugError, JSONValue, OneiricError, RunExistsError
 from oneiric.recipes.approve_step import is_denied
 from oneiric.recipes.errors import ApprovalDeniedError, SecretShownError, StepError
 from oneiric.recipes.inputs import checked_inputs
@@ -81,7 +83,11 @@ class NestedStep(RecipeStep):
 
 
 async def _run(host: Host, run_id: str, session: Session, given: Given) -> Run:
-    """Run the child, or take it up where it was left, and return it when it is over."""
+    """Run the child, or take it up where it was left, and return it when it is over.
+
+    Raises:
+        LockedError: another process has held it for longer than a claim lasts that nobody renews.
+    """
     plan, engine = session.compiled.plan, host.engine
     concurrency = session.compiled.recipe.spec.concurrency
     above: dict[str, JSONValue] = {"parent": given.context.run_id, "step": given.name}
@@ -98,15 +104,26 @@ async def _run(host: Host, run_id: str, session: Session, given: Given) -> Run:
     if concurrency.group:
         group = Group(concurrency.group, host.journal)
         await before_again(host, group, concurrency.on_busy, run_id)
-    while known.state is not RunState.SUCCEEDED:
+    if run_id in {each.run_id for each in engine.under_way}:  # an earlier try, which is canceled
+        with suppress(OneiricError):
+            await (await engine.resume(run_id))
+
+    async def take() -> RunHandle | None:
+        known = await engine.get(run_id)
+        if known.state is RunState.SUCCEEDED:
+            return None
         session.writers.update(writers_in(await host.journal.read(run_id)))
         take_up = engine.retry if known.state.is_over else engine.resume
-        try:
-            return await _over(await take_up(run_id, plan, force=session.is_forced), given.name)
-        except LockedError:  # held until the lease of whoever is gone is over
-            await asyncio.sleep(_PACE_SECONDS)
-            known = await engine.get(run_id)
-    return known
+        return await take_up(run_id, plan, force=session.is_forced)
+
+    again = await taken_up(
+        run_id, take, clock=host.clock, seconds=host.lease_seconds, notice=partial(_told, given)
+    )
+    return await engine.get(run_id) if again is None else await _over(again, given.name)
+
+
+def _told(given: Given, line: str) -> None:
+    tell(f"{given.name}: {line}")
 
 
 async def _over(handle: RunHandle, step: str) -> Run:

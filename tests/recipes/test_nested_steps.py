@@ -153,6 +153,26 @@ async def test_a_parent_that_is_taken_up_takes_up_the_same_child(desk: Desk) -> 
     assert words("two") == ["x", "x"]
 
 
+async def test_a_run_within_that_somebody_else_carries_on_is_waited_for_and_told(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where they hold it longer than the claim of a dead process lasts, the step says so."""
+    desk.write("oneiric.toml", "[runs]\nlease_seconds = 1\n")
+    desk.write("child.yaml", "steps: [{name: one, type: shell, run: [sh, -c, 'exit 1']}]")
+    path = desk.write("r.yaml", "steps: [{name: sub, type: recipe, recipe: child.yaml}]")
+    async with host() as on, on.lifecycle.use(SESSIONS) as sessions:
+        runner = RecipeRunner(on)
+        compiled = runner.compile(path)
+        parent = await runner.run(compiled)
+        (child,) = await on.journal.runs(name="recipe:child")
+        assert await on.journal.claim(child.run_id, holder="them", seconds=600)
+        sessions.begin(parent.run_id, await runner.session(compiled, compiled.input({})))
+        again = await (await on.engine.retry(parent.run_id))
+    assert "another engine holds the run" in str(again.steps["sub"].error)
+    told = capsys.readouterr().err
+    assert f"sub: waits until nobody holds the run {child.run_id}: 1 s at most" in told
+
+
 async def test_a_run_within_is_canceled_with_its_parent(desk: Desk) -> None:
     """What it runs is dead by then, and what it does at last is done."""
     desk.write(
@@ -177,7 +197,8 @@ async def test_a_run_within_is_canceled_with_its_parent(desk: Desk) -> None:
 
 
 def test_a_run_within_that_took_too_long_is_gone_on_with_by_the_next_try(desk: Desk) -> None:
-    """The first is canceled; what it had done is not done again."""
+    """The first is canceled, however long that takes; what it had done is not done again."""
+    desk.write("oneiric.toml", "[runs]\nlease_seconds = 1\n")
     desk.write(
         "child.yaml",
         """
@@ -185,7 +206,7 @@ def test_a_run_within_that_took_too_long_is_gone_on_with_by_the_next_try(desk: D
           - {name: one, type: shell, run: [sh, -c, 'echo x >> one']}
           - {name: two, type: shell, run: [sh, -c, 'echo x >> two; test -e go || sleep 600']}
           - {name: w, module: steps, function: Write, args: {key: b.n_v1, value: 1}}
-        finally: [{name: last, type: shell, run: [touch, go]}]
+        finally: [{name: last, type: shell, run: [sh, -c, 'sleep 2; touch go']}]
         """,
     )
     context = ran(
