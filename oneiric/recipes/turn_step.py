@@ -90,7 +90,7 @@ class TurnStep:
 
     Each says in its journal that it takes its turn and looks once more before it does, so that
     of two which take it at once the later one lets go. A run whose process has died holds up
-    nobody once its lease has ended.
+    nobody: at once where that was of this machine, else when its lease has ended.
     """
 
     def __init__(self, sessions: Link[Sessions]) -> None:

@@ -115,10 +115,14 @@ def _is_done(run: Run) -> bool:
 
 
 async def _check_free(work: Work, run_id: str) -> None:
-    """Pass if nobody holds the run; where somebody does, say how long a claim can last."""
+    """Pass if nobody holds the run; where somebody does, say how long a claim can last.
+
+    That of a process of this machine ends with it, so whoever holds one is at work, is stopped, or
+    was of another machine.
+    """
     record = await found_run(work.journal, run_id)
     if record.is_held:
-        hint = f"if its process is gone, its claim ends within {work.lease_seconds:g} s"
+        hint = f"it is at work, or else its claim ends within {work.lease_seconds:g} s"
         raise LockedError(f"{record.holder} holds the run {run_id}", hint=hint)
 
 

@@ -157,7 +157,7 @@ def test_promise_w8_a_run_that_somebody_holds_is_refused_with_3(call: Call, tmp_
     code, _, err = call("run", "resume", "run-1")
 
     assert (code, err.splitlines()[0]) == (3, "error[locked]: somebody holds the run run-1")
-    assert "30 s" in err
+    assert "hint: it is at work, or else its claim ends within 30 s" in err
 
 
 @pytest.mark.parametrize(
