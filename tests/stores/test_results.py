@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,9 @@ def result(key: str, *, place: str = "here", value: JSONValue = None) -> StoredR
 
 
 def put_many(path: Path, who: str) -> None:
-    store = ResultStore(path)
-    for number in range(20):
-        store.put(result(f"{who}{number}", place=who))
+    with closing(ResultStore(path)) as store:
+        for number in range(20):
+            store.put(result(f"{who}{number}", place=who))
 
 
 def test_what_was_put_is_got_and_reading_makes_no_file(tmp_path: Path) -> None:
@@ -34,6 +35,7 @@ def test_what_was_put_is_got_and_reading_makes_no_file(tmp_path: Path) -> None:
     again = result("a", place="there", value=2)
     store.put(again)
     assert (store.get("a"), store.last("there")) == (again, again)
+    store.close()
 
 
 def test_the_oldest_go_when_there_are_too_many_or_they_are_too_large(tmp_path: Path) -> None:
@@ -50,6 +52,8 @@ def test_the_oldest_go_when_there_are_too_many_or_they_are_too_large(tmp_path: P
     )
     assert small.put(result("d", value="x" * 300)) is False
     assert small.get("c") is not None
+    few.close()
+    small.close()
 
 
 def test_several_processes_may_put_at_once(tmp_path: Path) -> None:
