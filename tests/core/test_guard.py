@@ -131,17 +131,19 @@ async def test_async_code_that_swallows_cancellation_is_abandoned() -> None:
 async def test_blocking_code_does_not_stop_the_loop_and_is_abandoned() -> None:
     """A thread that outlives its limit goes on alone; its late value is disposed of."""
     guard, late, ticks = Guard(), list[object](), 0
+    released = threading.Event()
 
     def block() -> str:
-        time.sleep(0.15)
+        released.wait(20.0)
         return "late"
 
-    call = asyncio.create_task(guard.call(block, limit=0.05, blocking=True, dispose=late.append))
+    call = asyncio.create_task(guard.call(block, limit=0.3, blocking=True, dispose=late.append))
     while not call.done():
         await asyncio.sleep(0.005)
         ticks += 1
     assert (call.result().timed_out, guard.abandoned) == (True, 1)
     assert ticks >= 3
+    released.set()
     await until(lambda: late)
     assert late == ["late"]
 
