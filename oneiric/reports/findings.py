@@ -17,6 +17,7 @@ class Finding:
     outcome: str
     subject: str = ""
     error: str = ""
+    check: str = ""
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.subject, self.error)))
@@ -36,13 +37,17 @@ def findings(result: JSONValue) -> tuple[Finding, ...]:
 def _read(told: list[Any]) -> Iterator[Finding]:
     for each in told:
         if isinstance(each, Mapping) and "digest" in each and each.get("outcome") in _OUTCOMES:
-            texts = (str(each.get(name) or "") for name in ("outcome", "subject", "error"))
+            texts = (str(each.get(name) or "") for name in ("outcome", "subject", "error", "check"))
             yield Finding(*texts)
 
 
 def refutation(found: tuple[Finding, ...]) -> dict[str, JSONValue] | None:
-    """Return what was found not to be so, or not to be known, as errors are; None if all is so."""
-    bad = [each for each in found if each.outcome != ProofOutcome.PASSED]
+    """Return what was found not to be so, or not to be known, as errors are; None if all is so.
+
+    Of several findings of one check the last counts.
+    """
+    last = {each.check or at: each for at, each in enumerate(found)}
+    bad = [each for each in last.values() if each.outcome != ProofOutcome.PASSED]
     if not bad:
         return None
     is_known = any(each.outcome == ProofOutcome.FAILED for each in bad)

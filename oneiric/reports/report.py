@@ -136,7 +136,8 @@ class StepReport:
         """Why it stands as it does, in words, where its state alone does not tell."""
         step = self.run
         if self.error is not None:
-            return told(self.error)
+            said = "" if step.error is not None else self.remarks.why
+            return said or told(self.error)
         if step.state is StepState.ASSIGNED:
             if self.is_signaled:
                 return f"got the signal {step.signal}; goes on when the run is taken up"

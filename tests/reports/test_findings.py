@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from oneiric.reports.dot import dot
+from oneiric.reports.findings import findings, refutation
 from oneiric.reports.html import html
 from oneiric.reports.junit import junit
 from oneiric.reports.markdown import markdown
@@ -76,3 +77,14 @@ def test_a_run_that_succeeded_all_the_same_has_no_failure() -> None:
 
     assert (suite.get("failures"), suite.get("errors")) == ("0", "0")
     assert report.steps[1].why.endswith("/orders: status 200: it is 404")
+
+
+def test_a_check_of_which_another_path_was_enough_is_no_failure() -> None:
+    """Of several proofs of one check the last counts, whatever became of the run."""
+    first = {"digest": _DIGEST, "outcome": "fail", "subject": "/health", "check": "health"}
+    second = {"digest": _DIGEST, "outcome": "pass", "subject": "/healthz", "check": "health"}
+    other = {**first, "check": "users"}
+
+    assert refutation(findings({"proofs": [first, second]})) is None
+    assert refutation(findings({"proofs": [second, first]})) is not None
+    assert refutation(findings({"proofs": [other, second]})) is not None
