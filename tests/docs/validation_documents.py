@@ -40,7 +40,7 @@ def evidence(**more: Any) -> kernel.Proof:
     facts = {"check": "live-6149728ee6ce", "user": "test@example.com", "duration_ms": 12.5}
     asserts = [{"what": "status", "expected": 200, "actual": 200, "ok": True}]
     told: dict[str, Any] = {
-        "claim": f"GET {PRODUCTION}/health answers as it should",
+        "claim": f"GET {PRODUCTION}/health answers as expected",
         "subject": f"{PRODUCTION}/health",
         "kind": "live",
         "outcome": kernel.ProofOutcome.PASSED,
