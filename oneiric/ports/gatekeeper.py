@@ -26,7 +26,6 @@ class GateCode(StrEnum):
     OPEN = "open"
     WRONG_STATUS = "wrong-status"
     LEDGER_BROKEN = "ledger-broken"
-    UNSEEN_PROOF = "unseen-proof"
     NO_LOCAL_TESTS = "no-local-tests"
     LOCAL_TEST_FAILED = "local-test-failed"
     LOCAL_TEST_INCONCLUSIVE = "local-test-inconclusive"
@@ -81,9 +80,8 @@ class GateQuestion:
         gate: which gate.
         status: the status of the task.
         checks: what the task declares.
-        seen: the proofs that were seen made in this run, in order; a repeat counts once, as
-            its last.
-        given: proofs that the task brought along; whatever is not among *seen* was not seen made.
+        seen: the proofs that were seen made in this run, in order, and no others; a repeat
+            counts once, as its last.
         required_proofs: how many different checks have to be proved, one of them live.
         minimum_score: what share of the weight has to pass, from 0 to 1.
         without_local_tests: why there are none; empty unless that was said.
@@ -97,7 +95,6 @@ class GateQuestion:
     status: str
     checks: Sequence[Asked] = ()
     seen: Sequence[Proof] = ()
-    given: Sequence[Proof] = ()
     required_proofs: int = 3
     minimum_score: float = 0.0
     without_local_tests: str = ""

@@ -36,7 +36,6 @@ _MARKS: Mapping[str, str] = {"pass": "pass", "fail": "FAIL", "inconclusive": "un
 _NOTHING = (
     GateCode.WRONG_STATUS,
     GateCode.LEDGER_BROKEN,
-    GateCode.UNSEEN_PROOF,
     GateCode.NO_LOCAL_TESTS,
     GateCode.REQUIRED_CHECK_MISSING,
     GateCode.NO_LIVE_PROOF,

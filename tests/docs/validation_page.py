@@ -62,7 +62,6 @@ CODES: Mapping[GateCode, str] = {
     GateCode.OPEN: "nothing speaks against it",
     GateCode.WRONG_STATUS: "the task does not stand where this gate is",
     GateCode.LEDGER_BROKEN: "the ledger was touched",
-    GateCode.UNSEEN_PROOF: "a proof was not seen made in this run",
     GateCode.NO_LOCAL_TESTS: "there are no local tests, and no reason for it",
     GateCode.LOCAL_TEST_FAILED: "a local test failed",
     GateCode.LOCAL_TEST_INCONCLUSIVE: "a local test could not be done",

@@ -87,16 +87,6 @@ def test_the_first_gate_takes_only_what_is_local_ok(status: TaskStatus) -> None:
     assert code(replace(LOCAL_OK, status=status)) is GateCode.WRONG_STATUS
 
 
-def test_defect_validation_a2_forged_proofs_count_for_nothing() -> None:
-    """Proofs that the task brought along and nobody saw made shut the gate."""
-    forged = tuple(proof(each) for each in ("a", "b", "c"))
-    asked = replace(VALIDATING, seen=(), given=forged)
-
-    verdict = StrictGatekeeper().check(asked)
-    assert verdict.code is GateCode.UNSEEN_PROOF
-    assert verdict.facts["unseen"] == ["a", "b", "c"]
-
-
 def test_defect_validation_a3_no_proof_at_all_is_never_enough() -> None:
     """With nothing declared and nothing seen, a task is not validated, however little it asks."""
     nothing = replace(VALIDATING, checks=(), seen=(), required_proofs=0)

@@ -65,10 +65,6 @@ def _grounds(asked: GateQuestion) -> Iterator[Refusal]:
     if asked.ledger:
         problems = [each.as_json() for each in asked.ledger[:_SHOWN]]
         yield GateCode.LEDGER_BROKEN, "the ledger of the task was touched", {"problems": problems}
-    seen = {proof.digest for proof in asked.seen}
-    if unseen := [each.subject for each in asked.given if each.digest not in seen]:
-        reason = f"{_count(unseen, 'proof')} nobody saw made: {', '.join(unseen[:3])}"
-        yield GateCode.UNSEEN_PROOF, reason, {"unseen": unseen[:_SHOWN]}
 
 
 def _validation(asked: GateQuestion) -> Iterator[Refusal]:
