@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from oneiric.ports.drift import Severity
-from oneiric.validation.checks.spec import Status
+from oneiric.validation.checks.judge import status_fits
 from oneiric.validation.drift.declared import Route
 from oneiric.validation.drift.findings import Findings
 from oneiric.validation.drift.probe import Answer
@@ -13,17 +13,6 @@ from oneiric.validation.drift.probe import Answer
 REFUSING = frozenset({401, 403})
 _BREAKING = Severity.BREAKING
 _WARNING = Severity.WARNING
-
-
-def fits(expected: tuple[Status, ...], status: int) -> bool:
-    """Tell whether *status* is one of those, or of their classes.
-
-    >>> fits(("2xx", 404), 404), fits(("2xx",), 301)
-    (True, False)
-    """
-    return any(
-        each == status if isinstance(each, int) else each[0] == str(status)[0] for each in expected
-    )
 
 
 def judge(route: Route, answer: Answer, findings: Findings, *, shows_credentials: bool) -> None:
@@ -37,7 +26,7 @@ def judge(route: Route, answer: Answer, findings: Findings, *, shows_credentials
         return
     findings.compared()
     if route.expected:
-        _judge_expected(route, answer, findings)
+        note_unexpected(route, answer, findings)
     elif status in REFUSING:
         _judge_refusal(route, status, findings, shows_credentials=shows_credentials)
     elif status >= 500:
@@ -65,17 +54,21 @@ def gone(route: Route, status: int, findings: Findings) -> None:
     findings.differs(code, _BREAKING, route.place, message, hint=hint, status=status)
 
 
-def _judge_expected(route: Route, answer: Answer, findings: Findings) -> None:
-    if not fits(route.expected, answer.status):
-        told = ", ".join(map(str, route.expected))
-        findings.differs(
-            "route-status",
-            _BREAKING,
-            route.place,
-            f"answered {answer.status}, and not {told}",
-            expected=list(route.expected),
-            status=answer.status,
-        )
+def note_unexpected(route: Route, answer: Answer, findings: Findings, **facts: str) -> bool:
+    """Note it if somebody named other statuses than that of *answer*, and tell whether so."""
+    if not route.expected or status_fits(answer.status, route.expected):
+        return False
+    told = ", ".join(map(str, route.expected))
+    findings.differs(
+        "route-status",
+        _BREAKING,
+        route.place,
+        f"answered {answer.status}, and not {told}",
+        expected=list(route.expected),
+        status=answer.status,
+        **facts,
+    )
+    return True
 
 
 def _judge_refusal(

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from oneiric.ports.drift import Severity
 from oneiric.validation.addresses import shown_address
-from oneiric.validation.drift.answers import fits
+from oneiric.validation.drift.answers import note_unexpected
 from oneiric.validation.drift.declared import Route
 from oneiric.validation.drift.findings import Findings
 from oneiric.validation.drift.probe import Answer, Prober, Silence
@@ -20,16 +20,7 @@ async def judge_redirect(route: Route, answer: Answer, findings: Findings, probe
     """Follow where *answer* leads, within the allowed hosts, and note what is wrong with that."""
     findings.compared()
     target = shown_address(answer.target)
-    if route.expected and not fits(route.expected, answer.status):
-        told = ", ".join(map(str, route.expected))
-        findings.differs(
-            "route-status",
-            Severity.BREAKING,
-            route.place,
-            f"answered {answer.status}, and not {told}",
-            status=answer.status,
-            target=target,
-        )
+    if note_unexpected(route, answer, findings, target=target):
         return
     if broken := await _broken(answer, prober):
         findings.differs(
