@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,8 @@ from oneiric.errors import JSONValue
 from oneiric.ports.drift import DriftItem, DriftReport
 from oneiric.ports.executor import Executor
 from oneiric.runs.proof import ProofOutcome
-from oneiric.targets import load
+from oneiric.validation.programs import own_programs
 from oneiric.validation.providers.drift import ComparingDetector, ComparingDetectorSettings
-
-PROGRAMS = "oneiric.adapters.executors.process:ProcessExecutor"
-"""What runs programs where nobody else was given; named by text, for it stands beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +169,8 @@ class _Held:
 
     def use(self) -> AbstractAsyncContextManager[Executor]:
         """Return what holds it for one block."""
-        return _own(self._folder) if self._executor is None else nullcontext(self._executor)
-
-
-@asynccontextmanager
-async def _own(folder: str) -> AsyncIterator[Executor]:
-    settings = load(f"{PROGRAMS}Settings", ("oneiric",))(root=folder)
-    executor = load(PROGRAMS, ("oneiric",))(settings)
-    await executor.init()
-    try:
-        yield executor
-    finally:
-        await executor.cleanup()
+        given = self._executor
+        return own_programs(self._folder) if given is None else nullcontext(given)
 
 
 def _line(item: DriftItem) -> str:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from oneiric.clock import SystemClock, rfc3339
 from oneiric.errors import InvalidError
 from oneiric.runs import proof as kernel
-from oneiric.targets import load
 from oneiric.validation.commands import arguments, deployment, shown
 from oneiric.validation.local import Ended, LocalRun, name_of, proof_of, ran
 from oneiric.validation.models import Deployment, LocalTest, Task
+from oneiric.validation.programs import own_programs
 from oneiric.validation.tools import Tool, builders, checkers, linters
 
 if TYPE_CHECKING:
     from oneiric.ports.executor import Executor as Programs
-
-PROGRAMS = "oneiric.adapters.executors.process:ProcessExecutor"
-"""Who runs programs where nobody else was given; named by text, for it stands beside."""
 
 NOT_RUN = 127
 ENDED = -1
@@ -222,18 +219,9 @@ class Executor:
             env={**self.env, **test.env},
         )
 
-    @asynccontextmanager
-    async def _up(self) -> AsyncIterator[Programs]:
-        if self._programs is not None:
-            yield self._programs
-            return
-        settings = load(f"{PROGRAMS}Settings", ("oneiric",))(root=self.working_dir)
-        programs = cast("Any", load(PROGRAMS, ("oneiric",))(settings))
-        await programs.init()
-        try:
-            yield programs
-        finally:
-            await programs.cleanup()
+    def _up(self) -> AbstractAsyncContextManager[Programs]:
+        programs = self._programs
+        return own_programs(self.working_dir) if programs is None else nullcontext(programs)
 
 
 def _result(args: Sequence[str], ended: Ended) -> ExecutionResult:
