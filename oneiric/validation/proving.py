@@ -64,7 +64,8 @@ async def proofs_of(
     captured: dict[str, JSONValue] = {}
     proofs: list[Proof] = []
     for check in checks:
-        by, found = NOBODY, _missing(check, captured, secrets)
+        by = NOBODY
+        found: Evidence | str = _missing(check, captured, secrets)
         if not found:
             async with lend(check["kind"]) as (validator, by):
                 known = {**captured, **secrets.captured}
@@ -80,9 +81,8 @@ async def proofs_of(
     return proofs
 
 
-def _missing(
-    check: Mapping[str, Any], captured: Mapping[str, JSONValue], secrets: Secrets
-) -> Evidence | str:
+def _missing(check: Mapping[str, Any], captured: Mapping[str, JSONValue], secrets: Secrets) -> str:
+    """Return what a check lacks that it refers to, or an empty text."""
     if lacking := names_in(check) & set(secrets.missing):
         return f"the store of secrets has no {', '.join(sorted(lacking))}"
     missing = sorted(captured_in(check) - captured.keys())

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from oneiric.errors import RefusedError
-from oneiric.validation.checks.reading import READ_ONLY
+from oneiric.validation.checks.spec import SAFE
 from oneiric.validation.hosts import HostRefusedError, Hosts, Place
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def refusal(
     """
     if check["kind"] != "live" or not _FIELDS.issuperset(fields):
         return None
-    if settings.read_only and check["method"] not in READ_ONLY:
-        allowed = ", ".join(sorted(READ_ONLY))
+    if settings.read_only and check["method"] not in SAFE:
+        allowed = ", ".join(sorted(SAFE))
         return RefusedError(f"{check['method']} may not be sent: only {allowed} may")
     try:
         if "${" not in check["url"] and Place.of(check["url"]):

@@ -11,6 +11,9 @@ from typing import Literal, TypeAlias, cast
 from oneiric.errors import JSONValue, OneiricError
 from oneiric.ports.http import Headers, HTTPResponse
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""Statuses that lead elsewhere."""
+
 DEEPEST = 200
 """How deep the JSON of an answer may be nested."""
 

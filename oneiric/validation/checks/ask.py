@@ -20,7 +20,8 @@ from oneiric.errors import OneiricError
 from oneiric.ports.errors import InvalidRequestError
 from oneiric.ports.http import Headers
 from oneiric.tls import read_trust
-from oneiric.validation.checks.answer import Answer, Silence, UnansweredError
+from oneiric.validation.checks.answer import REDIRECTS, Answer, Silence, UnansweredError
+from oneiric.validation.checks.spec import SAFE
 from oneiric.validation.hosts import HostRefusedError, Hosts
 from oneiric.validation.resolving import AllowedResolver
 
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     from oneiric.clock import Clock
     from oneiric.validation.checks.spec import LiveCheck
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HARMLESS = frozenset(
     {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
 )
@@ -65,7 +64,7 @@ class Request:
         Raises:
             UnansweredError: it would take another method, or leads from https to http.
         """
-        if status not in _KEEPS_METHOD and self.method not in _SAFE:
+        if status not in _KEEPS_METHOD and self.method not in SAFE:
             what = f"a redirect with {status} would change the method {self.method}"
             raise UnansweredError("redirect", what)
         if self.url.startswith("https:") and not url.startswith("https:"):

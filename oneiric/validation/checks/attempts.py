@@ -55,7 +55,7 @@ class Contract(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Prover:
+class LiveProver:
     """Do live checks, a bounded number at once; who asks decides which."""
 
     asker: Asker
@@ -276,6 +276,3 @@ def _captured(
             taken[name], ok, why = value, True, ""
         findings.append(Finding(f"capture {name}", "exists", NOTHING, ok=ok, why=why))
     return findings, taken
-
-
-__all__ = ["LONGEST_WAIT_SECONDS", "Contract", "Prover"]

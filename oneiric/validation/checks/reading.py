@@ -15,7 +15,7 @@ from oneiric.errors import ConfigError, JSONValue, OneiricError, Problem
 from oneiric.expressions import Condition, ExpressionError
 from oneiric.ports.errors import DependencyMissingError, InvalidRequestError
 from oneiric.validation.checks.answer import NAMES
-from oneiric.validation.checks.captures import ORIGIN, ROOT, Source, capture_problems
+from oneiric.validation.checks.captures import ORIGIN, Source, capture_problems
 from oneiric.validation.checks.spec import Analysis, Check, LiveCheck, SpecCheck, UICheck
 from oneiric.validation.hosts import begin_of
 from oneiric.validation.providers.json_paths import path_problem
@@ -23,7 +23,6 @@ from oneiric.validation.providers.json_schemas import schema_problem
 from oneiric.validation.providers.patterns import pattern_problem
 
 BACKEND = "validator"
-READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 _MODELS: Mapping[object, type[LiveCheck | UICheck | SpecCheck]] = MappingProxyType(
     {"live": LiveCheck, "ui": UICheck, "spec": SpecCheck}
 )
@@ -169,6 +168,3 @@ def refuse(check: LiveCheck) -> None:
         if isinstance(error, InvalidRequestError):
             raise
         raise InvalidRequestError(BACKEND, error.message) from error
-
-
-__all__ = ["READ_ONLY", "ROOT", "absolute", "check_problems", "faults", "read_check", "refuse"]

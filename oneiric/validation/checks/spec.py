@@ -20,6 +20,9 @@ from oneiric.documents.model import refused
 from oneiric.validation.checks.grammar import assert_problem
 from oneiric.validation.checks.notation import assert_table, capture_source
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that leave everything as it was."""
+
 MAX_CHECK_SECONDS = 86_400
 _ID_LENGTH = 12
 _ENCODED = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode

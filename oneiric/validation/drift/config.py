@@ -68,11 +68,6 @@ def changes(old: JSONValue, new: JSONValue, path: str = "$") -> Iterator[Change]
         yield Change("changed", path, old=old, new=new)
 
 
-def masked(value: JSONValue) -> JSONValue:
-    """Return *value* with everything masked that stands under the name of a secret."""
-    return cast("JSONValue", redacted(value))
-
-
 async def read_config(prober: Prober, path: str) -> tuple[JSONValue, str]:
     """Return what *path* shows, masked, and an empty text; or null, and why it shows nothing."""
     url = prober.address(path)
@@ -84,7 +79,7 @@ async def read_config(prober: Prober, path: str) -> tuple[JSONValue, str]:
     if not reply.is_whole:
         return None, f"it did not come whole in time, or is longer than {MAX_CONFIG} bytes"
     try:
-        return masked(parse(reply.body, "json")), ""
+        return cast("JSONValue", redacted(parse(reply.body, "json"))), ""
     except DocumentError as error:
         return None, f"it is no JSON document: {error.reason}"
 

@@ -14,12 +14,11 @@ from yarl import URL
 
 from oneiric.ports.http import Headers
 from oneiric.validation.addresses import shown_address
+from oneiric.validation.checks.answer import REDIRECTS
+from oneiric.validation.checks.spec import SAFE
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.hosts import HostRefusedError, Hosts
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MAX_BODY = 8 << 20
 _GLANCE = 64 << 10
 _GLANCE_SECONDS = 1.0
 _CHUNK = 64 << 10

@@ -12,11 +12,12 @@ from oneiric.documents import digest
 from oneiric.errors import JSONValue
 from oneiric.ports.errors import UnavailableError
 from oneiric.text.redaction import redacted
+from oneiric.validation.checks.spec import SAFE
 from oneiric.validation.drift.baseline import DEFAULT, Baseline, SeenOpenAPI, SeenRoute
 from oneiric.validation.drift.config import read_config, read_headers
 from oneiric.validation.drift.declared import Route, asked_routes, declared_routes, served_routes
 from oneiric.validation.drift.health import PATHS, healthy_path
-from oneiric.validation.drift.probe import SAFE, Answer
+from oneiric.validation.drift.probe import Answer
 from oneiric.validation.drift.view import View
 
 

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 from oneiric.ports.drift import Severity
 from oneiric.ports.executor import Executor
+from oneiric.validation.checks.spec import SAFE
 from oneiric.validation.drift.answers import REFUSING, gone, judge
 from oneiric.validation.drift.declared import Route, asked_routes, declared_routes
 from oneiric.validation.drift.findings import Findings, Found
 from oneiric.validation.drift.methods import Methods
 from oneiric.validation.drift.nowhere import NOWHERE
-from oneiric.validation.drift.probe import SAFE, Answer, Silence
+from oneiric.validation.drift.probe import Answer, Silence
 from oneiric.validation.drift.question import DriftQuestion
 from oneiric.validation.drift.redirects import judge_redirect
 from oneiric.validation.drift.view import View

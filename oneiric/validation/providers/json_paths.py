@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneiric.errors import InvalidError, JSONValue
 from oneiric.ports.errors import DependencyMissingError
-from oneiric.validation.providers.patterns import (
-    EXTRA,
-    PatternTooSlowError,
-    pattern_problem,
-    searched,
-)
+from oneiric.validation.providers.patterns import EXTRA, pattern_problem, searched
 
 if TYPE_CHECKING:
     from jsonpath import JSONPath
@@ -102,6 +97,3 @@ def _fits(value: object, whole: str, pattern: object) -> bool:
     if not isinstance(value, str) or not isinstance(pattern, str) or pattern_problem(whole):
         return False
     return searched(whole, value) is not None
-
-
-__all__ = ["LONGEST", "MOST_NODES", "PatternTooSlowError", "found_at", "path_problem"]

@@ -22,20 +22,18 @@ from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.validation.addresses import shown_address
 from oneiric.validation.checks.accounts import proof_of
 from oneiric.validation.checks.ask import Asker
-from oneiric.validation.checks.attempts import Contract
-from oneiric.validation.checks.attempts import Prover as LiveProver
+from oneiric.validation.checks.attempts import Contract, LiveProver
 from oneiric.validation.checks.captures import ORIGIN, filled, template
 from oneiric.validation.checks.masks import Masks
 from oneiric.validation.checks.pace import Pace
 from oneiric.validation.checks.reading import (
     BACKEND,
-    READ_ONLY,
     absolute,
     check_problems,
     read_check,
     refuse,
 )
-from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
+from oneiric.validation.checks.spec import SAFE, LiveCheck, SpecCheck, UICheck
 from oneiric.validation.hosts import HostRefusedError, Hosts
 from oneiric.validation.providers.browser import BrowserProver, BrowserSettings
 from oneiric.validation.providers.contracts import RepositoryContract
@@ -187,8 +185,8 @@ class LiveValidator:
 
     def _refusals(self, number: int, check: LiveCheck) -> list[Problem]:
         found = []
-        if self._settings.read_only and check.method not in READ_ONLY:
-            what = f"{check.method} may not be sent: only {', '.join(sorted(READ_ONLY))} may"
+        if self._settings.read_only and check.method not in SAFE:
+            what = f"{check.method} may not be sent: only {', '.join(sorted(SAFE))} may"
             found.append(Problem(f"{number}.method", what, ORIGIN))
         try:
             if "${" not in check.url:
@@ -245,7 +243,7 @@ class LiveValidator:
         except ExpressionError as error:
             raise InvalidRequestError(BACKEND, f"the check is wrong: {error.message}") from None
         refuse(check)
-        if self._settings.read_only and check.method not in READ_ONLY:
+        if self._settings.read_only and check.method not in SAFE:
             raise PermissionDeniedError(BACKEND, f"{check.method} may not be sent: it is read-only")
         if not self._asker.is_open:
             raise UnavailableError(BACKEND, "it is not up")
