@@ -18,6 +18,16 @@ _NEEDED: Mapping[Gate, TaskStatus] = {
     Gate.VALIDATION: TaskStatus.LOCAL_OK,
     Gate.PRODUCTION: TaskStatus.VALIDATING,
 }
+_OF_TESTS = (
+    GateCode.LOCAL_TEST_FAILED,
+    GateCode.LOCAL_TEST_INCONCLUSIVE,
+    GateCode.LOCAL_TEST_INCONCLUSIVE,
+)
+_OF_CHECKS = (
+    GateCode.REQUIRED_CHECK_FAILED,
+    GateCode.REQUIRED_CHECK_MISSING,
+    GateCode.CHECK_INCONCLUSIVE,
+)
 _SHOWN = 50
 
 
@@ -80,15 +90,7 @@ def _local_checks(asked: GateQuestion) -> list[Asked]:
 
 def _local(asked: GateQuestion) -> Iterator[Refusal]:
     """Yield what is wrong with local tests; also at the second gate, for a status is a word."""
-    failed, unsure, missing = _judged(asked, _local_checks(asked))
-    if failed:
-        yield GateCode.LOCAL_TEST_FAILED, _told(failed, "local test", "failed"), _evidence(failed)
-    if missing:
-        reason = f"{_count(missing, 'local test')} never ran: {', '.join(missing[:3])}"
-        yield GateCode.LOCAL_TEST_INCONCLUSIVE, reason, {"missing": missing[:_SHOWN]}
-    if unsure:
-        told = _told(unsure, "local test", "could not be done")
-        yield GateCode.LOCAL_TEST_INCONCLUSIVE, told, _evidence(unsure)
+    yield from _unproved(asked, _local_checks(asked), "local test", _OF_TESTS)
 
 
 def _drift(asked: GateQuestion) -> Iterator[Refusal]:
@@ -111,15 +113,7 @@ def _production(asked: GateQuestion) -> Iterator[Refusal]:
     yield from _local(asked)
     checks = [check for check in asked.checks if check.kind != "local"]
     required = [check for check in checks if check.is_required]
-    failed, unsure, missing = _judged(asked, required)
-    if failed:
-        yield GateCode.REQUIRED_CHECK_FAILED, _told(failed, "check", "failed"), _evidence(failed)
-    if missing:
-        reason = f"{_count(missing, 'check')} never ran: {', '.join(missing[:3])}"
-        yield GateCode.REQUIRED_CHECK_MISSING, reason, {"missing": missing[:_SHOWN]}
-    if unsure:
-        told = _told(unsure, "check", "could not be done")
-        yield GateCode.CHECK_INCONCLUSIVE, told, _evidence(unsure)
+    yield from _unproved(asked, required, "check", _OF_CHECKS)
     score = _score(asked, checks)
     if score < asked.minimum_score:
         reason = f"the score is {score:.2f}, below {asked.minimum_score:.2f}"
@@ -132,15 +126,22 @@ def _production(asked: GateQuestion) -> Iterator[Refusal]:
         yield GateCode.NO_LIVE_PROOF, "no proof is from production", {}
 
 
-def _judged(
-    asked: GateQuestion, checks: Sequence[Asked]
-) -> tuple[list[Proof], list[Proof], list[str]]:
-    """Return the proofs of *checks* that failed, those that say nothing, and ids without any."""
+def _unproved(
+    asked: GateQuestion, checks: Sequence[Asked], noun: str, codes: Sequence[GateCode]
+) -> Iterator[Refusal]:
+    """Yield which *checks* failed, never ran and could not be done, each by its code."""
     found = asked.proofs
     proofs = [found[check.id] for check in checks if check.id in found]
     failed = [each for each in proofs if each.outcome is ProofOutcome.FAILED]
     unsure = [each for each in proofs if each.outcome is ProofOutcome.INCONCLUSIVE]
-    return failed, unsure, [check.id for check in checks if check.id not in found]
+    missing = [check.id for check in checks if check.id not in found]
+    if failed:
+        yield codes[0], _told(failed, noun, "failed"), _evidence(failed)
+    if missing:
+        reason = f"{_count(missing, noun)} never ran: {', '.join(missing[:3])}"
+        yield codes[1], reason, {"missing": missing[:_SHOWN]}
+    if unsure:
+        yield codes[2], _told(unsure, noun, "could not be done"), _evidence(unsure)
 
 
 def _passed(asked: GateQuestion) -> list[Proof]:
