@@ -18,6 +18,7 @@ from oneiric.validation.errors import TaskError, TaskRefusedError
 from oneiric.validation.joining import Joined, joined
 from oneiric.validation.local import LOCAL, LocalRun, name_of
 from oneiric.validation.models import StandardCheck, Task
+from oneiric.validation.proof import CUTOVER
 from oneiric.validation.proving import KINDS
 from oneiric.validation.refusing import refusal
 from oneiric.validation.secrets import as_words, names_in
@@ -26,9 +27,6 @@ from oneiric.validation.targets import NAMING, is_path, meaning_of, placed
 
 PREFIX = "validation:"
 """How the names of plans begin that are tasks."""
-
-CUTOVER = "cutover."
-"""How the names of steps begin, and of their checks, that every task gets."""
 
 ONES = ("local", "gate.validation", "gate.production", "done")
 """The steps with which the status of a task moves, in their order."""

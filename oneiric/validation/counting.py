@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from oneiric.validation.compiling import CUTOVER
 from oneiric.validation.literals import literal_secrets
+from oneiric.validation.proof import CUTOVER
 
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue

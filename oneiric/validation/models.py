@@ -19,7 +19,7 @@ from oneiric.documents.model import refused
 from oneiric.text.names import is_name
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
 from oneiric.validation.config import OrchestratorConfig
-from oneiric.validation.proof import Proof
+from oneiric.validation.proof import Proof, proved
 from oneiric.validation.states import TaskOutcome, TaskStatus
 
 __all__ = [
@@ -208,9 +208,8 @@ class Task(_Model):
         return [proof for proof in self.proofs if not proof.passed]
 
     def has_minimum_proofs(self) -> bool:
-        """Tell whether as many different checks passed as are required."""
-        passed = {proof.endpoint for proof in self.passing_proofs()}
-        return len(passed) >= self.criteria.required_proofs
+        """Tell whether as many different checks passed as are required, no standard ones."""
+        return proved(self.proofs) >= self.criteria.required_proofs
 
     def all_proofs_pass(self) -> bool:
         """Tell whether there are proofs, and all passed."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from oneiric.documents.copies import plain
 from oneiric.errors import JSONValue
 from oneiric.runs import proof as kernel
+
+CUTOVER = "cutover."
+"""How the names of steps begin, and of their checks, that every task gets."""
 
 RESPONSE = "response"
 """Under which digest and excerpt of a proof the answer stands."""
@@ -84,6 +87,15 @@ class Proof:
             "check": self.check,
             "digest": self.evidence.digest if self.evidence else "",
         }
+
+
+def proved(proofs: Iterable[Proof]) -> int:
+    """Return how many different checks passed; those that every task gets prove none.
+
+    Which of them ask the same by other names, a gate alone tells.
+    """
+    passed = {each.check or each.endpoint for each in proofs if each.passed}
+    return sum(not each.startswith(CUTOVER) for each in passed)
 
 
 def _json(text: str) -> JSONValue:

@@ -12,7 +12,7 @@ from oneiric.runs.proof import ProofOutcome
 from oneiric.validation.checks.captures import capture_problems, groups
 from oneiric.validation.checks.spec import LiveCheck, SpecCheck, UICheck
 from oneiric.validation.models import Task
-from oneiric.validation.proof import Proof
+from oneiric.validation.proof import Proof, proved
 from oneiric.validation.providers.validator import LiveValidator, LiveValidatorSettings, Prover
 
 if TYPE_CHECKING:
@@ -135,8 +135,7 @@ class Validator:
             required = (
                 proofs.criteria.required_proofs if isinstance(proofs, Task) else REQUIRED_PROOFS
             )
-        passed = {each.check or each.endpoint for each in _of(proofs) if each.passed}
-        return len(passed) >= max(1, required)
+        return proved(_of(proofs)) >= max(1, required)
 
     def all_proofs_pass(self, proofs: Task | Sequence[Proof]) -> bool:
         """Tell whether there are proofs, and all passed."""

@@ -127,6 +127,7 @@ async def test_defect_validation_a4_standard_checks_count_towards_nothing(tmp_pa
         more = await found.orchestrator.execute_task(task(live_checks=[], required_proofs=2))
     assert told(done) == ("prod_fail", "failed", "no-live-proof")
     assert told(more) == ("prod_fail", "failed", "not-enough-proofs")
+    assert (done.has_minimum_proofs(), more.has_minimum_proofs()) == (True, False)
 
 
 async def test_defect_validation_a5_a_check_that_is_listed_often_counts_once(

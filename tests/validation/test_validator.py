@@ -101,6 +101,7 @@ async def test_a_task_is_validated_and_stays_as_it_is() -> None:
     assert task.proofs == []
     done = task.model_copy(update={"proofs": proofs})
     assert validator.has_minimum_proofs(done)
+    assert done.has_minimum_proofs()
     assert not validator.has_minimum_proofs(proofs, 3)
     assert not validator.all_proofs_pass(done)
     assert validator.all_proofs_pass(proofs[:2])
@@ -124,3 +125,15 @@ def test_no_proofs_are_never_enough() -> None:
     assert validator.generate_proof_summary([])["pass_rate"] == 0.0
     same = [Proof("https://api.example.com/", "ada", "pass")] * 20
     assert not validator.has_minimum_proofs(same)
+
+
+async def test_two_checks_of_one_address_are_two() -> None:
+    """A proof is known by its check: what is sent by another method is another one."""
+    async with served() as service:
+        address = service.at("/health")
+        checks = [LiveCheck(url=address), LiveCheck(url=address, method="HEAD")]
+        proofs = await Validator().run_all_live_checks(checks)
+    asked = ValidationCriteria(required_proofs=2)
+    done = Task(id="t", title="T", criteria=asked, proofs=proofs)
+    assert done.has_minimum_proofs()
+    assert Validator().has_minimum_proofs(done)
