@@ -18,6 +18,7 @@ from oneiric.validation.errors import TaskError, TaskRefusedError
 from oneiric.validation.joining import Joined, joined
 from oneiric.validation.local import LOCAL, LocalRun, name_of
 from oneiric.validation.models import StandardCheck, Task
+from oneiric.validation.projection import OPENED
 from oneiric.validation.proof import CUTOVER
 from oneiric.validation.proving import KINDS
 from oneiric.validation.refusing import refusal
@@ -28,7 +29,7 @@ from oneiric.validation.targets import NAMING, is_path, meaning_of, placed
 PREFIX = "validation:"
 """How the names of plans begin that are tasks."""
 
-ONES = ("local", "gate.validation", "gate.production", "done")
+ONES = tuple(OPENED)
 """The steps with which the status of a task moves, in their order."""
 
 GROUPS: Mapping[str, int] = MappingProxyType({"local": 1, "live": 16, "ui": 2})

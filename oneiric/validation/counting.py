@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from oneiric.validation.literals import literal_secrets
+from oneiric.validation.projection import LAST_GATE
 from oneiric.validation.proof import CUTOVER
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from oneiric.validation.models import Task
     from oneiric.validation.proof import Proof
 
-_JUDGES = "gate.production"
 _STEPS: Mapping[str, str] = {"local_tests": "test", "live_checks": "check", "ui_tests": "ui"}
 
 
@@ -39,7 +39,7 @@ class Counts:
     def of(cls, given: JSONValue, proofs: Iterable[Proof]) -> Counts:
         """Return what *proofs* count for in the run whose input is *given*."""
         steps = cast("Mapping[str, Any]", given or {}).get("steps") or {}
-        gate = steps.get(_JUDGES) or {}
+        gate = steps.get(LAST_GATE) or {}
         last = {proof.check: proof.passed for proof in proofs}
         return cls(
             checks={each["id"]: each for each in gate.get("checks") or ()},
@@ -87,7 +87,7 @@ def explained(report: RunReport, task: Task, counts: Counts) -> RunReport:
     said: dict[str, list[str]] = {}
     for place, warning in literal_secrets(task.criteria.model_dump(mode="json")).items():
         name = _step_of(place)
-        said.setdefault(name if name in names else _JUDGES, []).append(warning)
+        said.setdefault(name if name in names else LAST_GATE, []).append(warning)
 
     def told(step: StepReport) -> StepReport:
         result = step.run.result if isinstance(step.run.result, Mapping) else {}

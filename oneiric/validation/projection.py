@@ -17,19 +17,23 @@ from oneiric.runs.state import RunState
 from oneiric.validation.literals import literal_secrets
 from oneiric.validation.states import TaskOutcome, TaskStatus
 
-_BEGUN = ""
-_OPENED: Mapping[str, TaskStatus] = MappingProxyType(
+LAST_GATE = "gate.production"
+"""The step that says whether production proved a task."""
+
+OPENED: Mapping[str, TaskStatus] = MappingProxyType(
     {
         "local": TaskStatus.LOCAL_OK,
         "gate.validation": TaskStatus.VALIDATING,
-        "gate.production": TaskStatus.PROD_OK,
+        LAST_GATE: TaskStatus.PROD_OK,
         "done": TaskStatus.DONE,
     }
 )
+"""The steps with which the status of a task moves, in their order, and where to."""
+
+_BEGUN = ""
 _SHUT: Mapping[str, TaskStatus] = MappingProxyType(
-    {"local": TaskStatus.LOCAL_FAIL, "gate.production": TaskStatus.PROD_FAIL}
+    {"local": TaskStatus.LOCAL_FAIL, LAST_GATE: TaskStatus.PROD_FAIL}
 )
-_LAST = "gate.production"
 PROVED = (TaskStatus.PROD_OK, TaskStatus.DONE)
 """How a task stands that production has proved."""
 _SURE = frozenset((Effect.DENY.value,))
@@ -129,7 +133,7 @@ class Projection:
         """
         if self.status not in PROVED:
             return None
-        return {**self.results.get(_LAST, {}), "declared": digest(self.task)}
+        return {**self.results.get(LAST_GATE, {}), "declared": digest(self.task)}
 
     @property
     def heads(self) -> list[Mapping[str, Any]]:
@@ -198,7 +202,7 @@ def _succeeded(found: Projection, event: RunEvent) -> None:
     if event.step in found.results:
         raise IllegalMoveError(f"{event.step} has succeeded already")
     found.results[event.step] = told
-    if after := _OPENED.get(event.step):
+    if after := OPENED.get(event.step):
         if after is TaskStatus.PROD_OK and not _has_production(found, told):
             raise IllegalMoveError("a task cannot become prod_ok: no proof is from production")
         found.move(event.step, after)
@@ -222,7 +226,7 @@ def _failed(found: Projection, event: RunEvent) -> None:
         found.results[event.step] = {"warnings": [f"{event.step}: {text}"]}
         return
     found.error = found.error or told
-    if event.step not in _OPENED:
+    if event.step not in OPENED:
         return
     verdict = (told.get("details") or {}).get("verdict")
     if not isinstance(verdict, Mapping):
@@ -262,7 +266,9 @@ def _forget(found: Projection, steps: Iterable[str]) -> None:
     again = set(steps)
     found.results = {name: told for name, told in found.results.items() if name not in again}
     kept = list(takewhile(lambda moved: moved[0] not in again, found.trail))
-    while kept and kept[-1][1] in PROVED and not _has_production(found, found.results.get(_LAST)):
+    while (
+        kept and kept[-1][1] in PROVED and not _has_production(found, found.results.get(LAST_GATE))
+    ):
         kept.pop()
     found.trail, found.status = kept, kept[-1][1] if kept else TaskStatus.PENDING
 

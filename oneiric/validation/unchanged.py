@@ -8,8 +8,9 @@ from typing import Any, cast
 from oneiric.documents import canonical
 from oneiric.runs.check import changes
 from oneiric.runs.run import Run
-from oneiric.validation.compiling import ONES, Compiled
+from oneiric.validation.compiling import Compiled
 from oneiric.validation.errors import TaskChangedError
+from oneiric.validation.projection import LAST_GATE
 
 
 def check_unchanged(run: Run, compiled: Compiled) -> None:
@@ -35,5 +36,5 @@ def _given(run: Run, compiled: Compiled) -> Iterator[str]:
         differ = [key for key in keys if canonical(old.get(key)) != canonical(new.get(key))]
         if told := [key for key in differ if key != "declared"]:  # that of the whole task, in short
             yield f"~ {name}: {', '.join(told)}"
-        elif differ and name == ONES[-2]:
+        elif differ and name == LAST_GATE:
             yield "~ the task"
