@@ -17,9 +17,8 @@ from oneiric.errors import DocumentError, InvalidError
 if TYPE_CHECKING:
     from oneiric.errors import JSONValue
 
-app = typer.Typer(
-    cls=Groups, no_args_is_help=True, add_completion=False, help="Validate in production."
-)
+app = typer.Typer(cls=Groups, no_args_is_help=True, add_completion=False)
+"""The whole group of validation: the commands about tasks are added beside those here."""
 
 Swarm = Annotated[str, typer.Option("--swarm-id", "-s", help="The swarm.", metavar="SWARM")]
 Owner = Annotated[str, typer.Option("--owner", "-o", help="Who owns it.")]
