@@ -81,7 +81,7 @@ class Counts:
 
 
 def explained(report: RunReport, task: Task, counts: Counts) -> RunReport:
-    """Return a report whose steps say what they found that is no pass, and what to know of them."""
+    """Return a report whose steps say what they found, and what is to be known of it."""
     known = {proof.evidence.digest: proof for proof in task.proofs if proof.evidence}
     names = {step.name for step in report.steps}
     said: dict[str, list[str]] = {}
@@ -93,9 +93,9 @@ def explained(report: RunReport, task: Task, counts: Counts) -> RunReport:
         result = step.run.result if isinstance(step.run.result, Mapping) else {}
         made = [known.get(each["digest"]) for each in cast("Any", result.get("proofs") or ())]
         found = [
-            f"{proof.result} {proof.endpoint}: {counts.why(proof)}"
+            ": ".join(filter(None, (f"{proof.result} {proof.endpoint}", counts.why(proof))))
             for proof in made
-            if proof and not proof.passed
+            if proof
         ]
         why = "; ".join([*found, *said.get(step.name, ())])
         return replace(step, remarks=replace(step.remarks, why=why)) if why else step

@@ -95,10 +95,13 @@ def test_a_path_that_another_stands_in_for_is_no_failure(place: Place) -> None:
     del place.production.answers["GET", "/health"]
     place.production.answers["GET", "/healthz"] = {"status": "ok"}
 
-    done = place.tried("--no-drift")
+    done = place.tried("--no-drift", "--report", "junit=r.xml")
 
     assert done.out.splitlines()[0] == f"users: {DONE}", done.out
     assert done.out.count("another was enough; status 200: it is 404") == 1
+    url = place.production.url
+    why = f"fail {url}/health: another was enough; status 200: it is 404; pass {url}/healthz"
+    assert why in (place.folder / "r.xml").read_text()
 
 
 @pytest.mark.parametrize("more", [[], ["--quiet"], ["--json"]])
