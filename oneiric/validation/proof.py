@@ -34,6 +34,8 @@ class Proof:
         response_code: the status of the answer.
         response_body: the answer, where it was JSON and short enough to keep; masked.
         error_message: why it did not pass.
+        timestamp: when, as RFC 3339; empty for a claim.
+        screenshot_path: the picture of a page, seen from the repository, where there is one.
         evidence: the proof of the kernel that this is a view of.
     """
 

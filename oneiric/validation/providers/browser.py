@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -137,7 +136,7 @@ class BrowserProver:
         said: JSONValue = {"facts": _facts(story), "excerpts": {**excerpts}}
         shown = cast("dict[str, Any]", with_texts(said, safe))
         facts: dict[str, JSONValue] = {"check": check.identity, "user": user, **shown["facts"]}
-        facts |= {"duration_ms": round(taken, 3), **self._kept(story)}
+        facts |= {"duration_ms": round(taken, 3), **self._kept(story, repo_path)}
         digest = facts.get("screenshot_digest")
         return Proof(
             claim=safe(check.name or f"{shown_address(look.url)} shows what it should"),
@@ -177,17 +176,17 @@ class BrowserProver:
                 break
         return story
 
-    def _kept(self, story: _Story) -> dict[str, JSONValue]:
-        """Keep the picture under its digest, and say where, or why there is none."""
+    def _kept(self, story: _Story, repo_path: str) -> dict[str, JSONValue]:
+        """Keep the picture under its digest, and say where in the repository, or why not."""
         look = story.looks[-1] if story.looks else Look(url="")
         if not look.picture:
             return {"screenshot_missing": look.picture_dropped or "nothing was seen"}
         hexed = hashlib.sha256(look.picture).hexdigest()
         suffix = "png" if look.picture.startswith(_PNG) else "jpg"
-        path = Path(self._settings.screenshots) / f"{hexed}.{suffix}"
+        path = self._settings.screenshots / f"{hexed}.{suffix}"
         try:
-            own_folder(path.parent)
-            write_atomic(path, look.picture, mode=0o600)
+            own_folder(repo_path / path.parent)
+            write_atomic(repo_path / path, look.picture, mode=0o600)
         except (OneiricError, OSError) as error:
             return {"screenshot_missing": str(error), "screenshot_digest": f"sha256:{hexed}"}
         return {"screenshot": str(path), "screenshot_digest": f"sha256:{hexed}"}

@@ -19,7 +19,7 @@ class BrowserSettings(BaseModel):
     sandbox: bool = True
     """Whether Chromium keeps pages in its sandbox; never for root, whom it refuses that."""
     screenshots: Path = SCREENSHOTS
-    """The folder for pictures, each named after its own digest."""
+    """The folder for pictures, each named after its own digest; seen from the repository."""
     allow_hosts: list[str] = Field(default_factory=list, max_length=1_000)
     """Hosts that pages may ask besides that of production, as `host`, `host:port` or `*.host`."""
     max_pages: int = Field(default=4, ge=1, le=100)
