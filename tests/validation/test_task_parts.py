@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,28 @@ async def test_promise_task_no_gatekeeper_passes_a_check_that_is_required(
         done = await found.orchestrator.execute_task(task())
     assert told(done) == ("prod_fail", "failed", code)
     assert str(done.error).endswith("whatever the gatekeeper says")
+
+
+class Forgetful(Lenient):
+    """Let every task pass, and strike from the question what did not."""
+
+    def check(self, asked: GateQuestion, /) -> Verdict:
+        """Return that it may go on."""
+        passed = [proof.facts["check"] for proof in asked.seen if proof.outcome == "pass"]
+        checks: Any = asked.checks
+        with suppress(TypeError):
+            checks[:] = [check for check in checks if check.kind == "local" or check.id in passed]
+        return super().check(asked)
+
+
+async def test_promise_task_no_gatekeeper_changes_what_is_required(tmp_path: Path) -> None:
+    """What it is asked is for reading: a check that it strikes must have passed all the same."""
+    async with parts(tmp_path) as found:
+        found.service.answers["/b"] = 500
+        register = found.orchestrator.host.lifecycle.resolver.register
+        register(Candidate("adapter:gatekeeper", "forgetful", Forgetful, stack_level=5))
+        done = await found.orchestrator.execute_task(task())
+    assert told(done) == ("prod_fail", "failed", "required-check-failed")
 
 
 @pytest.mark.parametrize(

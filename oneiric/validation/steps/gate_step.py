@@ -102,14 +102,14 @@ class GateStep:
         return GateQuestion(
             gate=gate,
             status=str(status),
-            checks=[Asked(**each) for each in given["checks"]],
-            seen=seen,
+            checks=tuple(Asked(**each) for each in given["checks"]),
+            seen=tuple(seen),
             required_proofs=given["required_proofs"],
             minimum_score=given["minimum_score"],
             without_local_tests=given["without_local_tests"],
             drift=None if drift is None else DriftReport.from_json(drift),
             fail_fast_on_drift=given["fail_fast_on_drift"],
-            ledger=problems,
+            ledger=tuple(problems),
             deployment_failed=str(deployed.get("failed") or ""),
         )
 
