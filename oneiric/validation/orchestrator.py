@@ -383,7 +383,7 @@ class Orchestrator:
             run_id=run_id,
             metadata={"task": declared(compiled.task)},
         )
-        await self._check_still_alone(compiled.task.id, run_id)
+        await self._check_still_alone(compiled.task.id, handle)
         return handle
 
     async def _taken_up(self, task: str, run_id: str, notice: Callable[[str], object]) -> RunHandle:
@@ -392,15 +392,16 @@ class Orchestrator:
         handle = await taken_up(
             run_id, take, clock=on.clock, seconds=on.lease_seconds, notice=notice
         )
-        await self._check_still_alone(task, run_id)
+        await self._check_still_alone(task, handle)
         return handle
 
-    async def _check_still_alone(self, task: str, run_id: str) -> None:
-        """Cancel a run that is under way here if another process began one in the same moment."""
+    async def _check_still_alone(self, task: str, handle: RunHandle) -> None:
+        """Cancel and end a run that is under way here if another was begun in the same moment."""
         try:
-            await self._check_alone(task, but=run_id)
+            await self._check_alone(task, but=handle.run_id)
         except TaskBusyError as error:
-            await self.host.engine.cancel(run_id, reason=error.message)
+            await self.host.engine.cancel(handle.run_id, reason=error.message)
+            await handle
             raise
 
     @contextmanager
