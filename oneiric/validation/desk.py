@@ -52,7 +52,7 @@ from oneiric.validation.orchestrator import Orchestrator
 from oneiric.validation.parts import evidence_of, known_of, problems_of, report_of
 from oneiric.validation.plugin import LEDGER
 from oneiric.validation.projection import Projection
-from oneiric.validation.recording import unborne
+from oneiric.validation.recording import unborne, unsealed
 from oneiric.validation.refusing import refusal
 from oneiric.validation.secrets import as_captured, as_words, names_in, read_secrets
 
@@ -338,6 +338,8 @@ class ValidationDesk:
                 entries, problems = await asyncio.to_thread(work)
                 problems += _unborne(proved, entries)
                 problems += await asyncio.to_thread(missing_evidence, entries)
+                for each in proved:
+                    problems += await asyncio.to_thread(unsealed, book, each)
                 return Verification(task, book.head(task), len(heads), problems)
 
         return run_to_end(self._on(verified))

@@ -18,7 +18,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from oneiric.clock import SystemClock, rfc3339
-from oneiric.documents import canonical, parse
+from oneiric.documents import canonical, digest, parse
 from oneiric.errors import (
     InvalidError,
     JSONValue,
@@ -33,7 +33,7 @@ from oneiric.remote.security import PrivateKey
 from oneiric.runs.proof import Proof, verify_chain
 from oneiric.text.names import is_name
 
-ENTRY, HEAD = "oneiric.ledger-entry/1", "oneiric.ledger-head/1"
+ENTRY, HEAD, SEAL = (f"oneiric.ledger-{each}/1" for each in ("entry", "head", "seal"))
 MAX_BYTES = 256 << 20
 """Bytes of the longest ledger; a task that has filled one goes on under another id."""
 _LINE = 1 << 20
@@ -185,6 +185,23 @@ class Ledger:
     def head(self, task: str) -> Head:
         """Return the end of the ledger of *task* as it was recorded last."""
         return self._recorded(task, []) or Head()
+
+    def seal(self, task: str, run: str, begun: JSONValue) -> str:
+        """Return a signature by which `is_sealed` knows what a run of *task* was begun with.
+
+        Raises:
+            UnavailableError: the key cannot be made or read.
+        """
+        try:
+            return _text(self._key().sign(_sealed(task, run, begun)))
+        except OSError as error:
+            raise _told(self._settings.key, error) from error
+
+    def is_sealed(self, task: str, run: str, begun: JSONValue, seal: str) -> bool:
+        """Tell whether *seal* was given for that run of *task*, begun with just that."""
+        if not self._settings.key.exists():
+            return False
+        return self._key().public.verifies(_sealed(task, run, begun), _bytes(seal))
 
     def tasks(self) -> list[str]:
         """Return the ids of all tasks that have a ledger."""
@@ -373,6 +390,10 @@ class Ledger:
         known = [head for head in dict.fromkeys((recorded, *heads)) if head and head.entries]
         lost = [head.entries for head in known if ends.get(head.entries) != head.digest]
         return problems + [Problem(str(entry), _OTHER, _ORIGIN) for entry in lost]
+
+
+def _sealed(task: str, run: str, begun: JSONValue) -> bytes:
+    return canonical({"schema": SEAL, "task": task, "run": run, "begun": digest(begun)})
 
 
 def _line(entry: Entry, task: str, key: PrivateKey) -> bytes:

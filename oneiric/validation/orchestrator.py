@@ -53,8 +53,8 @@ from oneiric.validation.plugin import (
     LEDGER,
     SESSIONS,
 )
-from oneiric.validation.projection import Projection, project
-from oneiric.validation.recording import unborne
+from oneiric.validation.projection import Projection, begun_with, project
+from oneiric.validation.recording import unborne, unsealed
 from oneiric.validation.secrets import names_in, read_secrets
 from oneiric.validation.sessions import Session, Sessions
 from oneiric.validation.settings import ValidationSettings
@@ -264,6 +264,7 @@ class Orchestrator:
             InvalidError: it has ended.
             TaskChangedError: the task, or what the configuration says of it, is not what the run
                 was begun with; carries what differs.
+            LedgerError: its journal says that it was begun with something else than it was.
             LockedError: a process that lives holds it.
             TaskBusyError: another run of its task is under way.
         """
@@ -272,9 +273,13 @@ class Orchestrator:
         if found.state.is_over:
             hint = "to try the task anew, run it again"
             raise InvalidError(f"the run {run_id} is {found.state}", hint=hint)
+        task = str((found.task or {}).get("id", ""))
         compiled = await self.compile(of or Task.model_validate(found.task))
         check_unchanged(await self.host.engine.get(run_id), compiled)
-        task = str((found.task or {}).get("id", ""))
+        async with self.host.lifecycle.use(LEDGER) as lent:
+            book = cast("Ledger", lent)
+            if problems := await asyncio.to_thread(unsealed, book, found):
+                raise LedgerError(task, problems)
         with self._alone(task):
             await self._check_alone(task, but=run_id)
             await self._ended(run_id, partial(self._taken_up, task, run_id, notice), tell)
@@ -335,8 +340,12 @@ class Orchestrator:
         if found.opened is None and (not made or found.code == LedgerError.code):
             return []
         async with self.host.lifecycle.use(LEDGER) as lent:
-            entries = await asyncio.to_thread(cast("Ledger", lent).read, task, run_id)
-        if problems := unborne(run_id, made, entries, opened=found.opened):
+            book = cast("Ledger", lent)
+            entries = await asyncio.to_thread(book.read, task, run_id)
+            problems = unborne(run_id, made, entries, opened=found.opened)
+            if found.opened is not None:
+                problems += await asyncio.to_thread(unsealed, book, found)
+        if problems:
             raise LedgerError(task, problems)
         known = {each.digest: each for each in entries}
         proofs = [known[digest] for digest in made]
@@ -378,10 +387,13 @@ class Orchestrator:
                     await handle
 
     async def _begun(self, compiled: Compiled, run_id: str) -> RunHandle:
+        task = declared(compiled.task)
+        begun = begun_with(compiled.plan.as_json(), dict(compiled.input), task)
+        async with self.host.lifecycle.use(LEDGER) as lent:
+            seal = partial(cast("Ledger", lent).seal, compiled.task.id, run_id, begun)
+            metadata: dict[str, JSONValue] = {"task": task, "seal": await asyncio.to_thread(seal)}
         handle = await self.host.engine.start(
-            *(compiled.plan, compiled.input),
-            run_id=run_id,
-            metadata={"task": declared(compiled.task)},
+            *(compiled.plan, compiled.input), run_id=run_id, metadata=metadata
         )
         await self._check_still_alone(compiled.task.id, handle)
         return handle

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from oneiric.core.policy import Effect
 from oneiric.documents import digest
-from oneiric.errors import IllegalMoveError
+from oneiric.errors import IllegalMoveError, JSONValue
 from oneiric.ports.gatekeeper import GateCode
 from oneiric.runs.event import EventKind, RunEvent
 from oneiric.runs.state import RunState
@@ -52,6 +52,8 @@ class Projection:
         results: what each step gave.
         trail: the steps that moved the status, and where to.
         order: the place of each step in the plan.
+        begun: all that the run was begun with; None once somebody gave it another plan.
+        seal: what its journal brings to show that it was.
     """
 
     status: TaskStatus = TaskStatus.PENDING
@@ -65,6 +67,8 @@ class Projection:
     results: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     trail: list[tuple[str, TaskStatus]] = field(default_factory=list)
     order: Mapping[str, int] = field(default_factory=dict)
+    begun: JSONValue = None
+    seal: str = ""
 
     @property
     def outcome(self) -> TaskOutcome:
@@ -166,6 +170,11 @@ class Projection:
         self.trail.append((step, after))
 
 
+def begun_with(plan: JSONValue, given: JSONValue, task: JSONValue) -> JSONValue:
+    """Return what a run is begun with, as its seal speaks of it."""
+    return {"plan": plan, "input": given, "task": task}
+
+
 def project(events: Iterable[RunEvent]) -> Projection:
     """Return how a task stands after the events of its run.
 
@@ -185,6 +194,8 @@ def _created(found: Projection, event: RunEvent) -> None:
     told = metadata.get("task") if isinstance(metadata, Mapping) else None
     found.task = told if isinstance(told, Mapping) else None
     found.run_id, found.created_at = event.run_id, event.at
+    found.begun = begun_with(event.data.get("plan"), event.data.get("input"), told)
+    found.seal = str(metadata.get("seal", "")) if isinstance(metadata, Mapping) else ""
     plan = event.data.get("plan")
     steps = cast("Any", plan.get("steps")) if isinstance(plan, Mapping) else ()
     found.order = {str(step["id"]): place for place, step in enumerate(steps or ())}
@@ -257,6 +268,7 @@ def _reopened(found: Projection, event: RunEvent) -> None:
 
 def _extended(found: Projection, event: RunEvent) -> None:
     """Forget what another plan did not keep."""
+    found.begun = None
     if "plan" in event.data:
         kept = cast("Iterable[str]", event.data.get("kept") or ())
         _forget(found, found.results.keys() - set(kept))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oneiric.errors import JSONValue
     from oneiric.runs.body import Provenance
     from oneiric.validation.ledger import Ledger
+    from oneiric.validation.projection import Projection
 
 VERDICT = "verdict"
 """The kind of the entry that says that production proved a task; it is none of its proofs."""
@@ -126,6 +127,15 @@ def unborne(
         what = "the journal says that production proved it, the ledger does not"
         problems.append(Problem(run_id, what, "journal"))
     return problems
+
+
+def unsealed(book: Ledger, found: Projection) -> list[Problem]:
+    """Return what is wrong with what a journal says that a run was begun with."""
+    task = str((found.task or {}).get("id", ""))
+    if book.is_sealed(task, found.run_id, found.begun, found.seal):
+        return []
+    what = "it was begun with something else than the journal says"
+    return [Problem(found.run_id, what, "journal")]
 
 
 def word_of(task: str, run_id: str, told: Mapping[str, Any], *, at: str, by: Provenance) -> Proof:

@@ -14,6 +14,7 @@ import pytest
 
 from oneiric.errors import IllegalMoveError
 from oneiric.remote.security import PrivateKey
+from oneiric.validation.desk import ValidationDesk
 from oneiric.validation.ledger import Ledger, LedgerError, LedgerSettings
 from tests.validation.parts import parts
 from tests.validation.tasks import task, told
@@ -212,3 +213,52 @@ async def test_promise_task_a_ledger_that_is_touched_while_a_task_runs_makes_non
         done = await trying
     assert told(done)[0] in ("validating", "prod_fail")
     assert told(done)[2] in ("ledger-broken", "unavailable")
+
+
+def asks_for_less(events: list[Data]) -> list[Data]:
+    """Go back to before the last gate, which is told of no check that failed."""
+    begun = events[0]["data"]
+    failed = {each["id"] for each in begun["input"]["steps"]["check.2"]["checks"]}
+    gate = begun["input"]["steps"]["gate.production"]
+    gate["checks"] = [each for each in gate["checks"] if each["id"] not in failed]
+    gone = ("gate.production", "done", "remember")
+    return [each for each in events if each["step"] not in gone and each["kind"] != "run-ended"]
+
+
+async def test_promise_task_a_run_that_asks_for_less_than_its_task_makes_none_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes on with it: the gate opens, and the task is told as done to nobody."""
+    monkeypatch.chdir(tmp_path)
+    async with parts(tmp_path) as found:
+        found.service.answers["/b"] = 500
+        refused = await found.orchestrator.execute_task(task(required_proofs=2))
+        rewritten(tmp_path, refused.run_id, asks_for_less, state="running")
+        ended = await (await found.orchestrator.host.engine.resume(refused.run_id))
+        with pytest.raises(LedgerError) as raised:
+            await found.orchestrator.task(refused.run_id)
+    verified = await asyncio.to_thread(ValidationDesk().verify, refused.id)
+    assert (told(refused)[0], str(ended.state)) == ("prod_fail", "succeeded")
+    assert [each.key for each in raised.value.problems] == [refused.run_id]
+    assert [each.key for each in verified.problems] == [refused.run_id]
+
+
+async def test_promise_task_a_run_goes_on_as_nothing_but_what_it_was_begun_as(
+    tmp_path: Path,
+) -> None:
+    """Not as an easier task, however well its journal tells of that one."""
+    async with parts(tmp_path) as found:
+        found.service.answers["/b"] = 500
+        refused = await found.orchestrator.execute_task(task())
+        easier = await found.orchestrator.execute_task(task(live_checks=[{"url": "/a"}]))
+        begun, *_ = await found.orchestrator.host.journal.read(easier.run_id)
+        other: Data = json.loads(json.dumps(begun.data))
+
+        def as_another(events: list[Data]) -> list[Data]:
+            first, *kept = [each for each in asks_for_less(events) if each["step"] != "check.2"]
+            return [{**first, "data": other}, *kept]
+
+        rewritten(tmp_path, refused.run_id, as_another, state="running")
+        with pytest.raises(LedgerError) as raised:
+            await found.orchestrator.resume(refused.run_id)
+    assert [each.key for each in raised.value.problems] == [refused.run_id]
