@@ -13,7 +13,8 @@ _TELLING = 8
 
 
 class Masking:
-    """Mask texts wherever they occur: plain, in base64, quoted for a URL, escaped for JSON.
+    """Mask texts wherever they occur: plain, in base64, quoted for a URL, escaped for JSON,
+    and for JSON that is a text of JSON.
 
     In base64 they are found inside of longer texts too, as in `user:password`. What overlaps is
     masked as one, so no part of a text shows. An empty text masks nothing; a very short one masks
@@ -125,14 +126,18 @@ def _forms(value: str) -> Iterator[bytes]:
     for text in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
         yield text.encode()
         yield _lower_escapes(text).encode()
-    for ascii_only in (True, False):
-        escaped = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-        yield escaped.encode("utf-8", "surrogatepass")
+    for escaped in _escaped(value):
+        for text in (escaped, *_escaped(escaped)):  # JSON stands in texts of JSON
+            yield text.encode("utf-8", "surrogatepass")
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         whole = encode(raw)
         yield whole
         yield whole.rstrip(b"=")
         yield from _cores(raw, encode)
+
+
+def _escaped(text: str) -> list[str]:
+    return [json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
 
 
 def _cores(raw: bytes, encode: Callable[[bytes], bytes]) -> Iterator[bytes]:

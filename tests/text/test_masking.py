@@ -72,6 +72,8 @@ def test_any_text_around_it_hides_no_base64(value: str, before: bytes, after: by
         quote_plus(SECRET),
         json.dumps(SECRET)[1:-1],
         json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        json.dumps(json.dumps(SECRET)[1:-1])[1:-1],
+        json.dumps(json.dumps(SECRET, ensure_ascii=False)[1:-1])[1:-1],
         base64.b64encode(SECRET.encode()).decode(),
         base64.urlsafe_b64encode(SECRET.encode()).decode(),
         base64.b64encode(SECRET.encode()).decode().rstrip("="),
