@@ -227,6 +227,22 @@ async def test_lines_of_a_checklist_hand_on_what_they_captured(
     assert [proof.result for proof in proofs] == ["pass"] * 4
 
 
+@pytest.mark.parametrize("more", [{}, {"run_all_live_checks": lambda *_args, **_more: []}])
+async def test_a_validator_that_hands_nothing_on_makes_a_chain_inconclusive(
+    service: Service, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    """It has no method for that, or gives too little; the gate tells so."""
+    chain = [
+        {"url": "/a", "capture": {"token": "json $.token"}},
+        {"url": "/b", "headers": {"X-Token": "${ captured.token }"}},
+    ]
+    face = type("Plain", (Face,), more)()
+    result = await keeper(service, tmp_path, validator=face).full_validation_flow(
+        task(live_checks=chain)
+    )
+    assert (bool(result), str(result.verdict.code)) == (False, "check-inconclusive")
+
+
 async def test_a_task_that_is_wrong_is_told_so_at_the_first_gate(
     service: Service, tmp_path: Path
 ) -> None:
