@@ -33,7 +33,8 @@ from oneiric.remote.security import PrivateKey
 from oneiric.runs.proof import Proof, verify_chain
 from oneiric.text.names import is_name
 
-ENTRY, HEAD, SEAL = (f"oneiric.ledger-{each}/1" for each in ("entry", "head", "seal"))
+ENTRY, HEAD = "oneiric.ledger-entry/1", "oneiric.ledger-head/1"
+SEAL = "oneiric.ledger-seal/1"
 MAX_BYTES = 256 << 20
 """Bytes of the longest ledger; a task that has filled one goes on under another id."""
 _LINE = 1 << 20

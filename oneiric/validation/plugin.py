@@ -84,7 +84,7 @@ TASKS = Plugin(
     [
         _step("command", "command_step:CommandStep", "sessions", "ledger", "executor", "secrets"),
         _step("check", "check_step:CheckStep", "sessions", "ledger", "validator", "secrets"),
-        _step("drift", "drift_step:DriftStep", "drift", "secrets"),
+        _step("drift", "drift_step:DriftStep", "ledger", "drift", "secrets"),
         _step(
             "gate",
             "gate_step:GateStep",

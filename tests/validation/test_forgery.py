@@ -215,6 +215,31 @@ async def test_promise_task_a_ledger_that_is_touched_while_a_task_runs_makes_non
     assert told(done)[2] in ("ledger-broken", "unavailable")
 
 
+@pytest.mark.parametrize("is_dropped", [True, False])
+async def test_promise_task_a_journal_alone_makes_no_drift_go_away(
+    tmp_path: Path, is_dropped: bool
+) -> None:
+    """A report that somebody wrote anew opens no gate, and no gate that it opened is passed."""
+
+    def undrifted(events: list[Data]) -> list[Data]:
+        kept = [each for each in events if each["kind"] not in ("run-ended", "step-canceled")]
+        for event in kept:
+            if event["step"] == "drift" and event["kind"] == "step-succeeded":
+                event["data"]["result"] |= {"items": [], "has_drift": False, "outcome": "pass"}
+            if event["step"] == "gate.validation" and event["kind"] == "step-failed":
+                event["kind"], event["data"] = "step-succeeded", {"result": {**GATE, "seen": []}}
+        gone = {"remember", "gate.validation"} if is_dropped else {"remember"}
+        return [each for each in kept if each["step"] not in gone]
+
+    async with parts(tmp_path) as found:
+        found.detector.has_drifted()
+        drifted = await found.orchestrator.execute_task(task())
+        rewritten(tmp_path, drifted.run_id, undrifted, state="running")
+        again = await found.orchestrator.resume(drifted.run_id)
+    assert told(drifted)[0] == "env_drift"
+    assert again.metadata["code"] == "ledger-broken"
+
+
 def asks_for_less(events: list[Data]) -> list[Data]:
     """Go back to before the last gate, which is told of no check that failed."""
     begun = events[0]["data"]

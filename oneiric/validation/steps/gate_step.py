@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any, cast
 from oneiric.core.guard import Guard
 from oneiric.core.policy import Effect, Verdict
 from oneiric.errors import JSONValue
-from oneiric.ports.drift import DriftReport
 from oneiric.ports.gatekeeper import Asked, Gate, GateCode, GateQuestion
 from oneiric.runs.proof import ProofOutcome
 from oneiric.validation.local import LOCAL
 from oneiric.validation.parts import verdict_of
 from oneiric.validation.recording import noted, seen_proofs, word_of
 from oneiric.validation.states import TaskStatus
-from oneiric.validation.steps.drift_step import detected
+from oneiric.validation.steps.drift_step import detected, told_report
 
 if TYPE_CHECKING:
     from oneiric.core.handle import Link
-    from oneiric.ports.drift import DriftDetector
+    from oneiric.ports.drift import DriftDetector, DriftReport
     from oneiric.ports.gatekeeper import Gatekeeper
     from oneiric.ports.secrets import SecretStore
     from oneiric.runs.context import StepContext
@@ -97,7 +96,10 @@ class GateStep:
         seen, problems = await seen_proofs(
             self.ledger, given["task"], run_id, [*asked["made"], *asked["heads"]]
         )
-        drift = asked.get("drift")
+        drift: DriftReport | None = None
+        if found := asked.get("drift"):
+            drift, more = await told_report(self.ledger, given["task"], run_id, found)
+            problems = [*problems, *more]
         deployed = asked.get("deploy") or {}
         return GateQuestion(
             gate=gate,
@@ -107,7 +109,7 @@ class GateStep:
             required_proofs=given["required_proofs"],
             minimum_score=given["minimum_score"],
             without_local_tests=given["without_local_tests"],
-            drift=None if drift is None else DriftReport.from_json(drift),
+            drift=drift,
             fail_fast_on_drift=given["fail_fast_on_drift"],
             ledger=tuple(problems),
             deployment_failed=str(deployed.get("failed") or ""),
