@@ -42,6 +42,7 @@ _KEY_BYTES = 8_192
 _ORIGIN = "ledger"
 _OTHER = "it is missing, or another than was recorded"
 _HEADLESS = "its record is missing"
+_KEYLESS = "the key that signs it is missing"
 _RESPELT = "it is not written as it was signed"
 _POLL_SECONDS = 0.02
 _SIGNED = ("schema", "task", "seq", "run", "proof", "key")
@@ -338,6 +339,9 @@ class Ledger:
         path = self._path(task, "head")
         if not path.exists():
             return None
+        if not self._settings.key.exists():
+            problems.append(Problem("head", _KEYLESS, _ORIGIN))
+            return None
         try:
             data = read_bounded(path, limit=_LINE)
             told = parse(data, "json", source=str(path))
@@ -357,7 +361,7 @@ class Ledger:
     def _read_whole(self, task: str, heads: Iterable[Head]) -> tuple[list[Entry], list[Problem]]:
         with self._settled(task):
             if self._path(task).exists() and not self._settings.key.exists():
-                return [], [Problem("key", "the key that signs it is missing", _ORIGIN)]
+                return [], [Problem("key", _KEYLESS, _ORIGIN)]
             entries, problems = self._read(task)
             return entries, problems + self._against_heads(task, entries, heads)
 

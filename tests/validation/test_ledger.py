@@ -277,6 +277,7 @@ def test_a_ledger_without_its_key_is_read_by_nobody(filled: Ledger, tmp_path: Pa
     (tmp_path / "keys" / "ledger.json").unlink()
 
     assert told(filled) == [("key", "the key that signs it is missing")]
+    assert filled.head(TASK) == Head()
     assert not (tmp_path / "keys" / "ledger.json").exists()
 
 
