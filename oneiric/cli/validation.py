@@ -118,7 +118,8 @@ def run(
         "id": task_id,
     }
     desk = desk_of(context)
-    watched = _Watched(tells=sys.stderr.isatty() and not quiet and not as_json)
+    is_watched = sys.stderr.isatty() and not quiet and not as_json
+    watched = _Watched(tells=is_watched and desk.config.verbose)
     with foreign_aside(), watched:
         is_told = bool(task_file or no_drift or any({**asked, "drift": None}.values()))
         task = desk.task(task_file, asked) if is_told or not resume else None

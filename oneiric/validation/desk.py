@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -87,6 +87,11 @@ class ValidationDesk:
     def __init__(self, path: Path | None = None, profile: str | None = None) -> None:
         self._path = path
         self._profile = profile
+
+    @cached_property
+    def config(self) -> OrchestratorConfig:
+        """What is validated here, as the working directory says it."""
+        return OrchestratorConfig.load(Path.cwd(), path=self._path, profile=self._profile)
 
     def run(self, task: Task, *, tell: Tell | None = None) -> TaskAnswer:
         """Try a task, and return what came of it; *tell* is told each event as it is stored.
@@ -409,7 +414,7 @@ class ValidationDesk:
         also: str = "",
     ) -> T:
         """Do *work* on an orchestrator that is up; *also* is an address that was asked for."""
-        config = OrchestratorConfig.load(Path.cwd(), path=self._path, profile=self._profile)
+        config = self.config
         if test_user:
             config = config.model_copy(update={"test_user": test_user})
         if "://" in also:  # whoever names an address allows its host

@@ -355,7 +355,10 @@ def test_what_is_wrong_with_options_is_told_with_a_hint(place: Place) -> None:
 
 
 def test_progress_is_told_to_a_person_on_stderr_alone(place: Place) -> None:
-    """At a terminal each step is a line on stderr; piped, quiet or with --json there is none."""
+    """At a terminal each step is a line on stderr; piped, quiet or with --json there is none.
+
+    Nor is there where the file says `verbose: false`.
+    """
     words = ["run", "users", "-t", "true", "-e", "/api/users", "-r", "2"]
 
     code, out, err = seen(place, words)
@@ -369,6 +372,9 @@ def test_progress_is_told_to_a_person_on_stderr_alone(place: Place) -> None:
     assert (quiet, told) == ("", "")
     assert json.loads(document)["status"] == "done"
     assert place.tried().err == ""
+    place.configure(prod_url=place.production.url, verbose=False)
+    code, out, still = seen(place, words)
+    assert (code, out.splitlines()[0], still) == (0, f"users: {DONE}", "")
 
 
 def test_nothing_is_wider_than_the_terminal(place: Place) -> None:
