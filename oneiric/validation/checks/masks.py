@@ -22,6 +22,8 @@ WINDOW = 64 << 10
 """Bytes of an answer that an excerpt is made from."""
 SHORTEST = 6
 """Characters from which on a secret that a check declares is looked for everywhere."""
+SHORTEST_TAKEN = 4
+"""Characters from which on what a check took from an answer is looked for everywhere."""
 _SHOWN = 200
 _EXACT = 2**53 - 1
 
@@ -132,6 +134,18 @@ class Masks:
                 words += ["-H", "Content-Type: application/json"]
             words += ["--data-raw", self.text(_written(redacted(check.body)))]
         return f"curl -sS --max-time {check.timeout:g} {shlex.join([*words, url])}"
+
+
+def secrets_among(captured: Mapping[str, JSONValue]) -> Iterator[str]:
+    """Yield what was captured and may be a secret: all but short values, of no secret's name.
+
+    The number 1 of a first user is none: masked, it would take every address apart.
+
+    >>> sorted(secrets_among({"user": {"id": 1, "token": "ab"}, "pin": "4711", "secret.A": "x"}))
+    ['4711', 'ab', 'x']
+    """
+    yield from _secrets_in(captured)
+    yield from (text for text in _written_in(captured) if len(text) >= SHORTEST_TAKEN)
 
 
 def without_keys(text: str) -> str:

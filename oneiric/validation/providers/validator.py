@@ -24,7 +24,7 @@ from oneiric.validation.checks.accounts import proof_of
 from oneiric.validation.checks.ask import Asker
 from oneiric.validation.checks.attempts import Contract, LiveProver
 from oneiric.validation.checks.captures import ORIGIN, filled, template
-from oneiric.validation.checks.masks import Masks
+from oneiric.validation.checks.masks import Masks, secrets_among
 from oneiric.validation.checks.pace import Pace
 from oneiric.validation.checks.reading import (
     BACKEND,
@@ -255,7 +255,7 @@ class LiveValidator:
         proof = proof_of(
             check,
             account,
-            Masks(check, [*captured.values(), *taken.values()]),
+            Masks(check, [*secrets_among(captured), *secrets_among(taken)]),
             at=at,
             user=self._settings.test_user,
             by=self._by,

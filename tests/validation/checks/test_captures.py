@@ -96,6 +96,25 @@ async def test_defect_validation_c3_no_secret_of_checks_or_answers_is_in_a_proof
     assert "authorization: **********" in str(proofs[1].facts["curl"]).lower()
 
 
+async def test_a_short_value_that_was_captured_leaves_the_proof_readable(
+    service: Service, validator: LiveValidator
+) -> None:
+    """The id 4 takes no address, no status and no time apart; a short token is masked."""
+    taken = {"id": 'body "id": (4)', "token": 'body "bearer": "(tok)'}
+    first = await validator.prove(login(service, capture=taken))
+    asked: dict[str, Any] = {
+        "url": service.at("/echo?page=${ captured.id }"),
+        "headers": {"X-A": "${ captured.token }"},
+    }
+    second = await validator.prove(asked, captured=first.captured)
+
+    assert first.captured == {"id": "4", "token": "tok"}
+    assert first.proof.subject == service.at("/login")
+    assert second.proof.subject == service.at("/echo?page=4")
+    assert second.proof.facts["status"] == 200
+    assert "X-A: **********" in str(second.proof.facts["curl"])
+
+
 @given(st.text(min_size=8, max_size=40).filter(lambda text: text.strip() and not text.isdigit()))
 def test_any_captured_secret_is_in_no_proof(secret: str) -> None:
     """Wherever an answer repeats what was captured, and in whatever form, its proof does not."""
