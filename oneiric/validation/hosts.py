@@ -122,14 +122,13 @@ class Hosts:
             return
         place, before = Place.of(url), Place.of(after)
         if not self.allows(place):
-            host = place.host if place else "it"
-            if _gives_credentials(host):
-                what = f"{host} gives machines their credentials; it is never asked"
+            if place is not None and _gives_credentials(place.host):
+                what = f"{place.host} gives machines their credentials; it is never asked"
                 raise HostRefusedError(what)
             is_near = place is not None and (before is None or before.host == place.host)
             if not (self.is_open and is_near):
-                hint = "list it in validation.allow_hosts"
-                raise HostRefusedError(f"{host} is none of the hosts that may be asked", hint=hint)
+                what = f"{place or 'it'} is none of the hosts that may be asked"
+                raise HostRefusedError(what, hint="list it in validation.allow_hosts")
         if len(self._passed) >= _MOST_KNOWN:
             self._passed.clear()
         self._passed.add(begin)

@@ -5,6 +5,7 @@ import pytest
 from oneiric.errors import JSONValue
 from oneiric.ports.errors import InvalidRequestError, PermissionDeniedError
 from oneiric.runs.proof import ProofOutcome
+from oneiric.validation.hosts import HostRefusedError, Hosts
 from oneiric.validation.providers.validator import LiveValidator, LiveValidatorSettings
 from tests.validation.checks.service import Service, served
 
@@ -44,6 +45,15 @@ async def test_defect_validation_c7_only_listed_hosts_are_asked(service: Service
         (seen,) = other.seen
         assert "Authorization" not in seen.headers
         assert seen.headers["Accept"] == "application/json"
+
+
+def test_who_is_refused_is_named_with_the_port_that_has_to_be_listed() -> None:
+    """Listing what the refusal names is enough; a host alone stands for its usual ports."""
+    hosts = Hosts("http://localhost:8000", ["127.0.0.1"])
+
+    with pytest.raises(HostRefusedError, match="localhost:6379 is none of the hosts"):
+        hosts.check("http://127.0.0.1:6379/x")
+    Hosts("http://localhost:8000", ["localhost:6379"]).check("http://127.0.0.1:6379/x")
 
 
 async def test_defect_validation_c7_only_harmless_methods_are_sent_where_it_is_read_only(
