@@ -18,7 +18,8 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="The baseline.", metavar="NAME")]
 Routes = Annotated[
-    list[str] | None, typer.Option("--route", "-r", help="A route besides those of the contract.")
+    list[str] | None,
+    typer.Option("--route", "-r", help="A further route; accept looks at those named alone."),
 ]
 Shown = Annotated[
     list[str] | None,

@@ -49,11 +49,10 @@ async def look(view: View) -> Baseline:
 
 async def _routes(view: View) -> list[SeenRoute]:
     question = view.question
-    routes = await declared_routes(view)
-    if question.routes is not None:
-        routes = asked_routes(question.routes, routes, question, view.prober)
-    routes = routes or await served_routes(view)
-    seen = await asyncio.gather(*(_seen(view, route) for route in routes))
+    known = await declared_routes(view) or await served_routes(view)
+    asked = asked_routes(question.routes or (), known, question, view.prober)
+    routes = {(route.method, route.url): route for route in (*known, *asked)}
+    seen = await asyncio.gather(*(_seen(view, route) for route in routes.values()))
     found = [each for each in seen if each is not None]
     return sorted(found, key=lambda each: (each.path, each.method))
 

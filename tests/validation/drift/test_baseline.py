@@ -119,6 +119,23 @@ async def test_without_a_contract_the_baseline_tells_routes_and_schema(tmp_path:
     assert ("route-status", "GET /users") in codes(broken)
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_a_route_that_is_named_is_recorded_besides_those_of_the_contract(
+    is_kept: bool, tmp_path: Path
+) -> None:
+    """Naming one drops none, whether the repository has the contract or production serves it."""
+    service = Service()
+    if is_kept:
+        keep_contract(tmp_path)
+    async with serving(service), detector_in(tmp_path) as detector:
+        asked = _asked(service, tmp_path, config=[])
+        alone = await detector.record(asked)
+        more = await detector.record({**asked, "routes": ["/health", "GET /users"]})
+
+    found = {(each.method, each.path) for each in more.routes}
+    assert found == {*((each.method, each.path) for each in alone.routes), ("GET", "/health")}
+
+
 async def test_a_baseline_that_is_asked_for_and_not_there_is_unchecked(tmp_path: Path) -> None:
     """Absent where nobody asked; unchecked where it was named, demanded or is broken."""
     service = Service()
