@@ -94,8 +94,16 @@ def _judge(
     else:
         findings.compared()
         places = [path for path in replies if told[path] not in _NOWHERE or is_named]
-        message = "production does not say that it is well"
+        message = f"production does not say that it is well: {_why(replies[places[0]])}"
         findings.differs("health-failing", Severity.BREAKING, places[0], message, answers=told)
+
+
+def _why(reply: Reply) -> str:
+    """Return in words why an answer is none of what is well."""
+    if not isinstance(reply, Answer):
+        return reply.reason
+    said = said_in(reply)
+    return f"{said.of} {said.word}".strip() if said.is_unwell else f"it answered {reply.status}"
 
 
 def _judge_silence(replies: Mapping[str, Reply], findings: Findings) -> None:
