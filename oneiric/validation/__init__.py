@@ -12,7 +12,7 @@ from oneiric.front import opener
 if TYPE_CHECKING:
     from oneiric.validation.checks.spec import LiveCheck
     from oneiric.validation.config import OrchestratorConfig
-    from oneiric.validation.errors import TaskBusyError, TaskError
+    from oneiric.validation.errors import TaskBusyError, TaskChangedError, TaskError
     from oneiric.validation.models import Task, ValidationCriteria
     from oneiric.validation.orchestrator import Orchestrator, create_orchestrator
     from oneiric.validation.proof import Proof
@@ -25,6 +25,7 @@ __all__ = [
     "Proof",
     "Task",
     "TaskBusyError",
+    "TaskChangedError",
     "TaskError",
     "TaskOutcome",
     "TaskStatus",
@@ -40,6 +41,7 @@ _HOMES: Mapping[str, str] = MappingProxyType(
         "Proof": "oneiric.validation.proof",
         "Task": "oneiric.validation.models",
         "TaskBusyError": "oneiric.validation.errors",
+        "TaskChangedError": "oneiric.validation.errors",
         "TaskError": "oneiric.validation.errors",
         "TaskOutcome": "oneiric.validation.states",
         "TaskStatus": "oneiric.validation.states",
