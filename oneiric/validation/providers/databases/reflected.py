@@ -205,7 +205,7 @@ def _tell_revisions(answer: _Answer, current: list[str], findings: Findings) -> 
             hint = "is the repository older than production?"
             findings.differs("database-revision-unknown", _BREAKING, revision, message, hint=hint)
     for revision, doc in answer.pending:
-        message = f"the migration was not applied: {doc}"
+        message = f"the migration was not applied: {doc}".removesuffix(": ")
         findings.differs(
             "database-migration-pending", _BREAKING, revision, message, hint="alembic upgrade head"
         )
