@@ -55,6 +55,7 @@ from oneiric.validation.projection import Projection
 from oneiric.validation.recording import unborne, unsealed
 from oneiric.validation.refusing import refusal
 from oneiric.validation.secrets import as_captured, as_words, names_in, read_secrets
+from oneiric.validation.targets import placed
 
 if TYPE_CHECKING:
     from oneiric.domains.following import Tell
@@ -258,9 +259,10 @@ class ValidationDesk:
             many = {"count": asked["samples"], "interval_seconds": 0}
             fields["analysis"] = {**many, "error_limit": 0}  # one without an answer is too many
         check = validate_settings(LiveCheck, fields, key="check", origin_of=lambda _: "the options")
-        told = check.model_dump(mode="json")
 
         async def checked(orchestrator: Orchestrator) -> CheckAnswer:
+            whole = placed(check, orchestrator.settings.prod_url)
+            told = whole.model_dump(mode="json") | {"id": whole.identity}
             lifecycle = orchestrator.host.lifecycle
             secrets = await read_secrets(lifecycle.link(SECRETS), names_in(told))
             if secrets.problem:

@@ -13,6 +13,33 @@ from oneiric.runs.event import EventKind, RunEvent
 from oneiric.stores.journal import SqliteJournal
 from oneiric.validation.desk import ValidationDesk
 from tests.servers import free_port
+from tests.validation.parts import served
+
+THEIRS = """
+schema: oneiric.manifest/2
+name: theirs
+version: 1
+issued: "2025-01-01T00:00:00Z"
+expires: "2099-01-01T00:00:00Z"
+entries:
+  - domain: adapter
+    key: validator
+    provider: plain
+    factory: tests.validation.parts:PlainValidator
+    priority: 90
+"""
+
+
+ASKED: dict[str, Any] = {
+    "method": "GET",
+    "headers": {},
+    "asserts": [],
+    "timeout": 5.0,
+    "expected_status": [200],
+    "body": "",
+    "retries": 0,
+    "samples": 1,
+}
 
 
 async def _forge(path: Path) -> None:
@@ -58,17 +85,31 @@ def test_who_asks_for_an_address_or_for_knowledge_needs_no_configuration(
 ) -> None:
     """In an empty folder one endpoint can be checked, and a memory kept and found."""
     monkeypatch.chdir(tmp_path)
-    asked: dict[str, Any] = {
-        "url": f"http://127.0.0.1:{free_port()}/",
-        "method": "GET",
-        "headers": {},
-    }
-    asked |= {"asserts": [], "timeout": 5.0, "expected_status": [200], "body": ""}
+    asked = {**ASKED, "url": f"http://127.0.0.1:{free_port()}/"}
 
-    proof = ValidationDesk().check({**asked, "retries": 0, "samples": 1})
-    often = ValidationDesk().check({**asked, "retries": 0, "samples": 3})
+    proof = ValidationDesk().check(asked)
+    often = ValidationDesk().check({**asked, "samples": 3})
     kept = ValidationDesk().knowledge("remember", {"content": "it is down"})
     found: Any = ValidationDesk().knowledge("recall", {"query": "down"}).result
 
     assert (proof.exit_code, often.exit_code, kept.exit_code) == (1, 1, 0)
     assert [each["content"] for each in found["memories"]] == ["it is down"]
+
+
+async def test_a_users_own_validator_is_given_the_whole_address_of_one_check_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its id: what `validate` asks is what `run` would ask."""
+    (tmp_path / "theirs.yaml").write_text(THEIRS)
+    monkeypatch.chdir(tmp_path)
+    async with served() as service:
+        (tmp_path / "oneiric.toml").write_text(
+            '[plugins]\nallowed_prefixes = ["tests"]\n'
+            '[remote.sources.theirs]\nuri = "theirs.yaml"\n'
+            f'[validation]\nprod_url = "{service.url}"\n'
+        )
+        answer = await asyncio.to_thread(ValidationDesk().check, {**ASKED, "url": "/a"})
+
+    told: dict[str, Any] = dict(answer.as_json())
+    assert (answer.exit_code, told["endpoint"]) == (0, f"{service.url}/a")
+    assert service.asked == ["GET /a"]
