@@ -205,7 +205,10 @@ class LiveCheck(_Check):
     )
     """What must be so besides; texts such as `json $.status == "ok"` stand for them."""
     capture: dict[str, str] = Field(default_factory=dict)
-    """What is taken from the answer: names to `json PATH`, `header NAME` or `body REGEX`."""
+    """What is taken from the answer: names to `json PATH`, `header NAME` or `body REGEX`.
+
+    Later checks say it as `${ captured.NAME }`.
+    """
     retry: Retries = Retries()
     """How often it is tried."""
     analysis: Analysis | None = None
