@@ -140,7 +140,11 @@ _DERIVED = ("has_drift", "outcome")
 
 
 class DriftDetector(Adapter, Protocol):
-    """Compare what runs with what was meant; a difference is an item, never an error."""
+    """Compare what runs with what was meant; a difference is an item, never an error.
+
+    One that has `problems(asked)` too, which returns a list of `Problem`, is asked for what is
+    wrong with a question before a task begins.
+    """
 
     async def detect(self, asked: Mapping[str, JSONValue]) -> DriftReport:
         """Compare, and return what was found.

@@ -52,6 +52,7 @@ _FILLED: Mapping[str, Sequence[str]] = MappingProxyType(
 """What of each kind of check may refer to secrets."""
 
 Faults = Callable[[Sequence[Mapping[str, JSONValue]]], Iterable[Problem]]
+Doubts = Callable[[Mapping[str, JSONValue]], Iterable[Problem]]
 """Tells what is wrong with checks, as a validator does: keys begin with the check's number."""
 
 
@@ -78,6 +79,7 @@ def compile_task(
     settings: ValidationSettings,
     *,
     faults: Faults = lambda _: (),
+    doubts: Doubts = lambda _: (),
     notes: bool = True,
 ) -> Compiled:
     """Return the plan of a run of *task*.
@@ -86,6 +88,7 @@ def compile_task(
         task: what is tried; its status and proofs count for nothing.
         settings: where production and the repository are, and who deploys.
         faults: tells what else is wrong with the checks.
+        doubts: tells what is wrong with the question about drift.
         notes: whether what is known is asked for first, and what came of it remembered.
 
     Raises:
@@ -94,7 +97,7 @@ def compile_task(
     """
     making = _Making(_settled(task, settings), settings)
     making.tests()
-    making.drift()
+    making.drift(doubts)
     making.gate("validation", making.local_asked)
     making.deploy()
     making.checks(faults)
@@ -197,9 +200,11 @@ class _Making:
         self._after = tuple(names)
         self.gate("local", self.local_asked, name="local")
 
-    def drift(self) -> None:
+    def drift(self, doubts: Doubts) -> None:
         """Add the look at what has drifted, where one is wanted."""
         if self.criteria.drift.enabled:
+            for each in doubts(as_words(self._question())):
+                self.wrong(f"criteria.drift.{each.key}".rstrip("."), each.what)
             self.add("drift", "drift", {"ask": self._question()})
             self._after = ("drift",)
 

@@ -8,12 +8,10 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
-    Iterable,
     Iterator,
-    Mapping,
     Sequence,
 )
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,8 +25,8 @@ from oneiric.domains.settings import DomainSettings
 from oneiric.domains.taking import taken_up
 from oneiric.errors import (
     ClosedError,
+    ComponentError,
     InvalidError,
-    JSONValue,
     NotFoundError,
     OneiricError,
     Problem,
@@ -44,7 +42,7 @@ from oneiric.validation.given import GivenSettings
 from oneiric.validation.ledger import Ledger, LedgerError
 from oneiric.validation.lent import Lent
 from oneiric.validation.models import Proof, Task, TaskOutcome
-from oneiric.validation.parts import problems_of
+from oneiric.validation.parts import problems_of, question_problems_of
 from oneiric.validation.plugin import (
     DRIFT,
     EXECUTOR,
@@ -187,12 +185,14 @@ class Orchestrator:
         """
         resolver = self.host.lifecycle.resolver
         notes = resolver.explain("task:validation.note").winner is not None
-        async with self.host.lifecycle.use(VALIDATOR) as validator:
-
-            def faults(checks: Sequence[Mapping[str, JSONValue]]) -> Iterable[Problem]:
-                return problems_of(validator, checks)
-
-            return compile_task(task, self.settings, faults=faults, notes=notes)
+        async with AsyncExitStack() as held:
+            validator = await held.enter_async_context(self.host.lifecycle.use(VALIDATOR))
+            asks: dict[str, Any] = {"faults": partial(problems_of, validator), "notes": notes}
+            if task.criteria.drift.enabled:
+                with suppress(ComponentError):  # the step tells that it cannot be brought up
+                    detector = await held.enter_async_context(self.host.lifecycle.use(DRIFT))
+                    asks["doubts"] = partial(question_problems_of, detector)
+            return compile_task(task, self.settings, **asks)
 
     async def execute_task(self, task: Task, *, tell: Tell | None = None) -> Task:
         """Try *task* in a new run, and return it as it stands then.

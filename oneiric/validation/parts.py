@@ -136,9 +136,24 @@ def problems_of(validator: Validator, checks: Sequence[Mapping[str, JSONValue]])
         OneiricError: the one that it raised.
         UnavailableError: it raised another, or gave what is no list of problems.
     """
-    found = _answered("validator", attempt(partial(validator.problems, checks)), list)
+    return _listed("validator", attempt(partial(validator.problems, checks)))
+
+
+def question_problems_of(detector: DriftDetector, asked: Mapping[str, JSONValue]) -> list[Problem]:
+    """Return what a detector finds wrong with a question; one that has no `problems` finds none.
+
+    Raises:
+        OneiricError: the one that it raised.
+        UnavailableError: it raised another, or gave what is no list of problems.
+    """
+    find = getattr(detector, "problems", None)
+    return [] if find is None else _listed("drift", attempt(partial(find, asked)))
+
+
+def _listed(part: str, outcome: Outcome[Any]) -> list[Problem]:
+    found = _answered(part, outcome, list)
     for each in found:
-        _answered("validator", Outcome(each), Problem)
+        _answered(part, Outcome(each), Problem)
     return found
 
 

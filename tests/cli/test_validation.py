@@ -467,3 +467,26 @@ def test_no_secret_is_told_or_kept(place: Place) -> None:
     kept = [place.folder / "r.json", *ledger.iterdir()]
     for file in kept:
         assert SECRET not in file.read_text(), file
+
+
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        ('{"fail_onn": "info"}', "fail_onn: unknown key; did you mean fail_on?"),
+        ('{"overrides": {"path-remove": "ignore"}}', "overrides: no rule path-remove"),
+        ('{"timeout": -1}', "timeout: Input should be greater than 0"),
+    ],
+)
+def test_a_wrong_question_about_drift_is_told_before_the_task_begins(
+    place: Place, ask: str, what: str
+) -> None:
+    """It is bad input, with 2, as all else in the file; no local test was run for it."""
+    (place.folder / "asked.yaml").write_text(
+        "title: asked\n"
+        f"criteria: {{local_tests: [touch ran], required_proofs: 1, drift: {{ask: {ask}}}}}\n"
+    )
+
+    told = place.say("run", "--task", "asked.yaml")
+
+    assert (told.code, (place.folder / "ran").exists()) == (2, False), told.err
+    assert f"  criteria.drift: {what}" in told.err

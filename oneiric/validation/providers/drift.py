@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from oneiric.clock import Clock, SystemClock, rfc3339
 from oneiric.core.health import HealthReport
-from oneiric.errors import JSONValue, NotFoundError
+from oneiric.errors import JSONValue, NotFoundError, Problem
 from oneiric.ports.drift import DriftReport, Unchecked
-from oneiric.ports.errors import UnavailableError
+from oneiric.ports.errors import InvalidRequestError, UnavailableError
 from oneiric.ports.executor import Command, CommandResult, Executor, OutputCallback
 from oneiric.tls import read_trust
 from oneiric.validation.drift.accepting import check_overrides, judged, read_accepted
@@ -137,6 +137,14 @@ class ComparingDetector:
         """
         question = self._asked(asked)
         return await self._detect(question, self._view(question))
+
+    def problems(self, asked: Mapping[str, JSONValue]) -> list[Problem]:
+        """Return what is wrong with a question, before anything is compared."""
+        try:
+            _checked(asked)
+        except InvalidRequestError as error:
+            return [Problem("", error.reason, BACKEND)]
+        return []
 
     async def record(self, asked: Mapping[str, JSONValue]) -> Baseline:
         """Look at production as *asked*, and keep what it is like as the baseline that it names.
