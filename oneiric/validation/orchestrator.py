@@ -27,6 +27,7 @@ from oneiric.errors import (
     ClosedError,
     ComponentError,
     InvalidError,
+    JSONValue,
     NotFoundError,
     OneiricError,
     Problem,
