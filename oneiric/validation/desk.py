@@ -344,7 +344,8 @@ class ValidationDesk:
                 work = partial(book.verified, task, heads=heads)
                 entries, problems = await asyncio.to_thread(work)
                 problems += _unborne(proved, entries)
-                problems += await asyncio.to_thread(missing_evidence, entries)
+                folder = orchestrator.config.repo_path
+                problems += await asyncio.to_thread(missing_evidence, entries, folder)
                 for each in proved:
                     problems += await asyncio.to_thread(unsealed, book, each)
                 return Verification(task, book.head(task), len(heads), problems)

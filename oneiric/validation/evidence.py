@@ -20,24 +20,25 @@ _FILES = ("screenshot",)
 """By which name a proof has the path of a file among its facts, and its digest."""
 
 
-def missing_evidence(entries: Iterable[Entry]) -> list[Problem]:
+def missing_evidence(entries: Iterable[Entry], folder: Path) -> list[Problem]:
     """Return each file of a proof that is gone, or is not what was seen, by its entry's number.
 
-    Paths are seen from the working folder. A proof that says that nothing was kept lacks nothing.
+    Paths are seen from *folder*, the repository. A proof that says that nothing was kept lacks
+    nothing.
     """
     problems = []
     for entry in entries:
         for name in _FILES:
             path, digest = entry.proof.facts.get(name), entry.proof.digests.get(name)
-            if isinstance(path, str) and digest and (why := _amiss(Path(path), digest)):
+            if isinstance(path, str) and digest and (why := _amiss(folder, path, digest)):
                 problems.append(Problem(str(entry.seq), f"its {name} {why}", "evidence"))
     return problems
 
 
-def _amiss(path: Path, digest: str) -> str:
+def _amiss(folder: Path, path: str, digest: str) -> str:
     """Return why a file is not the one of that digest, or an empty text."""
     try:
-        data = read_bounded(path, limit=MAX_BYTES)
+        data = read_bounded(folder / path, limit=MAX_BYTES)
     except NotFoundError:
         return f"{path} is missing"
     except OneiricError as error:

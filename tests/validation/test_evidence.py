@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def told(*proofs: Proof) -> list[tuple[str, str]]:
     """Return what is wrong with the files of proofs, and with which."""
     entries = [Entry(number, "run", each) for number, each in enumerate(proofs, 1)]
-    return [(each.key, each.what) for each in missing_evidence(entries)]
+    return [(each.key, each.what) for each in missing_evidence(entries, Path())]
 
 
 def test_a_picture_that_is_as_it_was_is_nothing_to_tell() -> None:
@@ -84,3 +84,15 @@ def test_a_ledger_is_not_intact_without_its_pictures() -> None:
         "users: TOUCHED",
         "  entry 1: its screenshot shots/page.png is another than was seen",
     ]
+
+
+def test_pictures_are_found_from_a_folder_below_the_repository(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their paths begin at the repository, wherever somebody verifies the ledger."""
+    (folder / ".snipara-orchestrator.json").write_text('{"prod_url": "http://127.0.0.1:9"}')
+    Ledger().append("users", "run", [proof()])
+    below = folder / "docs"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert ValidationDesk().verify("users").problems == []
