@@ -52,8 +52,9 @@ _FILLED: Mapping[str, Sequence[str]] = MappingProxyType(
 """What of each kind of check may refer to secrets."""
 
 Faults = Callable[[Sequence[Mapping[str, JSONValue]]], Iterable[Problem]]
-Doubts = Callable[[Mapping[str, JSONValue]], Iterable[Problem]]
 """Tells what is wrong with checks, as a validator does: keys begin with the check's number."""
+Doubts = Callable[[Mapping[str, JSONValue]], Iterable[Problem]]
+"""Tells what is wrong with a question about drift, as a detector does."""
 
 
 @dataclass(frozen=True, slots=True)
