@@ -12,6 +12,7 @@ from oneiric.expressions import ExpressionError, Template
 from oneiric.runs.body import NOBODY, Provenance
 from oneiric.runs.proof import Proof, ProofOutcome
 from oneiric.validation.addresses import shown_address
+from oneiric.validation.hosts import Place
 from oneiric.validation.parts import evidence_of
 from oneiric.validation.secrets import Secrets, as_captured, as_words, names_in
 
@@ -134,3 +135,20 @@ def _unsure(
         by=by,
         facts=facts,
     )
+
+
+def at_home(checks: Sequence[Mapping[str, Any]], proof: Proof) -> Proof:
+    """Return a proof as it is if it is of a host that *checks* name, else as inconclusive.
+
+    That is all that is known of hosts where nobody says which may be asked. What names no address,
+    such as a file of tests, is at home.
+    """
+    named = {Place.of(check["url"]) for check in checks if check.get("url")} - {None}
+    is_passed = proof.outcome is ProofOutcome.PASSED
+    if not is_passed or proof.facts["check"] in {c["id"] for c in checks if not c.get("url")}:
+        return proof
+    if Place.of(proof.subject) in named:
+        return proof
+    why = "it led to a host that no check names; oneiric validation run --resume knows which may be"
+    facts: dict[str, JSONValue] = {**proof.facts, "error": why}
+    return replace(proof, outcome=ProofOutcome.INCONCLUSIVE, facts=facts)

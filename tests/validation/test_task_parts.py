@@ -22,7 +22,7 @@ from oneiric.validation.models import (
     DriftCriteria,
     LiveCheck,
 )
-from tests.validation.parts import Notebook, PlainValidator, now, parts
+from tests.validation.parts import Notebook, PlainValidator, now, parts, served
 from tests.validation.tasks import steps_of, task, told
 
 
@@ -399,3 +399,20 @@ async def test_knowledge_is_what_serves_it_by_the_words_of_the_port(tmp_path: Pa
     async with parts(tmp_path) as found:
         kept = await found.orchestrator.snipara.remember("x", type="fact", category="c")
     assert (kept, found.notebook.kept) == ({"memory_id": "1"}, ["fact/c: x"])
+
+
+async def test_a_run_without_a_session_takes_no_other_host_for_production(tmp_path: Path) -> None:
+    """Whoever took it up by its id alone does not know which hosts may be asked besides."""
+    async with parts(tmp_path) as found, served() as other:
+        headers, capture = {"Authorization": other.url}, {"auth": "json $.auth"}
+        asks = [
+            {"id": "home", "url": "/a", "headers": headers, "capture": capture},
+            {"id": "away", "url": "${ captured.auth }/b"},
+        ]
+        engine = found.orchestrator.host.engine
+        compiled = await found.orchestrator.compile(task(live_checks=asks, required_proofs=1))
+        run = await (await engine.start(compiled.plan, compiled.input))
+    results: Any = run.steps["check.1"].result
+    outcomes = {each["check"]: each["outcome"] for each in results["proofs"]}
+    assert outcomes == {"home": "pass", "away": "inconclusive"}
+    assert other.asked == ["GET /b"]
